@@ -1,0 +1,254 @@
+//! What allocation says happened: `counterfoil.evt.allocation.>`. Together
+//! these rebuild every figure that reporting shows.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use kernel::{AccountId, AllocationId, DocumentId, Money, ReceiptId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Event, Role,
+    inbound::{AccountKind, DocumentKind},
+};
+
+/// The ledger's view of a debtor account is new or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountUpdated {
+    pub account_id: AccountId,
+    pub account_ref: String,
+    pub version: i64,
+    /// The reference itself while billing has only mentioned the account.
+    pub name: String,
+    pub kind: Option<AccountKind>,
+    pub parent_ref: Option<String>,
+    pub terms_days: Option<u16>,
+    pub currency: Option<kernel::Currency>,
+    pub email: Option<String>,
+    pub phone: Option<String>,
+    pub segment: Option<String>,
+    pub department: Option<String>,
+    pub principal: Option<String>,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for AccountUpdated {
+    const CONTEXT: Role = Role::Allocation;
+    const NAME: &'static str = "account_updated";
+
+    fn partition_key(&self) -> &str {
+        &self.account_ref
+    }
+}
+
+/// A document is on the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DocumentPosted {
+    pub document_id: DocumentId,
+    pub document_ref: String,
+    pub kind: DocumentKind,
+    pub account_id: AccountId,
+    pub account_ref: String,
+    pub matter_ref: Option<String>,
+    pub issued_on: NaiveDate,
+    pub due_on: NaiveDate,
+    /// Signed: what it adds to the debt, so negative for a credit note.
+    pub amount: Money,
+    pub payment_reference: Option<String>,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for DocumentPosted {
+    const CONTEXT: Role = Role::Allocation;
+    const NAME: &'static str = "document_posted";
+
+    fn partition_key(&self) -> &str {
+        &self.account_ref
+    }
+}
+
+/// Where a receipt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptState {
+    /// Nobody knows yet whose money it is.
+    Unidentified,
+    /// The payer is known, what it pays is not.
+    Unallocated,
+    PartAllocated,
+    Allocated,
+}
+
+impl ReceiptState {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unidentified => "unidentified",
+            Self::Unallocated => "unallocated",
+            Self::PartAllocated => "part_allocated",
+            Self::Allocated => "allocated",
+        }
+    }
+}
+
+/// The rung of the ladder that decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Our own payment reference or an RF reference with valid check digits.
+    OwnReference,
+    /// A document number in the remittance text, the amount agreeing.
+    DocumentNumber,
+    /// A known payer with exactly one item of that amount.
+    PayerAmount,
+    /// A person decided.
+    Manual,
+    /// No rung held.
+    None,
+}
+
+impl Rule {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OwnReference => "own_reference",
+            Self::DocumentNumber => "document_number",
+            Self::PayerAmount => "payer_amount",
+            Self::Manual => "manual",
+            Self::None => "none",
+        }
+    }
+}
+
+/// One thing that spoke for or against a match, in words for the screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// `reference`, `amount`, `payer_account`, `payer_name`, …
+    pub kind: String,
+    /// Whether it speaks for the match.
+    pub supports: bool,
+    pub detail: String,
+}
+
+/// Why a receipt was or was not allocated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    pub rule: Rule,
+    pub evidence: Vec<Evidence>,
+    /// The next best candidate, and why it lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_up: Option<String>,
+    /// What would have made it automatic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_have_matched: Option<String>,
+}
+
+/// A pence of cash meeting a document. Undone by a line with the opposite
+/// amount, never by a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AllocationLine {
+    pub allocation_id: AllocationId,
+    pub document_id: DocumentId,
+    pub document_ref: String,
+    pub account_id: AccountId,
+    /// Positive lowers the debt; negative uses up a credit note, or undoes.
+    pub amount: Money,
+    /// The line that this one undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contra_of: Option<AllocationId>,
+}
+
+/// A receipt is on the ledger, with what was decided at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptPosted {
+    pub receipt_id: ReceiptId,
+    pub version: i64,
+    pub bank_account: String,
+    pub bank_reference: Option<String>,
+    pub booked_on: NaiveDate,
+    pub value_on: NaiveDate,
+    pub amount: Money,
+    pub payer_name: Option<String>,
+    pub payer_account: Option<String>,
+    /// The payer's words, joined for reading.
+    pub narrative: String,
+    pub state: ReceiptState,
+    pub account_id: Option<AccountId>,
+    pub account_ref: Option<String>,
+    pub unallocated: Money,
+    pub lines: Vec<AllocationLine>,
+    pub decision: Decision,
+    /// Suggestions waiting for a person.
+    #[serde(default)]
+    pub suggestions: u16,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for ReceiptPosted {
+    const CONTEXT: Role = Role::Allocation;
+    const NAME: &'static str = "receipt_posted";
+
+    fn partition_key(&self) -> &str {
+        self.account_ref
+            .as_deref()
+            .or(self.payer_account.as_deref())
+            .unwrap_or(&self.bank_account)
+    }
+}
+
+/// A receipt's money moved after it was posted: allocated later (by a person,
+/// or because its document arrived), or un-done by contra lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptMoved {
+    pub receipt_id: ReceiptId,
+    /// Rises by one with every move of this receipt.
+    pub version: i64,
+    pub state: ReceiptState,
+    pub account_id: Option<AccountId>,
+    pub account_ref: Option<String>,
+    pub unallocated: Money,
+    pub lines: Vec<AllocationLine>,
+    /// The day from which the move counts.
+    pub effective_on: NaiveDate,
+    pub decision: Decision,
+    #[serde(default)]
+    pub suggestions: u16,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+    pub reason: String,
+}
+
+/// `receipt_allocated`: see [`ReceiptMoved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ReceiptAllocated(pub ReceiptMoved);
+
+/// `allocation_undone`: see [`ReceiptMoved`]; its lines are contras.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AllocationUndone(pub ReceiptMoved);
+
+impl ReceiptMoved {
+    /// The account's lane, or the receipt's own while nobody is known.
+    fn key(&self) -> &str {
+        self.account_ref.as_deref().unwrap_or("")
+    }
+}
+
+impl Event for ReceiptAllocated {
+    const CONTEXT: Role = Role::Allocation;
+    const NAME: &'static str = "receipt_allocated";
+
+    fn partition_key(&self) -> &str {
+        self.0.key()
+    }
+}
+
+impl Event for AllocationUndone {
+    const CONTEXT: Role = Role::Allocation;
+    const NAME: &'static str = "allocation_undone";
+
+    fn partition_key(&self) -> &str {
+        self.0.key()
+    }
+}

@@ -1,0 +1,185 @@
+//! What comes in from outside: `counterfoil.in.>`.
+//!
+//! Amounts and currencies are strings here and are checked by ingestion, so
+//! that a refusal can name the field and what was wrong with it. Readers ignore
+//! fields they do not know.
+
+use chrono::NaiveDate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A bank account as outside systems name it: UK sort code and account number,
+/// or an IBAN.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BankAccountRef {
+    /// Six digits, hyphens allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort_code: Option<String>,
+    /// Six to eight digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iban: Option<String>,
+}
+
+/// Who paid, as far as the bank says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Payer {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(flatten)]
+    pub account: BankAccountRef,
+}
+
+/// Whether money came in or went out, seen from our account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Credit,
+    Debit,
+}
+
+/// One line of a structured remittance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemittanceLine {
+    pub document_number: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// What the payer said the money is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemittanceText {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unstructured: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub structured: Vec<RemittanceLine>,
+}
+
+/// `BankReceipt.v1`: one line of a bank account, from a feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BankReceipt {
+    /// Which feed says so; only told on, never interpreted.
+    pub feed: String,
+    /// Our account.
+    pub bank_account: BankAccountRef,
+    /// The bank's own reference of the line. With account, day, amount and
+    /// direction it identifies the line for ever.
+    pub bank_reference: String,
+    pub booked_on: NaiveDate,
+    pub value_on: NaiveDate,
+    /// A positive decimal in units of the currency, such as `"123.45"`.
+    pub amount: String,
+    /// ISO 4217.
+    pub currency: String,
+    pub direction: Direction,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    #[serde(default)]
+    pub payer: Payer,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_to_end_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandate_reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remittance: Option<RemittanceText>,
+}
+
+/// What a debtor is in law: decides what may be charged and how it may be
+/// chased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    Company,
+    SoleTrader,
+    Individual,
+    PublicBody,
+}
+
+/// `BillingAccount.v1`: a debtor account, as the billing system has it now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BillingAccount {
+    pub account_ref: String,
+    pub name: String,
+    pub kind: AccountKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_ref: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms_days: Option<u16>,
+    pub currency: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+}
+
+/// What a billing document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentKind {
+    Invoice,
+    CreditNote,
+    Disbursement,
+}
+
+impl DocumentKind {
+    /// Whether it lowers what the debtor owes.
+    pub const fn is_credit(self) -> bool {
+        matches!(self, Self::CreditNote)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invoice => "invoice",
+            Self::CreditNote => "credit_note",
+            Self::Disbursement => "disbursement",
+        }
+    }
+}
+
+/// A line of a billing document; told on, not interpreted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DocumentLine {
+    pub description: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vat: Option<String>,
+}
+
+/// `BillingDocument.v1`: an invoice, credit note or disbursement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BillingDocument {
+    pub document_ref: String,
+    pub kind: DocumentKind,
+    pub account_ref: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matter_ref: Option<String>,
+    pub issued_on: NaiveDate,
+    pub due_on: NaiveDate,
+    /// Positive for every kind: the kind says which way it counts.
+    pub gross: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vat: Option<String>,
+    pub currency: String,
+    /// The reference that the debtor is asked to quote, often an ISO 11649 RF
+    /// reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<DocumentLine>,
+}

@@ -1,0 +1,153 @@
+//! What ingestion says happened: `counterfoil.evt.ingestion.>`.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use kernel::{AccountId, DocumentId, ImportId, Money, ReceiptId, StatementId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Event, Role,
+    inbound::{AccountKind, DocumentKind, RemittanceText},
+};
+
+/// A debtor account is new, or billing changed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountRecorded {
+    pub account_id: AccountId,
+    pub account_ref: String,
+    /// Rises by one with every change: a reader keeps the highest it has seen.
+    pub version: i64,
+    pub name: String,
+    pub kind: AccountKind,
+    pub parent_ref: Option<String>,
+    pub terms_days: Option<u16>,
+    pub currency: kernel::Currency,
+    pub email: Option<String>,
+    pub phone: Option<String>,
+    pub address: Option<String>,
+    pub segment: Option<String>,
+    pub department: Option<String>,
+    pub principal: Option<String>,
+    pub recorded_at: DateTime<Utc>,
+    /// Who or what brought it: `feed:<source>` or a user through an import.
+    pub actor: String,
+}
+
+impl Event for AccountRecorded {
+    const CONTEXT: Role = Role::Ingestion;
+    const NAME: &'static str = "account_recorded";
+
+    fn partition_key(&self) -> &str {
+        &self.account_ref
+    }
+}
+
+/// A billing document came in for the first time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DocumentRecorded {
+    pub document_id: DocumentId,
+    pub document_ref: String,
+    pub kind: DocumentKind,
+    pub account_id: AccountId,
+    pub account_ref: String,
+    pub matter_ref: Option<String>,
+    pub issued_on: NaiveDate,
+    pub due_on: NaiveDate,
+    /// Positive for every kind.
+    pub gross: Money,
+    pub net: Option<Money>,
+    pub vat: Option<Money>,
+    pub payment_reference: Option<String>,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for DocumentRecorded {
+    const CONTEXT: Role = Role::Ingestion;
+    const NAME: &'static str = "document_recorded";
+
+    fn partition_key(&self) -> &str {
+        &self.account_ref
+    }
+}
+
+/// Where on a statement a receipt stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatementPosition {
+    pub statement_id: StatementId,
+    pub import_id: ImportId,
+    /// The line's place in the statement, from 1.
+    pub line: i32,
+}
+
+/// Money arrived on one of our bank accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptRecorded {
+    pub receipt_id: ReceiptId,
+    /// The feed's or the file's name.
+    pub source: String,
+    /// Our account, as `kernel::BankAccount::key`.
+    pub bank_account: String,
+    pub bank_reference: Option<String>,
+    pub booked_on: NaiveDate,
+    pub value_on: NaiveDate,
+    pub amount: Money,
+    pub scheme: Option<String>,
+    pub payer_name: Option<String>,
+    /// The payer's account, as `kernel::BankAccount::key`.
+    pub payer_account: Option<String>,
+    pub reference: Option<String>,
+    pub end_to_end_id: Option<String>,
+    pub mandate_reference: Option<String>,
+    #[serde(default)]
+    pub remittance: RemittanceText,
+    pub statement: Option<StatementPosition>,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for ReceiptRecorded {
+    const CONTEXT: Role = Role::Ingestion;
+    const NAME: &'static str = "receipt_recorded";
+
+    /// The debtor is not known yet: the payer's account keeps one payer's
+    /// receipts in one lane, as far as the bank tells it.
+    fn partition_key(&self) -> &str {
+        self.payer_account
+            .as_deref()
+            .or(self.payer_name.as_deref())
+            .unwrap_or(&self.bank_account)
+    }
+}
+
+/// A statement was read, with what its proof showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatementRecorded {
+    pub statement_id: StatementId,
+    pub import_id: ImportId,
+    pub bank_account: String,
+    /// The bank's name for the statement.
+    pub bank_statement_id: String,
+    pub closes_on: Option<NaiveDate>,
+    pub opening: Option<Money>,
+    pub closing: Option<Money>,
+    /// Opening plus lines equals closing; `None` when a balance is missing.
+    pub ties: Option<bool>,
+    /// Opening equals the closing before; `None` for the first.
+    pub continues: Option<bool>,
+    pub lines: i32,
+    /// Lines already known from an earlier file or feed.
+    pub duplicate_lines: i32,
+    pub problems: Vec<String>,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for StatementRecorded {
+    const CONTEXT: Role = Role::Ingestion;
+    const NAME: &'static str = "statement_recorded";
+
+    fn partition_key(&self) -> &str {
+        &self.bank_account
+    }
+}
