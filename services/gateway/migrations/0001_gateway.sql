@@ -41,8 +41,11 @@ create table gateway.idempotency (
     key text not null check (length(key) between 1 and 200),
     request_sha256 bytea not null check (octet_length(request_sha256) = 32),
     started_at timestamptz not null,
+    -- It ended without an answer that can be kept: the same request may be sent
+    -- again at once.
+    released boolean not null default false,
     -- Both absent while the command is under way.
-    status smallint check (status between 200 and 499),
+    status smallint check (status between 200 and 299),
     body bytea,
     primary key (caller, route, key),
     check ((status is null) = (body is null))

@@ -13,6 +13,19 @@ create table reporting.live (
 );
 insert into reporting.live (generation) values (0);
 
+-- Every rebuild that was asked for, and what came of it.
+create table reporting.rebuild (
+    rebuild_id uuid primary key,
+    verify boolean not null,
+    actor text not null,
+    state text not null check (state in ('running', 'same', 'different', 'replaced', 'failed')),
+    events bigint not null,
+    events_total bigint not null,
+    started_at timestamptz not null,
+    finished_at timestamptz,
+    differences text[] not null default '{}'
+);
+
 -- Every version of an account; the highest that was known is the one to show.
 create table reporting.account (
     generation smallint not null,
@@ -37,7 +50,7 @@ create table reporting.account (
 create table reporting.account_0 partition of reporting.account for values in (0);
 create table reporting.account_1 partition of reporting.account for values in (1);
 -- Lists run in the order of the reference.
-create index account_by_ref on reporting.account (generation, account_ref, version);
+create index account_by_ref on reporting.account (generation, account_ref, version desc);
 
 -- Documents. `amount` is signed: negative for a credit note.
 create table reporting.document (
@@ -130,3 +143,20 @@ create table reporting.allocation (
 create table reporting.allocation_0 partition of reporting.allocation for values in (0);
 create table reporting.allocation_1 partition of reporting.allocation for values in (1);
 create index allocation_by_document on reporting.allocation (generation, document_id);
+
+-- Facts are never changed: the service may add them, and empty a generation as
+-- a whole.
+revoke update, delete on
+    reporting.account, reporting.account_0, reporting.account_1,
+    reporting.document, reporting.document_0, reporting.document_1,
+    reporting.receipt, reporting.receipt_0, reporting.receipt_1,
+    reporting.movement, reporting.movement_0, reporting.movement_1,
+    reporting.allocation, reporting.allocation_0, reporting.allocation_1
+from reporting;
+grant truncate on
+    reporting.account_0, reporting.account_1,
+    reporting.document_0, reporting.document_1,
+    reporting.receipt_0, reporting.receipt_1,
+    reporting.movement_0, reporting.movement_1,
+    reporting.allocation_0, reporting.allocation_1
+to reporting;

@@ -152,6 +152,9 @@ pub struct AllocationLine {
     pub account_id: AccountId,
     /// Positive lowers the debt; negative uses up a credit note, or undoes.
     pub amount: Money,
+    /// The day from which the line counts: never before the receipt was booked
+    /// or the document issued.
+    pub effective_on: NaiveDate,
     /// The line that this one undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contra_of: Option<AllocationId>,
@@ -208,8 +211,6 @@ pub struct ReceiptMoved {
     pub account_ref: Option<String>,
     pub unallocated: Money,
     pub lines: Vec<AllocationLine>,
-    /// The day from which the move counts.
-    pub effective_on: NaiveDate,
     pub decision: Decision,
     #[serde(default)]
     pub suggestions: u16,

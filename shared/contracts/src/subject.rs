@@ -135,7 +135,7 @@ mod tests {
             .into_iter()
             .map(of)
             .collect();
-        assert_eq!(got, ["01", "0b", "0b", "0d", "07", "02"]);
+        assert_eq!(got, ["01", "06", "02", "01", "0d", "05"]);
     }
 
     #[test]

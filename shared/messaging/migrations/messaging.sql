@@ -31,7 +31,7 @@ create table if not exists {schema}.outbox (
 create index if not exists outbox_recorded_at on {schema}.outbox using brin (recorded_at);
 
 create table if not exists {schema}.relay_cursor (
-    only boolean primary key default true check (only),
+    single boolean primary key default true check (single),
     tx xid8 not null default '0',
     seq bigint not null default 0
 );

@@ -51,7 +51,9 @@ pub struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { states: watch::Sender::new(BTreeMap::new()) }
+        Self {
+            states: watch::Sender::new(BTreeMap::new()),
+        }
     }
 }
 
@@ -63,7 +65,10 @@ impl Health {
 
     /// Registers a component, starting. The same name again starts it anew.
     pub fn register(&self, name: impl Into<String>) -> Component {
-        let component = Component { name: name.into(), health: self.clone() };
+        let component = Component {
+            name: name.into(),
+            health: self.clone(),
+        };
         component.set(HealthState::Starting);
         component
     }
@@ -86,7 +91,11 @@ impl Health {
 
     /// All components end: `/readyz` says no from now on, so that nobody sends new work.
     pub fn drain(&self) {
-        self.states.send_modify(|states| states.values_mut().for_each(|state| *state = HealthState::Draining));
+        self.states.send_modify(|states| {
+            for state in states.values_mut() {
+                *state = HealthState::Draining;
+            }
+        });
     }
 }
 
@@ -171,13 +180,18 @@ impl AdminServer {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let served =
-                axum::serve(listener, router(health)).with_graceful_shutdown(stopped.cancelled_owned()).await;
+            let served = axum::serve(listener, router(health))
+                .with_graceful_shutdown(stopped.cancelled_owned())
+                .await;
             if let Err(error) = served {
                 tracing::error!(%error, "the admin server ended");
             }
         });
-        Ok(Self { address, stop, task })
+        Ok(Self {
+            address,
+            stop,
+            task,
+        })
     }
 
     /// Where it listens.
@@ -189,7 +203,10 @@ impl AdminServer {
     pub async fn stop(mut self) {
         self.stop.cancel();
         // A connection that somebody keeps open must not keep the process.
-        if tokio::time::timeout(std::time::Duration::from_secs(2), &mut self.task).await.is_err() {
+        if tokio::time::timeout(std::time::Duration::from_secs(2), &mut self.task)
+            .await
+            .is_err()
+        {
             self.task.abort();
         }
     }
@@ -212,13 +229,24 @@ fn router(health: Health) -> Router {
 
 async fn readyz(State(health): State<Health>, RawQuery(query): RawQuery) -> Response {
     let states = health.states();
-    let (status, word) =
-        if all_ready(&states) { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    let verbose = query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part == "verbose=true"));
+    let (status, word) = if all_ready(&states) {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
+    let verbose = query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|part| part == "verbose" || part == "verbose=true")
+    });
     let mut text = String::new();
     if verbose {
         for (name, state) in &states {
-            let mark = if *state == HealthState::Ready { '+' } else { '-' };
+            let mark = if *state == HealthState::Ready {
+                '+'
+            } else {
+                '-'
+            };
             let _ = writeln!(text, "[{mark}] {name}: {state}");
         }
     }
@@ -229,7 +257,14 @@ async fn readyz(State(health): State<Health>, RawQuery(query): RawQuery) -> Resp
 
 async fn metrics() -> Response {
     match telemetry::metrics_text() {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Ok(text) => (
+            [(
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "no metrics");
             (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
@@ -259,11 +294,19 @@ mod tests {
     #[tokio::test]
     async fn readiness_follows_the_components() {
         let health = Health::new();
-        let server = AdminServer::start("127.0.0.1:0".parse().unwrap(), health.clone()).await.unwrap();
+        let server = AdminServer::start("127.0.0.1:0".parse().unwrap(), health.clone())
+            .await
+            .unwrap();
         let address = server.address();
         assert_ne!(address.port(), 0);
-        assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"), "alive before it is ready");
-        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"), "nothing is registered");
+        assert!(
+            get(address, "/livez").await.starts_with("HTTP/1.1 200"),
+            "alive before it is ready"
+        );
+        assert!(
+            get(address, "/readyz").await.starts_with("HTTP/1.1 503"),
+            "nothing is registered"
+        );
 
         let database = health.register("database");
         let allocation = health.register("allocation");
@@ -272,7 +315,10 @@ mod tests {
         let answer = get(address, "/readyz?verbose").await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         assert!(answer.contains("[+] database: ready\n"), "{answer}");
-        assert!(answer.contains("[-] allocation: failing: no stream ALLOCATION\n"), "{answer}");
+        assert!(
+            answer.contains("[-] allocation: failing: no stream ALLOCATION\n"),
+            "{answer}"
+        );
 
         let waiting = tokio::spawn({
             let health = health.clone();
@@ -283,13 +329,30 @@ mod tests {
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
 
         health.drain();
-        assert!(get(address, "/readyz?verbose").await.contains("[-] database: draining\n"));
-        assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"), "draining is alive");
-        assert!(get(address, "/version").await.contains(env!("CARGO_PKG_VERSION")));
+        assert!(
+            get(address, "/readyz?verbose")
+                .await
+                .contains("[-] database: draining\n")
+        );
+        assert!(
+            get(address, "/livez").await.starts_with("HTTP/1.1 200"),
+            "draining is alive"
+        );
+        assert!(
+            get(address, "/version")
+                .await
+                .contains(env!("CARGO_PKG_VERSION"))
+        );
         let metrics = get(address, "/metrics").await;
-        assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("target_info"), "{metrics}");
+        assert!(
+            metrics.starts_with("HTTP/1.1 200") && metrics.contains("target_info"),
+            "{metrics}"
+        );
 
         server.stop().await;
-        assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+        assert!(
+            tokio::net::TcpStream::connect(address).await.is_err(),
+            "nobody listens any more"
+        );
     }
 }

@@ -20,8 +20,6 @@ const DEFAULTS: &str = include_str!("defaults.toml");
 const DEFAULT_FILE: &str = "counterfoil.toml";
 const ENVIRONMENT_PREFIX: &str = "COUNTERFOIL__";
 
-/// Users of the broker that are no service: people at the command line, bank feeds, and dashboards.
-pub const OTHER_NATS_USERS: [&str; 3] = ["cli", "bank_feed", "dashboard"];
 
 /// A password. It is shown as `***` wherever it is printed or serialised; only [`Secret::expose`] tells it.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -127,7 +125,7 @@ pub enum SslMode {
 pub struct Nats {
     pub url: String,
     pub prefix: String,
-    /// Password by user name: the roles and [`OTHER_NATS_USERS`].
+    /// Password by user name: the roles and [`contracts::catalogue::Outsider`].
     pub users: BTreeMap<String, Secret>,
 }
 
@@ -184,11 +182,7 @@ pub struct Messaging {
     pub ack_wait_seconds: u64,
     pub max_deliver: u32,
     pub relay_window: u32,
-    pub relay_poll_ms: u64,
-    pub duplicate_window_seconds: u64,
-    pub stream_retention_days: u32,
-    pub inbox_retention_days: u32,
-    pub outbox_retention_days: u32,
+    pub retention_days: u32,
 }
 
 /// `[local]`.
@@ -264,15 +258,16 @@ impl Config {
     /// When a file cannot be read, a key does not exist, or a value does not fit.
     pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Self, ConfigError> {
         // The only place where the environment is read.
-        let environment: Vec<(String, String)> =
-            Env::prefixed(ENVIRONMENT_PREFIX).iter().map(|(key, value)| (key.to_string(), value)).collect();
-        match file {
-            Some(file) => Self::from_layers(Some(file), environment, sets),
-            None => {
-                let usual = Path::new(DEFAULT_FILE);
-                Self::from_layers(usual.exists().then_some(usual), environment, sets)
-            }
-        }
+        let environment: Vec<(String, String)> = Env::prefixed(ENVIRONMENT_PREFIX)
+            .iter()
+            .map(|(key, value)| (key.to_string(), value))
+            .collect();
+        let usual = Path::new(DEFAULT_FILE);
+        Self::from_layers(
+            file.or_else(|| usual.exists().then_some(usual)),
+            environment,
+            sets,
+        )
     }
 
     /// The built-in values alone.
@@ -299,7 +294,10 @@ impl Config {
             let mut layer = Layer::new(path.display().to_string());
             // Parsed here and not by the layer: a message about broken TOML has a line, but no key.
             layer.values = toml::from_str(&text).map_err(|error| ConfigError::Invalid {
-                key: error.span().map_or_else(|| "?".into(), |span| format!("line {}", line_of(&text, span.start))),
+                key: error.span().map_or_else(
+                    || "?".into(),
+                    |span| format!("line {}", line_of(&text, span.start)),
+                ),
                 layer: layer.name.clone(),
                 reason: error.message().to_owned(),
             })?;
@@ -316,12 +314,16 @@ impl Config {
             let path: Vec<&str> = key.trim().split('.').collect();
             if !set.contains('=') || path.len() < 2 || path.iter().any(|word| word.is_empty()) {
                 // Not its value: what follows a mistyped key may be a password.
-                return Err(ConfigError::Set { argument: key.to_owned() });
+                return Err(ConfigError::Set {
+                    argument: key.to_owned(),
+                });
             }
             arguments.insert(&builtin, &path, raw.to_owned());
         }
         let layers = layers.merge(variables).merge(arguments);
-        let mut config: Self = layers.extract().map_err(|error| in_our_words(&layers, error))?;
+        let mut config: Self = layers
+            .extract()
+            .map_err(|error| in_our_words(&layers, error))?;
         config.read_secret_files()?;
         config.check(&layers)?;
         Ok(config)
@@ -334,12 +336,25 @@ impl Config {
             let key = "database.admin_password";
             database.admin_password = secret_from(key, &file, Some(&database.admin_password))?;
         }
-        for (section, map) in [("database.passwords", &mut database.passwords), ("nats.users", &mut self.nats.users)] {
-            let files: Vec<String> = map.keys().filter(|name| name.ends_with("_file")).cloned().collect();
+        for (section, map) in [
+            ("database.passwords", &mut database.passwords),
+            ("nats.users", &mut self.nats.users),
+        ] {
+            let files: Vec<String> = map
+                .keys()
+                .filter(|name| name.ends_with("_file"))
+                .cloned()
+                .collect();
             for name in files {
-                let Some(file) = map.remove(&name) else { continue };
+                let Some(file) = map.remove(&name) else {
+                    continue;
+                };
                 let name = name.trim_end_matches("_file");
-                let secret = secret_from(&format!("{section}.{name}"), Path::new(file.expose()), map.get(name))?;
+                let secret = secret_from(
+                    &format!("{section}.{name}"),
+                    Path::new(file.expose()),
+                    map.get(name),
+                )?;
                 map.insert(name.to_owned(), secret);
             }
         }
@@ -352,23 +367,32 @@ impl Config {
         for name in self.database.passwords.keys() {
             known_name(layers, "database.passwords", name, &services)?;
         }
-        let users: Vec<&str> = services.into_iter().chain(OTHER_NATS_USERS).collect();
+        let users: Vec<&str> = services.into_iter().chain(contracts::catalogue::Outsider::ALL.map(contracts::catalogue::Outsider::name)).collect();
         for name in self.nats.users.keys() {
             known_name(layers, "nats.users", name, &users)?;
         }
         let messaging = &self.messaging;
         let positive = [
             ("database.pool_max", u64::from(self.database.pool_max)),
-            ("database.pool_acquire_seconds", self.database.pool_acquire_seconds),
+            (
+                "database.pool_acquire_seconds",
+                self.database.pool_acquire_seconds,
+            ),
             ("messaging.batch_max", u64::from(messaging.batch_max)),
             ("messaging.ack_wait_seconds", messaging.ack_wait_seconds),
             ("messaging.max_deliver", u64::from(messaging.max_deliver)),
             ("messaging.relay_window", u64::from(messaging.relay_window)),
-            ("messaging.relay_poll_ms", messaging.relay_poll_ms),
-            ("messaging.stream_retention_days", u64::from(messaging.stream_retention_days)),
+            (
+                "messaging.retention_days",
+                u64::from(messaging.retention_days),
+            ),
         ];
         let invalid = |key: &str, reason: &str| {
-            Err(ConfigError::Invalid { key: key.into(), layer: layer_of(layers, key), reason: reason.into() })
+            Err(ConfigError::Invalid {
+                key: key.into(),
+                layer: layer_of(layers, key),
+                reason: reason.into(),
+            })
         };
         for (key, value) in positive {
             if value == 0 {
@@ -380,10 +404,16 @@ impl Config {
         }
         let token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if !self.nats.prefix.chars().all(token) {
-            return invalid("nats.prefix", "may have letters, digits, `-` and `_` only (it becomes part of stream names)");
+            return invalid(
+                "nats.prefix",
+                "may have letters, digits, `-` and `_` only (it becomes part of stream names)",
+            );
         }
         if !is_identifier(&self.database.name) {
-            return invalid("database.name", "must be lower-case letters, digits and `_`, beginning with a letter");
+            return invalid(
+                "database.name",
+                "must be lower-case letters, digits and `_`, beginning with a letter",
+            );
         }
         Ok(())
     }
@@ -398,26 +428,31 @@ impl Config {
 
     /// Combinations that are allowed, and that an operator will be sorry for: one sentence each, for the log at start.
     pub fn warnings(&self) -> Vec<String> {
-        let Self { database, nats: _, http, admin, log, telemetry, messaging, local: _, demo } = self;
+        let Self {
+            database,
+            nats: _,
+            http,
+            admin,
+            log,
+            telemetry,
+            messaging,
+            local: _,
+            demo,
+        } = self;
         let mut found = Vec::new();
         let mut warn = |risky: bool, text: &str| {
             if risky {
                 found.push(text.to_owned());
             }
         };
+        let longest = contracts::catalogue::STREAMS
+            .iter()
+            .map(|stream| stream.max_age_days)
+            .max()
+            .unwrap_or(0);
         warn(
-            messaging.inbox_retention_days < messaging.stream_retention_days,
-            "messaging.inbox_retention_days is below messaging.stream_retention_days: \
-             a replayed stream would be taken a second time",
-        );
-        warn(
-            messaging.inbox_retention_days < messaging.outbox_retention_days,
-            "messaging.inbox_retention_days is below messaging.outbox_retention_days: \
-             a replayed outbox would be taken a second time",
-        );
-        warn(
-            messaging.outbox_retention_days == 0,
-            "messaging.outbox_retention_days is 0: a message that NATS acknowledged and then lost cannot be sent again",
+            u64::from(messaging.retention_days) < longest,
+            "messaging.retention_days is below the age that streams keep: a replayed stream would be taken a second time",
         );
         warn(
             messaging.ack_wait_seconds < 2,
@@ -444,14 +479,6 @@ impl Config {
             "messaging.max_deliver is below 5: NATS gives up on a message before its retries are used up",
         );
         warn(
-            messaging.duplicate_window_seconds < 60,
-            "messaging.duplicate_window_seconds is below 60: a relay that restarts stores messages twice",
-        );
-        warn(
-            messaging.duplicate_window_seconds > 3600,
-            "messaging.duplicate_window_seconds is above 3600: NATS keeps every message id of that time in memory",
-        );
-        warn(
             !admin.listen.ip().is_loopback(),
             "admin.listen is not a loopback address: the admin server has no sign-in, keep its port inside the network",
         );
@@ -461,16 +488,23 @@ impl Config {
         );
         let local_database = ["127.0.0.1", "::1", "localhost"].contains(&database.host.as_str());
         warn(
-            !local_database && matches!(database.ssl_mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer),
+            !local_database
+                && matches!(
+                    database.ssl_mode,
+                    SslMode::Disable | SslMode::Allow | SslMode::Prefer
+                ),
             "database.ssl_mode allows an unencrypted connection to another machine",
         );
         warn(
-            database.passwords.values().any(Secret::is_empty) || self.nats.users.values().any(Secret::is_empty),
+            database.passwords.values().any(Secret::is_empty)
+                || self.nats.users.values().any(Secret::is_empty),
             "a password in database.passwords or nats.users is empty",
         );
         let level = log.level.to_ascii_lowercase();
         warn(
-            level.split(',').any(|part| matches!(part.trim(), "debug" | "trace")),
+            level
+                .split(',')
+                .any(|part| matches!(part.trim(), "debug" | "trace")),
             "log.level is debug or trace for everything: logs grow fast and slow the pipeline down",
         );
         warn(
@@ -503,18 +537,15 @@ impl Messaging {
     pub fn ack_wait(&self) -> Duration {
         Duration::from_secs(self.ack_wait_seconds)
     }
-
-    /// The relay's sleep.
-    pub fn relay_poll(&self) -> Duration {
-        Duration::from_millis(self.relay_poll_ms)
-    }
 }
 
 /// A name that can stand in SQL without quotes: lower-case letters, digits and `_`, beginning with a letter.
 pub(crate) fn is_identifier(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() < 56
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// One layer of values with the name that errors call it by.
@@ -525,24 +556,38 @@ struct Layer {
 
 impl Layer {
     fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), values: Dict::new() }
+        Self {
+            name: name.into(),
+            values: Dict::new(),
+        }
     }
 
     /// Puts a text at a path. Its type is that of the built-in value there, and text where there is none: a password
     /// of digits stays what was written.
     fn insert(&mut self, builtin: &Figment, path: &[&str], raw: String) {
         let value = match builtin.find_value(&path.join(".")) {
-            Ok(Value::Bool(..)) => raw.parse::<bool>().map(Value::from).unwrap_or(Value::from(raw)),
-            Ok(Value::Num(_, number)) if number.to_f64().is_some() => {
-                raw.parse::<f64>().map(Value::from).unwrap_or(Value::from(raw))
-            }
-            Ok(Value::Num(..)) => raw.parse::<i64>().map(Value::from).unwrap_or(Value::from(raw)),
+            Ok(Value::Bool(..)) => raw
+                .parse::<bool>()
+                .map(Value::from)
+                .unwrap_or(Value::from(raw)),
+            Ok(Value::Num(_, number)) if number.to_f64().is_some() => raw
+                .parse::<f64>()
+                .map(Value::from)
+                .unwrap_or(Value::from(raw)),
+            Ok(Value::Num(..)) => raw
+                .parse::<i64>()
+                .map(Value::from)
+                .unwrap_or(Value::from(raw)),
             _ => Value::from(raw),
         };
-        let Some((last, sections)) = path.split_last() else { return };
+        let Some((last, sections)) = path.split_last() else {
+            return;
+        };
         let mut dict = &mut self.values;
         for section in sections {
-            let entry = dict.entry((*section).to_owned()).or_insert_with(|| Value::from(Dict::new()));
+            let entry = dict
+                .entry((*section).to_owned())
+                .or_insert_with(|| Value::from(Dict::new()));
             if !matches!(entry, Value::Dict(..)) {
                 *entry = Value::from(Dict::new());
             }
@@ -564,12 +609,18 @@ impl Provider for Layer {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.get(..offset).unwrap_or_default().lines().count().max(1)
+    text.get(..offset)
+        .unwrap_or_default()
+        .lines()
+        .count()
+        .max(1)
 }
 
 /// Where a key's value comes from.
 fn layer_of(layers: &Figment, key: &str) -> String {
-    layers.find_metadata(key).map_or_else(|| "the defaults".into(), |layer| layer.name.to_string())
+    layers
+        .find_metadata(key)
+        .map_or_else(|| "the defaults".into(), |layer| layer.name.to_string())
 }
 
 /// Says what is wrong without the value: it may be a password.
@@ -583,15 +634,25 @@ fn in_our_words(layers: &Figment, error: figment::Error) -> ConfigError {
                 Some(last) if *last == name => path,
                 Some(_) => format!("{path}.{name}"),
             };
-            ConfigError::UnknownKey { layer: layer_of(layers, &key), key, known: exist(known) }
+            ConfigError::UnknownKey {
+                layer: layer_of(layers, &key),
+                key,
+                known: exist(known),
+            }
         }
         kind => {
             let reason = match kind {
-                Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("expected {expected}"),
+                Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+                    format!("expected {expected}")
+                }
                 Kind::UnknownVariant(_, known) => format!("expected one of {}", known.join(", ")),
                 kind => kind.to_string(),
             };
-            ConfigError::Invalid { layer: layer_of(layers, &path), key: path, reason }
+            ConfigError::Invalid {
+                layer: layer_of(layers, &path),
+                key: path,
+                reason,
+            }
         }
     }
 }
@@ -600,12 +661,21 @@ fn exist(known: &[&str]) -> String {
     format!("there are {}", known.join(", "))
 }
 
-fn known_name(layers: &Figment, section: &str, name: &str, known: &[&str]) -> Result<(), ConfigError> {
+fn known_name(
+    layers: &Figment,
+    section: &str,
+    name: &str,
+    known: &[&str],
+) -> Result<(), ConfigError> {
     if known.contains(&name) {
         return Ok(());
     }
     let key = format!("{section}.{name}");
-    Err(ConfigError::UnknownKey { layer: layer_of(layers, &key), key, known: exist(known) })
+    Err(ConfigError::UnknownKey {
+        layer: layer_of(layers, &key),
+        key,
+        known: exist(known),
+    })
 }
 
 fn secret_from(key: &str, file: &Path, direct: Option<&Secret>) -> Result<Secret, ConfigError> {
@@ -628,7 +698,12 @@ fn secret_from(key: &str, file: &Path, direct: Option<&Secret>) -> Result<Secret
 mod empty_is_none {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    // The signature is serde's.
+    #[allow(clippy::ref_option)]
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => value.serialize(serializer),
             None => serializer.serialize_str(""),
@@ -647,20 +722,28 @@ mod empty_is_none {
 mod tests {
     use super::*;
 
-    fn load(file: Option<&str>, environment: &[(&str, &str)], sets: &[&str]) -> Result<Config, ConfigError> {
+    fn load(
+        file: Option<&str>,
+        environment: &[(&str, &str)],
+        sets: &[&str],
+    ) -> Result<Config, ConfigError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("my.toml");
         if let Some(text) = file {
             std::fs::write(&path, text).unwrap();
         }
-        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let environment = environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         Config::from_layers(file.map(|_| path.as_path()), environment, &sets)
     }
 
     #[test]
     fn later_layers_win_one_by_one() {
-        let file = "[database]\nhost = \"file\"\nport = 1\npool_max = 2\n[http]\nlisten = \"127.0.0.1:1\"";
+        let file =
+            "[database]\nhost = \"file\"\nport = 1\npool_max = 2\n[http]\nlisten = \"127.0.0.1:1\"";
         let environment = [("database__port", "3"), ("database__pool_max", "4")];
         let config = load(Some(file), &environment, &["database.pool_max=5"]).unwrap();
         assert_eq!(config.database.name, "counterfoil", "built in");
@@ -675,27 +758,48 @@ mod tests {
         let lines: Vec<&str> = DEFAULTS.lines().collect();
         for (index, line) in lines.iter().enumerate() {
             if line.contains(" = ") && !line.starts_with('#') {
-                assert!(lines[index - 1].starts_with("# "), "no comment above `{line}`");
+                assert!(
+                    lines[index - 1].starts_with("# "),
+                    "no comment above `{line}`"
+                );
             }
         }
         let config = Config::defaults().unwrap();
         let dumped: toml::Table = toml::from_str(&config.dump().unwrap()).unwrap();
         let written: toml::Table = toml::from_str(DEFAULTS).unwrap();
         assert_eq!(dumped, written, "dumping the defaults gives the defaults");
-        assert_eq!(config.warnings(), Vec::<String>::new(), "the defaults are no risk");
+        assert_eq!(
+            config.warnings(),
+            Vec::<String>::new(),
+            "the defaults are no risk"
+        );
     }
 
     #[test]
     fn unknown_keys_are_refused_by_name_and_layer() {
         let message = |result: Result<Config, ConfigError>| result.unwrap_err().to_string();
         let wrong = message(load(Some("[database]\nhots = \"x\""), &[], &[]));
-        assert!(wrong.contains("`database.hots`") && wrong.contains("my.toml") && wrong.contains("host"), "{wrong}");
+        assert!(
+            wrong.contains("`database.hots`")
+                && wrong.contains("my.toml")
+                && wrong.contains("host"),
+            "{wrong}"
+        );
         let wrong = message(load(None, &[("datbase__host", "x")], &[]));
-        assert!(wrong.contains("`datbase`") && wrong.contains("the environment"), "{wrong}");
+        assert!(
+            wrong.contains("`datbase`") && wrong.contains("the environment"),
+            "{wrong}"
+        );
         let wrong = message(load(None, &[], &["nats.ulr=x"]));
-        assert!(wrong.contains("`nats.ulr`") && wrong.contains("--set"), "{wrong}");
+        assert!(
+            wrong.contains("`nats.ulr`") && wrong.contains("--set"),
+            "{wrong}"
+        );
         let wrong = message(load(None, &[], &["database.passwords.alocation=hunter2"]));
-        assert!(wrong.contains("`database.passwords.alocation`") && wrong.contains("allocation"), "{wrong}");
+        assert!(
+            wrong.contains("`database.passwords.alocation`") && wrong.contains("allocation"),
+            "{wrong}"
+        );
         assert!(!wrong.contains("hunter2"), "{wrong}");
     }
 
@@ -717,9 +821,15 @@ mod tests {
             let wrong = load(None, &[], &[set]).unwrap_err().to_string();
             assert!(wrong.contains(key), "{set}: {wrong}");
         }
-        let wrong = load(Some("[database]\nport = \n"), &[], &[]).unwrap_err().to_string();
-        assert!(wrong.contains("line 2") && wrong.contains("my.toml"), "{wrong}");
-        let missing = Config::from_layers(Some(Path::new("/nowhere.toml")), Vec::new(), &[]).unwrap_err();
+        let wrong = load(Some("[database]\nport = \n"), &[], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            wrong.contains("line 2") && wrong.contains("my.toml"),
+            "{wrong}"
+        );
+        let missing =
+            Config::from_layers(Some(Path::new("/nowhere.toml")), Vec::new(), &[]).unwrap_err();
         assert!(matches!(missing, ConfigError::File { .. }));
     }
 
@@ -749,8 +859,19 @@ mod tests {
 
     #[test]
     fn a_password_given_twice_or_in_a_missing_file_is_refused() {
-        let wrong = load(None, &[], &["database.admin_password=x", "database.admin_password_file=/x"]).unwrap_err();
-        assert!(wrong.to_string().contains("`database.admin_password`"), "{wrong}");
+        let wrong = load(
+            None,
+            &[],
+            &[
+                "database.admin_password=x",
+                "database.admin_password_file=/x",
+            ],
+        )
+        .unwrap_err();
+        assert!(
+            wrong.to_string().contains("`database.admin_password`"),
+            "{wrong}"
+        );
         let wrong = load(None, &[], &["nats.users.cli_file=/nowhere/cli"]).unwrap_err();
         assert!(wrong.to_string().contains("nats.users.cli_file"), "{wrong}");
     }
@@ -758,10 +879,13 @@ mod tests {
     #[test]
     fn risky_combinations_are_told() {
         let told = |sets: &[&str]| load(None, &[], sets).unwrap().warnings().join("\n");
-        assert!(told(&["messaging.inbox_retention_days=7"]).contains("taken a second time"));
+        assert!(told(&["messaging.retention_days=7"]).contains("taken a second time"));
         assert!(told(&["demo.enabled=true", "http.listen=0.0.0.0:80"]).contains("demo"));
         assert!(told(&["admin.listen=0.0.0.0:9090"]).contains("admin.listen"));
         assert!(told(&["database.host=db.example.org"]).contains("unencrypted"));
-        assert!(told(&["log.level=info,sqlx=debug"]).is_empty(), "one module may be loud");
+        assert!(
+            told(&["log.level=info,sqlx=debug"]).is_empty(),
+            "one module may be loud"
+        );
     }
 }

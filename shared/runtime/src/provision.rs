@@ -32,7 +32,9 @@ pub struct RoleSpec {
 #[non_exhaustive]
 pub enum ProvisionError {
     /// A database or role name that is not plain.
-    #[error("`{0}` cannot be the name of a database or of a role: lower-case letters, digits and `_` only")]
+    #[error(
+        "`{0}` cannot be the name of a database or of a role: lower-case letters, digits and `_` only"
+    )]
     Name(String),
     /// Postgres refused.
     #[error("cannot {doing}")]
@@ -79,34 +81,60 @@ async fn provision(
     database: &str,
     roles: &[RoleSpec],
 ) -> Result<(), ProvisionError> {
-    let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-        .bind(database)
-        .fetch_one(&mut *server)
-        .await
-        .map_err(failed("look for the database"))?;
+    let exists: bool =
+        sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(database)
+            .fetch_one(&mut *server)
+            .await
+            .map_err(failed("look for the database"))?;
     if !exists {
         run(server, format!("create database {database}")).await?;
     }
-    run(server, format!("revoke all on database {database} from public")).await?;
+    run(
+        server,
+        format!("revoke all on database {database} from public"),
+    )
+    .await?;
     for role in roles {
         create_roles(server, database, role).await?;
     }
-    let mut inside = connect(&admin.clone().database(database), "connect to the new database").await?;
+    let mut inside = connect(
+        &admin.clone().database(database),
+        "connect to the new database",
+    )
+    .await?;
     let done = schemas(&mut inside, roles).await;
     let _ = inside.close().await;
     done
 }
 
-async fn create_roles(server: &mut PgConnection, database: &str, role: &RoleSpec) -> Result<(), ProvisionError> {
-    let RoleSpec { name, password, statement_timeout, idle_in_transaction } = role;
-    for (role, kind) in [(format!("{name}_owner"), "nologin"), (name.clone(), "login")] {
-        let exists: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)")
-            .bind(&role)
-            .fetch_one(&mut *server)
-            .await
-            .map_err(failed("look for a role"))?;
+async fn create_roles(
+    server: &mut PgConnection,
+    database: &str,
+    role: &RoleSpec,
+) -> Result<(), ProvisionError> {
+    let RoleSpec {
+        name,
+        password,
+        statement_timeout,
+        idle_in_transaction,
+    } = role;
+    for (role, kind) in [
+        (format!("{name}_owner"), "nologin"),
+        (name.clone(), "login"),
+    ] {
+        let exists: bool =
+            sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)")
+                .bind(&role)
+                .fetch_one(&mut *server)
+                .await
+                .map_err(failed("look for a role"))?;
         let verb = if exists { "alter" } else { "create" };
-        run(server, format!("{verb} role {role} {kind} nosuperuser nocreatedb nocreaterole")).await?;
+        run(
+            server,
+            format!("{verb} role {role} {kind} nosuperuser nocreatedb nocreaterole"),
+        )
+        .await?;
     }
     // As a parameter, and executed inside: the password is in no statement text that a log or pg_stat_statements keeps.
     sqlx::query("select set_config('counterfoil.password', $1, false)")
@@ -127,13 +155,27 @@ async fn create_roles(server: &mut PgConnection, database: &str, role: &RoleSpec
         .map_err(failed("forget a password"))?;
     // Whoever runs the migrations must be able to `set role` to the owner, superuser or not.
     run(server, format!("grant {name}_owner to current_user")).await?;
-    run(server, format!("grant connect on database {database} to {name}, {name}_owner")).await?;
+    run(
+        server,
+        format!("grant connect on database {database} to {name}, {name}_owner"),
+    )
+    .await?;
     for (setting, value) in [
         ("search_path", name.clone()),
-        ("statement_timeout", statement_timeout.as_millis().to_string()),
-        ("idle_in_transaction_session_timeout", idle_in_transaction.as_millis().to_string()),
+        (
+            "statement_timeout",
+            statement_timeout.as_millis().to_string(),
+        ),
+        (
+            "idle_in_transaction_session_timeout",
+            idle_in_transaction.as_millis().to_string(),
+        ),
     ] {
-        run(server, format!("alter role {name} in database {database} set {setting} = {value}")).await?;
+        run(
+            server,
+            format!("alter role {name} in database {database} set {setting} = {value}"),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -147,38 +189,61 @@ async fn schemas(inside: &mut PgConnection, roles: &[RoleSpec]) -> Result<(), Pr
             format!("revoke all on schema {name} from public"),
             format!("grant usage on schema {name} to {name}"),
             // Functions are open to everybody unless said otherwise, and only globally.
-            format!("alter default privileges for role {name}_owner revoke execute on functions from public"),
+            format!(
+                "alter default privileges for role {name}_owner revoke execute on functions from public"
+            ),
             format!(
                 "alter default privileges for role {name}_owner in schema {name} \
                  grant select, insert, update, delete on tables to {name}"
             ),
-            format!("alter default privileges for role {name}_owner in schema {name} grant usage on sequences to {name}"),
-            format!("alter default privileges for role {name}_owner in schema {name} grant execute on functions to {name}"),
+            format!(
+                "alter default privileges for role {name}_owner in schema {name} grant usage on sequences to {name}"
+            ),
+            format!(
+                "alter default privileges for role {name}_owner in schema {name} grant execute on functions to {name}"
+            ),
         ] {
             run(inside, statement).await?;
         }
     }
     // Where it is preloaded (the local stack does), its view is there to be read by `bench` and by people.
-    let preloaded: String = sqlx::query_scalar("select current_setting('shared_preload_libraries')")
-        .fetch_one(&mut *inside)
-        .await
-        .map_err(failed("read a setting"))?;
+    let preloaded: String =
+        sqlx::query_scalar("select current_setting('shared_preload_libraries')")
+            .fetch_one(&mut *inside)
+            .await
+            .map_err(failed("read a setting"))?;
     if preloaded.contains("pg_stat_statements") {
-        run(inside, "create extension if not exists pg_stat_statements".into()).await?;
+        run(
+            inside,
+            "create extension if not exists pg_stat_statements".into(),
+        )
+        .await?;
     }
     Ok(())
 }
 
-async fn connect(options: &PgConnectOptions, doing: &'static str) -> Result<PgConnection, ProvisionError> {
-    PgConnection::connect_with(options).await.map_err(failed(doing))
+async fn connect(
+    options: &PgConnectOptions,
+    doing: &'static str,
+) -> Result<PgConnection, ProvisionError> {
+    PgConnection::connect_with(options)
+        .await
+        .map_err(failed(doing))
 }
 
 /// Runs DDL. Every name in it went through [`is_identifier`].
 async fn run(connection: &mut PgConnection, statement: String) -> Result<(), ProvisionError> {
     let doing = statement.clone();
-    connection.execute(AssertSqlSafe(statement)).await.map(drop).map_err(failed(doing))
+    connection
+        .execute(AssertSqlSafe(statement))
+        .await
+        .map(drop)
+        .map_err(failed(doing))
 }
 
 fn failed(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> ProvisionError {
-    |source| ProvisionError::Database { doing: doing.into(), source }
+    |source| ProvisionError::Database {
+        doing: doing.into(),
+        source,
+    }
 }

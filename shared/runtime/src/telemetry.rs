@@ -11,7 +11,9 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream};
+use opentelemetry_sdk::metrics::{
+    Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream,
+};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use prometheus::{Encoder as _, Registry, TextEncoder};
@@ -24,8 +26,9 @@ use crate::config::{Config, LogFormat};
 const SERVICE: &str = "counterfoil";
 
 /// Bounds of histograms in seconds: the built-in ones are for milliseconds and would put everything into one bucket.
-const SECONDS: [f64; 15] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const SECONDS: [f64; 15] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +94,9 @@ pub fn init(config: &Config) -> Result<TelemetryGuard, TelemetryError> {
     metrics()?;
     let filter = || EnvFilter::try_new(&config.log.level).map_err(TelemetryError::Filter);
     let traces = tracer_provider(config)?;
-    let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer(SERVICE)).with_filter(filter()?);
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer(SERVICE))
+        .with_filter(filter()?);
     let lines = match config.log.format {
         LogFormat::Pretty => tracing_subscriber::fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
@@ -105,33 +110,49 @@ pub fn init(config: &Config) -> Result<TelemetryGuard, TelemetryError> {
             .with_writer(std::io::stderr)
             .boxed(),
     };
-    let first = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter()?)).try_init().is_ok();
+    let first = tracing_subscriber::registry()
+        .with(spans)
+        .with(lines.with_filter(filter()?))
+        .try_init()
+        .is_ok();
     if first {
         opentelemetry::global::set_tracer_provider(traces.clone());
     }
-    Ok(TelemetryGuard { traces: first.then_some(traces) })
+    Ok(TelemetryGuard {
+        traces: first.then_some(traces),
+    })
 }
 
 fn tracer_provider(config: &Config) -> Result<SdkTracerProvider, TelemetryError> {
     let ratio = config.telemetry.sample_ratio;
     let builder = SdkTracerProvider::builder()
         .with_resource(resource())
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))));
-    let Some(endpoint) = &config.telemetry.otlp_endpoint else { return Ok(builder.build()) };
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+            ratio,
+        ))));
+    let Some(endpoint) = &config.telemetry.otlp_endpoint else {
+        return Ok(builder.build());
+    };
     tokio::runtime::Handle::try_current().map_err(|_| TelemetryError::NoRuntime)?;
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)
         .with_timeout(Duration::from_secs(5))
         .build()
-        .map_err(|source| TelemetryError::Exporter { endpoint: endpoint.clone(), source })?;
+        .map_err(|source| TelemetryError::Exporter {
+            endpoint: endpoint.clone(),
+            source,
+        })?;
     Ok(builder.with_batch_exporter(exporter).build())
 }
 
 fn resource() -> Resource {
     Resource::builder()
         .with_service_name(SERVICE)
-        .with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(opentelemetry::KeyValue::new(
+            "service.version",
+            env!("CARGO_PKG_VERSION"),
+        ))
         .build()
 }
 
@@ -150,12 +171,15 @@ fn metrics() -> Result<&'static Registry, TelemetryError> {
                 .with_resource(resource())
                 .with_reader(exporter)
                 .with_view(|instrument: &Instrument| {
-                    let seconds = instrument.unit() == "s" || instrument.name().ends_with("_seconds");
+                    let seconds =
+                        instrument.unit() == "s" || instrument.name().ends_with("_seconds");
                     (instrument.kind() == InstrumentKind::Histogram && seconds)
                         .then(|| {
                             let boundaries = SECONDS.to_vec();
-                            let aggregation =
-                                Aggregation::ExplicitBucketHistogram { boundaries, record_min_max: false };
+                            let aggregation = Aggregation::ExplicitBucketHistogram {
+                                boundaries,
+                                record_min_max: false,
+                            };
                             Stream::builder().with_aggregation(aggregation).build().ok()
                         })
                         .flatten()
@@ -174,7 +198,9 @@ fn metrics() -> Result<&'static Registry, TelemetryError> {
 /// When they cannot be collected or written.
 pub fn metrics_text() -> Result<String, TelemetryError> {
     let mut text = Vec::new();
-    TextEncoder::new().encode(&metrics()?.gather(), &mut text).map_err(TelemetryError::Text)?;
+    TextEncoder::new()
+        .encode(&metrics()?.gather(), &mut text)
+        .map_err(TelemetryError::Text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
@@ -199,17 +225,55 @@ mod tests {
         opentelemetry::global::get_text_map_propagator(|propagator| {
             propagator.inject_context(&span.context(), &mut headers);
         });
-        let parent = headers.get("traceparent").expect("a traceparent, without any collector");
+        let parent = headers
+            .get("traceparent")
+            .expect("a traceparent, without any collector");
         assert_eq!(parent.split('-').count(), 4, "{parent}");
-        assert_ne!(parent.split('-').nth(1), Some("00000000000000000000000000000000"), "{parent}");
+        assert_ne!(
+            parent.split('-').nth(1),
+            Some("00000000000000000000000000000000"),
+            "{parent}"
+        );
 
         let meter = opentelemetry::global::meter("test");
-        meter.u64_counter("counterfoil_test_messages").build().add(3, &[]);
-        meter.f64_histogram("counterfoil_test_duration").with_unit("s").build().record(0.003, &[]);
+        meter
+            .u64_counter("counterfoil_test_messages")
+            .build()
+            .add(3, &[]);
+        meter
+            .f64_histogram("counterfoil_test_duration")
+            .with_unit("s")
+            .build()
+            .record(0.003, &[]);
         let text = metrics_text().unwrap();
         assert!(text.contains("counterfoil_test_messages_total 3"), "{text}");
-        assert!(text.contains(r#"counterfoil_test_duration_seconds_bucket{le="0.005"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"counterfoil_test_duration_seconds_bucket{le="0.005"} 1"#),
+            "{text}"
+        );
         first.shutdown();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn spans_are_sent_to_the_configured_endpoint() {
+        use opentelemetry::trace::{Span as _, Tracer as _};
+        use tokio::io::AsyncReadExt as _;
+        let collector = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = Config::defaults().unwrap();
+        config.telemetry.otlp_endpoint =
+            Some(format!("http://{}", collector.local_addr().unwrap()));
+        let traces = tracer_provider(&config).unwrap();
+        traces.tracer("test").start("one").end();
+        let mut guard = TelemetryGuard {
+            traces: Some(traces),
+        };
+        let flushed = tokio::task::spawn_blocking(move || guard.flush());
+        let (mut connection, _) = collector.accept().await.unwrap();
+        let mut preface = [0; 14];
+        connection.read_exact(&mut preface).await.unwrap();
+        assert_eq!(&preface, b"PRI * HTTP/2.0", "OTLP over gRPC");
+        drop((connection, collector));
+        flushed.await.unwrap();
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The local stack with real servers: each test has a data directory and a stack of its own.
 
+// Clippy's leave for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +12,10 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream;
 use futures::StreamExt as _;
 use runtime::local::PostgresInstall;
-use runtime::{Config, LocalError, LocalStack, NatsUser, RoleSpec, Secret, StackInfo, StackOptions, provision_database};
+use runtime::{
+    Config, LocalError, LocalStack, NatsUser, RoleSpec, Secret, StackInfo, StackOptions,
+    provision_database,
+};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _, Row as _};
 use tempfile::TempDir;
@@ -27,9 +33,16 @@ fn options() -> StackOptions {
     StackOptions {
         nats_users: vec![
             user("cli", &[">"], &[">"]),
-            user("bank_feed", &["counterfoil.in.bank.receipts.>"], &["_INBOX.bank_feed.>"]),
+            user(
+                "bank_feed",
+                &["counterfoil.in.bank.receipts.>"],
+                &["_INBOX.bank_feed.>"],
+            ),
             user("deaf", &["counterfoil.>"], &[]),
-            NatsUser { allow_responses: true, ..user("answering", &[], &["ask.>"]) },
+            NatsUser {
+                allow_responses: true,
+                ..user("answering", &[], &["ask.>"])
+            },
         ],
         shared_buffers_mb: 16,
         durable: false,
@@ -39,7 +52,10 @@ fn options() -> StackOptions {
 
 /// A directory below one that every user may pass through (the servers do not run as root).
 fn directory() -> TempDir {
-    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o711)).tempdir().unwrap()
+    tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o711))
+        .tempdir()
+        .unwrap()
 }
 
 fn data_dir(directory: &TempDir) -> PathBuf {
@@ -63,18 +79,23 @@ fn processes_of(directory: &Path) -> Vec<String> {
     let directory = std::fs::canonicalize(directory).unwrap();
     let mut found = Vec::new();
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(line) = std::fs::read(process.path().join("cmdline")) else { continue };
+        let Ok(line) = std::fs::read(process.path().join("cmdline")) else {
+            continue;
+        };
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        let works_in = std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&directory));
+        let works_in = std::fs::read_link(process.path().join("cwd"))
+            .is_ok_and(|cwd| cwd.starts_with(&directory));
         if works_in || line.contains(&*directory.to_string_lossy()) {
-            found.push(format!("{:?} {line}", process.file_name()));
+            found.push(format!("{} {line}", process.file_name().display()));
         }
     }
     found
 }
 
 async fn admin(stack: &LocalStack) -> PgConnection {
-    PgConnection::connect_with(&stack.admin_options()).await.unwrap()
+    PgConnection::connect_with(&stack.admin_options())
+        .await
+        .unwrap()
 }
 
 async fn nats(stack: &LocalStack, user: &str) -> async_nats::Client {
@@ -94,12 +115,23 @@ async fn keep_a_message(stack: &LocalStack, text: &'static str) {
         ..jetstream::stream::Config::default()
     };
     context.get_or_create_stream(config).await.unwrap();
-    context.publish("kept.one", text.into()).await.unwrap().await.unwrap();
+    context
+        .publish("kept.one", text.into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
 }
 
 async fn last_message(stack: &LocalStack) -> String {
     let context = jetstream::new(nats(stack, "cli").await);
-    let message = context.get_stream("KEPT").await.unwrap().get_last_raw_message_by_subject("kept.one").await.unwrap();
+    let message = context
+        .get_stream("KEPT")
+        .await
+        .unwrap()
+        .get_last_raw_message_by_subject("kept.one")
+        .await
+        .unwrap();
     String::from_utf8(message.payload.to_vec()).unwrap()
 }
 
@@ -108,10 +140,16 @@ async fn data_and_ports_outlive_a_restart_and_nothing_keeps_running() {
     let directory = directory();
     let data_dir = data_dir(&directory);
     let stack = LocalStack::start(&data_dir, options()).await.unwrap();
-    admin(&stack).await.execute("create table kept (pence bigint); insert into kept values (12345)").await.unwrap();
+    admin(&stack)
+        .await
+        .execute("create table kept (pence bigint); insert into kept values (12345)")
+        .await
+        .unwrap();
     keep_a_message(&stack, "first").await;
     let (postgres_port, nats_port) = (stack.postgres_port(), stack.nats_port());
-    let running = StackInfo::running(&data_dir).unwrap().expect("it says that it runs");
+    let running = StackInfo::running(&data_dir)
+        .unwrap()
+        .expect("it says that it runs");
     assert_eq!(running.postgres.pid, stack.pids().postgres);
     assert_eq!(running.nats.pid, stack.pids().nats);
     assert_eq!(running.owner_pid, std::process::id());
@@ -120,25 +158,45 @@ async fn data_and_ports_outlive_a_restart_and_nothing_keeps_running() {
     assert_eq!(processes_of(&data_dir), Vec::<String>::new());
     assert!(StackInfo::running(&data_dir).unwrap().is_none());
     for port in [postgres_port, nats_port] {
-        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "somebody listens on {port}");
+        assert!(
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
+            "somebody listens on {port}"
+        );
     }
 
     let stack = LocalStack::start(&data_dir, options()).await.unwrap();
-    assert_eq!((stack.postgres_port(), stack.nats_port()), (postgres_port, nats_port));
-    let pence: i64 = sqlx::query_scalar("select pence from kept").fetch_one(&mut admin(&stack).await).await.unwrap();
+    assert_eq!(
+        (stack.postgres_port(), stack.nats_port()),
+        (postgres_port, nats_port)
+    );
+    let pence: i64 = sqlx::query_scalar("select pence from kept")
+        .fetch_one(&mut admin(&stack).await)
+        .await
+        .unwrap();
     assert_eq!(pence, 12345);
     assert_eq!(last_message(&stack).await, "first");
     drop(stack);
-    assert_eq!(processes_of(&data_dir), Vec::<String>::new(), "dropping it stops it too");
+    assert_eq!(
+        processes_of(&data_dir),
+        Vec::<String>::new(),
+        "dropping it stops it too"
+    );
 }
 
 #[tokio::test]
 async fn servers_are_private_and_set_up_as_promised() {
     use std::os::unix::fs::MetadataExt;
     let directory = directory();
-    let stack = LocalStack::start(&data_dir(&directory), StackOptions { durable: true, nats_monitoring: true, ..options() })
-        .await
-        .unwrap();
+    let stack = LocalStack::start(
+        &data_dir(&directory),
+        StackOptions {
+            durable: true,
+            nats_monitoring: true,
+            ..options()
+        },
+    )
+    .await
+    .unwrap();
     let mut admin = admin(&stack).await;
     for (name, expected) in [
         ("listen_addresses", "127.0.0.1"),
@@ -156,25 +214,53 @@ async fn servers_are_private_and_set_up_as_promised() {
         ("server_encoding", "UTF8"),
         ("TimeZone", "UTC"),
     ] {
-        let value: String =
-            sqlx::query_scalar("select current_setting($1)").bind(name).fetch_one(&mut admin).await.unwrap();
+        let value: String = sqlx::query_scalar("select current_setting($1)")
+            .bind(name)
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
         assert_eq!(value, expected, "{name}");
     }
     let wrong = stack.admin_options().password("not it");
     let refused = PgConnection::connect_with(&wrong).await.unwrap_err();
-    assert_eq!(refused.into_database_error().unwrap().code().as_deref(), Some("28P01"));
+    assert_eq!(
+        refused.into_database_error().unwrap().code().as_deref(),
+        Some("28P01")
+    );
 
     let anonymous = async_nats::connect(stack.nats_url()).await;
-    assert!(anonymous.is_err(), "the broker lets nobody in without a password");
+    assert!(
+        anonymous.is_err(),
+        "the broker lets nobody in without a password"
+    );
     let monitoring = stack.nats_monitoring_port().expect("asked for");
     assert!(std::net::TcpStream::connect(("127.0.0.1", monitoring)).is_ok());
 
-    let mode = |name: &str| std::fs::metadata(stack.data_dir().join(name)).unwrap().mode() & 0o777;
+    let mode = |name: &str| {
+        std::fs::metadata(stack.data_dir().join(name))
+            .unwrap()
+            .mode()
+            & 0o777
+    };
     assert_eq!(mode(""), if is_root() { 0o711 } else { 0o700 });
-    assert_eq!((mode("pg"), mode("nats"), mode("log")), (0o700, 0o700, 0o700));
-    assert_eq!((mode("secrets.toml"), mode("stack.json"), mode("nats/nats.conf")), (0o600, 0o600, 0o600));
+    assert_eq!(
+        (mode("pg"), mode("nats"), mode("log")),
+        (0o700, 0o700, 0o700)
+    );
+    assert_eq!(
+        (
+            mode("secrets.toml"),
+            mode("stack.json"),
+            mode("nats/nats.conf")
+        ),
+        (0o600, 0o600, 0o600)
+    );
     for pid in [stack.pids().postgres.unwrap(), stack.pids().nats.unwrap()] {
-        assert_ne!(std::fs::metadata(format!("/proc/{pid}")).unwrap().uid(), 0, "no server runs as root");
+        assert_ne!(
+            std::fs::metadata(format!("/proc/{pid}")).unwrap().uid(),
+            0,
+            "no server runs as root"
+        );
     }
     stack.stop().await.unwrap();
 }
@@ -186,9 +272,16 @@ async fn a_second_start_on_a_live_directory_is_refused() {
     let stack = LocalStack::start(&data_dir, options()).await.unwrap();
     let refused = LocalStack::start(&data_dir, options()).await.unwrap_err();
     let expected = std::process::id().to_string();
-    assert!(matches!(&refused, LocalError::AlreadyRunning { owner, .. } if *owner == expected), "{refused}");
+    assert!(
+        matches!(&refused, LocalError::AlreadyRunning { owner, .. } if *owner == expected),
+        "{refused}"
+    );
     assert!(refused.to_string().contains("already running"), "{refused}");
-    admin(&stack).await.execute("select 1").await.expect("the live one is not disturbed");
+    admin(&stack)
+        .await
+        .execute("select 1")
+        .await
+        .expect("the live one is not disturbed");
     stack.stop().await.unwrap();
 }
 
@@ -196,33 +289,74 @@ async fn a_second_start_on_a_live_directory_is_refused() {
 async fn somebody_elses_directory_is_left_alone() {
     let directory = directory();
     std::fs::write(directory.path().join("thesis.txt"), "do not touch").unwrap();
-    let refused = LocalStack::start(directory.path(), options()).await.unwrap_err();
+    let refused = LocalStack::start(directory.path(), options())
+        .await
+        .unwrap_err();
     assert!(matches!(refused, LocalError::DataDir { .. }), "{refused}");
-    assert_eq!(std::fs::metadata(directory.path()).unwrap().permissions().mode() & 0o777, 0o711);
+    assert_eq!(
+        std::fs::metadata(directory.path())
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o711
+    );
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
 #[tokio::test]
 async fn a_missing_program_is_named_with_its_package() {
     let directory = directory();
-    let without_postgres = StackOptions { postgres_bin: Some(directory.path().into()), ..options() };
-    let missing = LocalStack::start(&data_dir(&directory), without_postgres).await.unwrap_err().to_string();
+    let without_postgres = StackOptions {
+        postgres_bin: Some(directory.path().into()),
+        ..options()
+    };
+    let missing = LocalStack::start(&data_dir(&directory), without_postgres)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(missing.contains("apt-get install postgresql`"), "{missing}");
-    let without_nats = StackOptions { nats_server: Some(directory.path().join("none")), ..options() };
-    let missing = LocalStack::start(&data_dir(&directory), without_nats).await.unwrap_err().to_string();
-    assert!(missing.contains("apt-get install nats-server`"), "{missing}");
-    let other_version = PostgresInstall::find(None, Some(8)).unwrap_err().to_string();
-    assert!(other_version.contains("apt-get install postgresql-8`"), "{other_version}");
+    let without_nats = StackOptions {
+        nats_server: Some(directory.path().join("none")),
+        ..options()
+    };
+    let missing = LocalStack::start(&data_dir(&directory), without_nats)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.contains("apt-get install nats-server`"),
+        "{missing}"
+    );
+    let other_version = PostgresInstall::find(None, Some(8))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        other_version.contains("apt-get install postgresql-8`"),
+        "{other_version}"
+    );
 }
 
 /// Not a test of its own: the process that the tests below kill. It holds a stack until then.
 #[tokio::test]
 #[ignore = "run by other tests, in a process of its own"]
 async fn child_runs_a_stack() {
-    let Some(data_dir) = std::env::var_os(CHILD_DATA_DIR) else { return };
-    let stack = LocalStack::start(Path::new(&data_dir), options()).await.unwrap();
-    admin(&stack).await.execute("create table if not exists kept (pence bigint)").await.unwrap();
-    admin(&stack).await.execute("insert into kept values (12345)").await.unwrap();
+    let Some(data_dir) = std::env::var_os(CHILD_DATA_DIR) else {
+        return;
+    };
+    let stack = LocalStack::start(Path::new(&data_dir), options())
+        .await
+        .unwrap();
+    admin(&stack)
+        .await
+        .execute("create table if not exists kept (pence bigint)")
+        .await
+        .unwrap();
+    admin(&stack)
+        .await
+        .execute("insert into kept values (12345)")
+        .await
+        .unwrap();
     std::fs::write(Path::new(&data_dir).join("log/child-is-up"), "").unwrap();
     std::future::pending::<()>().await;
 }
@@ -237,9 +371,17 @@ fn this_test_binary(test: &str) -> Command {
 }
 
 async fn start_child(data_dir: &Path) -> (Child, StackInfo) {
-    let child = this_test_binary("child_runs_a_stack").env(CHILD_DATA_DIR, data_dir).spawn().unwrap();
-    eventually("the child's stack is up", async || data_dir.join("log/child-is-up").exists()).await;
-    let info = StackInfo::running(data_dir).unwrap().expect("the child holds the lock");
+    let child = this_test_binary("child_runs_a_stack")
+        .env(CHILD_DATA_DIR, data_dir)
+        .spawn()
+        .unwrap();
+    eventually("the child's stack is up", async || {
+        data_dir.join("log/child-is-up").exists()
+    })
+    .await;
+    let info = StackInfo::running(data_dir)
+        .unwrap()
+        .expect("the child holds the lock");
     assert_eq!(info.owner_pid, child.id());
     (child, info)
 }
@@ -256,7 +398,10 @@ async fn the_servers_of_a_killed_run_are_stopped_by_their_guards() {
     let (mut child, _) = start_child(&data_dir).await;
     child.kill().unwrap();
     child.wait().unwrap();
-    eventually("the servers have stopped", async || processes_of(&data_dir).is_empty()).await;
+    eventually("the servers have stopped", async || {
+        processes_of(&data_dir).is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -269,14 +414,20 @@ async fn a_run_killed_with_its_guards_is_cleared_away_by_the_next_start() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(StackInfo::running(&data_dir).unwrap().is_none(), "the lock died with its holder");
+    assert!(
+        StackInfo::running(&data_dir).unwrap().is_none(),
+        "the lock died with its holder"
+    );
     let orphan = format!("/proc/{}", before.postgres.pid.unwrap());
     assert!(Path::new(&orphan).exists(), "nobody stopped the orphan yet");
 
     let stack = LocalStack::start(&data_dir, options()).await.unwrap();
     assert_ne!(stack.pids().postgres, before.postgres.pid);
     assert_ne!(stack.pids().nats, before.nats.pid);
-    let pence: i64 = sqlx::query_scalar("select pence from kept").fetch_one(&mut admin(&stack).await).await.unwrap();
+    let pence: i64 = sqlx::query_scalar("select pence from kept")
+        .fetch_one(&mut admin(&stack).await)
+        .await
+        .unwrap();
     assert_eq!(pence, 12345);
     stack.stop().await.unwrap();
     assert_eq!(processes_of(&data_dir), Vec::<String>::new());
@@ -286,7 +437,12 @@ async fn a_run_killed_with_its_guards_is_cleared_away_by_the_next_start() {
 async fn a_stale_pid_file_that_names_a_stranger_does_not_harm_it() {
     let directory = directory();
     let data_dir = data_dir(&directory);
-    LocalStack::start(&data_dir, options()).await.unwrap().stop().await.unwrap();
+    LocalStack::start(&data_dir, options())
+        .await
+        .unwrap()
+        .stop()
+        .await
+        .unwrap();
     // The pid was given to another program since.
     let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
     std::fs::write(
@@ -304,16 +460,25 @@ async fn a_stale_pid_file_that_names_a_stranger_does_not_harm_it() {
 #[tokio::test]
 async fn crashed_servers_come_back_on_their_ports_with_their_data() {
     let directory = directory();
-    let mut stack = LocalStack::start(&data_dir(&directory), options()).await.unwrap();
+    let mut stack = LocalStack::start(&data_dir(&directory), options())
+        .await
+        .unwrap();
     let ports = (stack.postgres_port(), stack.nats_port());
-    admin(&stack).await.execute("create table kept (pence bigint); insert into kept values (1)").await.unwrap();
+    admin(&stack)
+        .await
+        .execute("create table kept (pence bigint); insert into kept values (1)")
+        .await
+        .unwrap();
     keep_a_message(&stack, "before the crash").await;
     assert_eq!(stack.failed_server(), None);
 
     let before = stack.pids();
     // From outside, as the kernel would when memory runs out.
     kill_9(before.nats.unwrap());
-    eventually("the crash is noticed", async || stack.failed_server() == Some("nats-server")).await;
+    eventually("the crash is noticed", async || {
+        stack.failed_server() == Some("nats-server")
+    })
+    .await;
     stack.restart_nats().await.unwrap();
     stack.kill_postgres();
     assert_eq!(stack.pids().postgres, None);
@@ -322,12 +487,18 @@ async fn crashed_servers_come_back_on_their_ports_with_their_data() {
     assert_ne!(stack.pids().postgres, before.postgres);
     assert_eq!((stack.postgres_port(), stack.nats_port()), ports);
     assert_eq!(last_message(&stack).await, "before the crash");
-    let pence: i64 = sqlx::query_scalar("select pence from kept").fetch_one(&mut admin(&stack).await).await.unwrap();
+    let pence: i64 = sqlx::query_scalar("select pence from kept")
+        .fetch_one(&mut admin(&stack).await)
+        .await
+        .unwrap();
     assert_eq!(pence, 1);
 
     stack.kill_nats();
     stack.restart_nats().await.unwrap();
-    assert_eq!(StackInfo::running(stack.data_dir()).unwrap().as_ref(), Some(stack.info()));
+    assert_eq!(
+        StackInfo::running(stack.data_dir()).unwrap().as_ref(),
+        Some(stack.info())
+    );
     stack.stop().await.unwrap();
 }
 
@@ -340,9 +511,17 @@ fn role(stack: &LocalStack, name: &str) -> RoleSpec {
     }
 }
 
-async fn connect_as(stack: &LocalStack, role: &str, database: &str) -> Result<PgConnection, sqlx::Error> {
+async fn connect_as(
+    stack: &LocalStack,
+    role: &str,
+    database: &str,
+) -> Result<PgConnection, sqlx::Error> {
     let password = stack.postgres_password(role).unwrap();
-    let options = stack.admin_options().username(role).password(password.expose()).database(database);
+    let options = stack
+        .admin_options()
+        .username(role)
+        .password(password.expose())
+        .database(database);
     PgConnection::connect_with(&options).await
 }
 
@@ -354,7 +533,9 @@ fn code(error: sqlx::Error) -> Option<String> {
 async fn every_role_sees_its_own_schema_and_no_other() {
     const DENIED: &str = "42501";
     let directory = directory();
-    let stack = LocalStack::start(&data_dir(&directory), options()).await.unwrap();
+    let stack = LocalStack::start(&data_dir(&directory), options())
+        .await
+        .unwrap();
     let names = ["allocation", "dunning", "reporting"];
     let roles: Vec<RoleSpec> = names.iter().map(|name| role(&stack, name)).collect();
     // Twice, and at the same time: two replicas of `migrate`.
@@ -367,7 +548,9 @@ async fn every_role_sees_its_own_schema_and_no_other() {
     second.unwrap();
 
     // The tables come later, made by the owners, as the migrations do.
-    let mut admin = PgConnection::connect_with(&options.clone().database("counterfoil")).await.unwrap();
+    let mut admin = PgConnection::connect_with(&options.clone().database("counterfoil"))
+        .await
+        .unwrap();
     for name in names {
         let make = format!(
             "set role {name}_owner; create table {name}.item (id bigserial primary key, note text); \
@@ -375,19 +558,30 @@ async fn every_role_sees_its_own_schema_and_no_other() {
         );
         admin.execute(sqlx::AssertSqlSafe(make)).await.unwrap();
     }
-    provision_database(&options, "counterfoil", &roles).await.expect("again, with tables in place");
+    provision_database(&options, "counterfoil", &roles)
+        .await
+        .expect("again, with tables in place");
 
     for own in names {
         let mut connection = connect_as(&stack, own, "counterfoil").await.unwrap();
-        connection.execute("insert into item (note) values ('mine')").await.expect("search_path and rights on its own");
-        connection.execute("update item set note = 'still mine'; delete from item").await.unwrap();
+        connection
+            .execute("insert into item (note) values ('mine')")
+            .await
+            .expect("search_path and rights on its own");
+        connection
+            .execute("update item set note = 'still mine'; delete from item")
+            .await
+            .unwrap();
         let settings = sqlx::query(
             "select current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')",
         )
         .fetch_one(&mut connection)
         .await
         .unwrap();
-        assert_eq!((settings.get::<&str, _>(0), settings.get::<&str, _>(1)), ("7s", "2500ms"));
+        assert_eq!(
+            (settings.get::<&str, _>(0), settings.get::<&str, _>(1)),
+            ("7s", "2500ms")
+        );
         for other in names.into_iter().filter(|other| *other != own) {
             for attempt in [
                 format!("select * from {other}.item"),
@@ -395,7 +589,10 @@ async fn every_role_sees_its_own_schema_and_no_other() {
                 format!("select {other}.one()"),
                 format!("set role {other}_owner"),
             ] {
-                let refused = connection.execute(sqlx::AssertSqlSafe(attempt.clone())).await.unwrap_err();
+                let refused = connection
+                    .execute(sqlx::AssertSqlSafe(attempt.clone()))
+                    .await
+                    .unwrap_err();
                 assert_eq!(code(refused).as_deref(), Some(DENIED), "{own}: {attempt}");
             }
         }
@@ -411,48 +608,85 @@ async fn every_role_sees_its_own_schema_and_no_other() {
             assert_eq!(code(refused).as_deref(), Some(DENIED), "{own}: {attempt}");
         }
     }
-    let owner = stack.admin_options().username("dunning_owner").password("").database("counterfoil");
-    assert!(PgConnection::connect_with(&owner).await.is_err(), "owners cannot log in");
-    let statements: Vec<String> =
-        sqlx::query_scalar("select query from pg_stat_statements").fetch_all(&mut admin).await.unwrap();
+    let owner = stack
+        .admin_options()
+        .username("dunning_owner")
+        .password("")
+        .database("counterfoil");
+    assert!(
+        PgConnection::connect_with(&owner).await.is_err(),
+        "owners cannot log in"
+    );
+    let statements: Vec<String> = sqlx::query_scalar("select query from pg_stat_statements")
+        .fetch_all(&mut admin)
+        .await
+        .unwrap();
     assert!(!statements.is_empty());
     for name in names {
         let password = stack.postgres_password(name).unwrap();
-        assert!(!statements.iter().any(|text| text.contains(password.expose())), "a password is in the statistics");
+        assert!(
+            !statements
+                .iter()
+                .any(|text| text.contains(password.expose())),
+            "a password is in the statistics"
+        );
     }
     stack.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn names_that_are_not_plain_are_refused_before_anything_is_done() {
-    let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(1);
+    let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(1);
     for name in ["", "Allocation", "a b", "a;drop", "a\"b", "1a"] {
         let refused = provision_database(&nowhere, name, &[]).await.unwrap_err();
-        assert!(matches!(refused, runtime::ProvisionError::Name(_)), "{name}: {refused}");
+        assert!(
+            matches!(refused, runtime::ProvisionError::Name(_)),
+            "{name}: {refused}"
+        );
     }
 }
 
 #[tokio::test]
 async fn broker_users_may_do_what_they_are_allowed_and_no_more() {
     let directory = directory();
-    let stack = LocalStack::start(&data_dir(&directory), options()).await.unwrap();
+    let stack = LocalStack::start(&data_dir(&directory), options())
+        .await
+        .unwrap();
     let cli = nats(&stack, "cli").await;
     let mut everything = cli.subscribe("counterfoil.>").await.unwrap();
     cli.flush().await.unwrap();
 
     let feed = nats(&stack, "bank_feed").await;
-    feed.publish("counterfoil.evt.allocation.receipt_posted.00", "forged".into()).await.unwrap();
-    feed.publish("counterfoil.in.bank.receipts.acme", "genuine".into()).await.unwrap();
+    feed.publish(
+        "counterfoil.evt.allocation.receipt_posted.00",
+        "forged".into(),
+    )
+    .await
+    .unwrap();
+    feed.publish("counterfoil.in.bank.receipts.acme", "genuine".into())
+        .await
+        .unwrap();
     feed.flush().await.unwrap();
     let deaf = nats(&stack, "deaf").await;
-    deaf.publish("counterfoil.last", "last".into()).await.unwrap();
+    deaf.publish("counterfoil.last", "last".into())
+        .await
+        .unwrap();
     deaf.flush().await.unwrap();
     let mut seen = Vec::new();
     while seen.last().map(String::as_str) != Some("counterfoil.last") {
-        let message = tokio::time::timeout(Duration::from_secs(10), everything.next()).await.unwrap().unwrap();
+        let message = tokio::time::timeout(Duration::from_secs(10), everything.next())
+            .await
+            .unwrap()
+            .unwrap();
         seen.push(message.subject.to_string());
     }
-    assert_eq!(seen, ["counterfoil.in.bank.receipts.acme", "counterfoil.last"], "the forged one was refused");
+    assert_eq!(
+        seen,
+        ["counterfoil.in.bank.receipts.acme", "counterfoil.last"],
+        "the forged one was refused"
+    );
 
     // An empty list means nothing, not everything.
     let mut overheard = deaf.subscribe("counterfoil.>").await.unwrap();
@@ -474,7 +708,11 @@ async fn broker_users_may_do_what_they_are_allowed_and_no_more() {
             }
         }
     });
-    let answer = tokio::time::timeout(Duration::from_secs(10), cli.request("ask.balance", "?".into())).await;
+    let answer = tokio::time::timeout(
+        Duration::from_secs(10),
+        cli.request("ask.balance", "?".into()),
+    )
+    .await;
     assert_eq!(&answer.unwrap().unwrap().payload[..], b"an answer");
     stack.stop().await.unwrap();
 }
@@ -484,9 +722,17 @@ async fn a_broker_user_that_would_break_the_configuration_is_refused() {
     let directory = directory();
     let mut broken = options();
     broken.nats_users[0].password = Secret::from("a\" } ] } # gone");
-    let refused = LocalStack::start(&data_dir(&directory), broken).await.unwrap_err();
-    assert!(matches!(&refused, LocalError::NatsUser { user } if user == "cli"), "{refused}");
-    assert!(!format!("{refused:?}").contains("gone"), "the password is not told");
+    let refused = LocalStack::start(&data_dir(&directory), broken)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&refused, LocalError::NatsUser { user } if user == "cli"),
+        "{refused}"
+    );
+    assert!(
+        !format!("{refused:?}").contains("gone"),
+        "the password is not told"
+    );
     assert_eq!(processes_of(&data_dir(&directory)), Vec::<String>::new());
 }
 
@@ -495,18 +741,37 @@ async fn another_command_finds_its_way_to_a_running_stack() {
     let directory = directory();
     let data_dir = data_dir(&directory);
     let stack = LocalStack::start(&data_dir, options()).await.unwrap();
-    provision_database(&stack.admin_options(), "counterfoil", &[role(&stack, "allocation")]).await.unwrap();
+    provision_database(
+        &stack.admin_options(),
+        "counterfoil",
+        &[role(&stack, "allocation")],
+    )
+    .await
+    .unwrap();
 
     let mut here = Config::defaults().unwrap();
     stack.configure(&mut here);
     let mut there = Config::defaults().unwrap();
-    StackInfo::running(&data_dir).unwrap().unwrap().configure(&data_dir, &mut there).unwrap();
+    StackInfo::running(&data_dir)
+        .unwrap()
+        .unwrap()
+        .configure(&data_dir, &mut there)
+        .unwrap();
     assert_eq!(here, there);
     assert_eq!(there.database.port, stack.postgres_port());
-    assert_eq!(there.database.passwords["allocation"], stack.postgres_password("allocation").unwrap());
-    assert_eq!(there.nats.users["bank_feed"], stack.nats_password("bank_feed").unwrap());
+    assert_eq!(
+        there.database.passwords["allocation"],
+        stack.postgres_password("allocation").unwrap()
+    );
+    assert_eq!(
+        there.nats.users["bank_feed"],
+        stack.nats_password("bank_feed").unwrap()
+    );
     let dsn = stack.admin_dsn("counterfoil").unwrap();
-    assert!(!format!("{dsn:?}{stack:?}").contains(there.database.admin_password.expose()), "no password in a {{:?}}");
+    assert!(
+        !format!("{dsn:?}{stack:?}").contains(there.database.admin_password.expose()),
+        "no password in a {{:?}}"
+    );
     let options: sqlx::postgres::PgConnectOptions = dsn.expose().parse().unwrap();
     PgConnection::connect_with(&options).await.unwrap();
     stack.stop().await.unwrap();
@@ -515,16 +780,32 @@ async fn another_command_finds_its_way_to_a_running_stack() {
 #[tokio::test]
 async fn destroying_a_stack_removes_every_file_wherever_it_is() {
     // As root below a directory that only root can enter, the servers' data must go elsewhere.
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir()
+        .unwrap();
     let data_dir = data_dir(&directory);
     let stack = LocalStack::start(&data_dir, options()).await.unwrap();
-    admin(&stack).await.execute("create table kept (pence bigint)").await.unwrap();
+    admin(&stack)
+        .await
+        .execute("create table kept (pence bigint)")
+        .await
+        .unwrap();
     let elsewhere = std::fs::read_link(stack.data_dir().join("servers")).ok();
     assert_eq!(elsewhere.is_some(), is_root());
     stack.stop().await.unwrap();
-    let stack = LocalStack::start(&data_dir, options()).await.expect("found again");
-    admin(&stack).await.execute("select from kept").await.unwrap();
-    assert_eq!(std::fs::read_link(stack.data_dir().join("servers")).ok(), elsewhere);
+    let stack = LocalStack::start(&data_dir, options())
+        .await
+        .expect("found again");
+    admin(&stack)
+        .await
+        .execute("select from kept")
+        .await
+        .unwrap();
+    assert_eq!(
+        std::fs::read_link(stack.data_dir().join("servers")).ok(),
+        elsewhere
+    );
     stack.destroy().await.unwrap();
     assert!(!data_dir.exists());
     assert!(elsewhere.is_none_or(|elsewhere| !elsewhere.exists()));
@@ -555,11 +836,20 @@ async fn it_runs_for_an_ordinary_user_too() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    eventually("the ordinary user's stack is up", async || data_dir.join("log/child-is-up").exists()).await;
-    assert_eq!(std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    eventually("the ordinary user's stack is up", async || {
+        data_dir.join("log/child-is-up").exists()
+    })
+    .await;
+    assert_eq!(
+        std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     child.kill().unwrap();
     child.wait().unwrap();
-    eventually("its guards stop the servers", async || processes_of(&data_dir).is_empty()).await;
+    eventually("its guards stop the servers", async || {
+        processes_of(&data_dir).is_empty()
+    })
+    .await;
 }
 
 /// Not a test of its own: what [`the_environment_is_a_layer`] starts.
@@ -567,7 +857,10 @@ async fn it_runs_for_an_ordinary_user_too() {
 #[ignore = "run by another test, in a process of its own"]
 fn child_reads_its_environment() {
     let config = Config::load(None, &["database.port=3".to_owned()]).unwrap();
-    assert_eq!(config.database.host, "from.the.environment", "environment over ./counterfoil.toml");
+    assert_eq!(
+        config.database.host, "from.the.environment",
+        "environment over ./counterfoil.toml"
+    );
     assert_eq!(config.database.port, 3, "--set over environment");
     assert_eq!(config.nats.prefix, "from-the-file");
     assert_eq!(config.nats.users["bank_feed"].expose(), "0123");
@@ -586,6 +879,10 @@ fn the_environment_is_a_layer() {
         .stdout(Stdio::piped())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
 }

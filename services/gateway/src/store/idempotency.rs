@@ -24,7 +24,8 @@ pub struct Command<'c> {
 /// Where a command stands when a client gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
-    /// Nobody gave it before: give it, then [`finish`] or [`abandon`] it.
+    /// Nobody gave it before: give it, then [`finish`], [`release`] or
+    /// [`abandon`] it.
     New,
     /// It is under way.
     InFlight,
@@ -40,8 +41,9 @@ pub async fn begin(pool: &PgPool, command: Command<'_>, now: DateTime<Utc>) -> R
     let taken = sqlx::query!(
         "insert into gateway.idempotency as i (caller, route, key, request_sha256, started_at)
          values ($1, $2, $3, $4, $5)
-         on conflict (caller, route, key) do update set started_at = excluded.started_at
-         where i.status is null and i.started_at <= $6
+         on conflict (caller, route, key) do update
+             set started_at = excluded.started_at, released = false
+         where i.status is null and (i.released or i.started_at <= $6)
            and i.request_sha256 = excluded.request_sha256",
         command.caller,
         command.route,
@@ -94,7 +96,21 @@ pub async fn finish(pool: &PgPool, command: Command<'_>, status: u16, body: &[u8
     Ok(())
 }
 
-/// Gives the key back: the answer was that asking again may help.
+/// Nobody knows whether the money moved: only the same request may come again.
+pub async fn release(pool: &PgPool, command: Command<'_>) -> Result<(), Failure> {
+    sqlx::query!(
+        "update gateway.idempotency set released = true
+         where caller = $1 and route = $2 and key = $3 and status is null",
+        command.caller,
+        command.route,
+        command.key,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Gives the key back: the command was refused, nothing moved.
 pub async fn abandon(pool: &PgPool, command: Command<'_>) -> Result<(), Failure> {
     sqlx::query!(
         "delete from gateway.idempotency

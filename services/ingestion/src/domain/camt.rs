@@ -6,7 +6,7 @@
 //! file, since a statement read in part would be believed. What only casts doubt
 //! becomes a [`Problem`] of its statement.
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use contracts::inbound::Direction;
 use kernel::{AccountNumber, BankAccount, Currency, Iban, Money, MoneyError, SortCode};
 
@@ -28,6 +28,9 @@ use super::{
 /// The newest message version whose changes were looked at. Newer ones are read
 /// all the same, and say so.
 const NEWEST_VERSION: u32 = 13;
+
+/// A day outside of these years is a slip, and would sort wrongly for ever.
+const PLAUSIBLE_YEARS: std::ops::RangeInclusive<i32> = 1990..=2100;
 
 /// Reads a camt file of the given kind.
 ///
@@ -182,15 +185,15 @@ impl Reader<'_> {
             Some(version) => {
                 let number = version.rsplit('.').next().and_then(|n| n.parse().ok());
                 if number.is_none_or(|n: u32| n > NEWEST_VERSION) {
-                    let detail =
-                        format!("{version} is newer than the versions this was made for");
+                    let detail = format!("{version} is newer than the versions this was made for");
                     let problem = self.xml.problem("unknown_version", detail);
                     self.problems.push(problem);
                 }
             }
         }
         while self.xml.child()? {
-            if self.xml.name() == self.message_element() {
+            // The very first version named the message with its number.
+            if self.xml.name().trim_end_matches("V01") == self.message_element() {
                 self.message()?;
             } else {
                 let detail = format!(
@@ -477,13 +480,14 @@ impl Reader<'_> {
         Ok(account)
     }
 
-    /// `Id` of an account: `IBAN`, or `Othr/Id`.
+    /// `Id` of an account: `IBAN`, or `Othr/Id` with its forms of version 1.
     fn identified(&mut self) -> Read<Identified> {
         let mut id = Identified::default();
         while self.xml.child()? {
             match self.xml.name() {
                 "IBAN" => id.iban = self.xml.optional_text()?,
-                "Othr" => {
+                "BBAN" | "UPIC" => id.other = self.xml.optional_text()?,
+                "Othr" | "PrtryAcct" => {
                     while self.xml.child()? {
                         if self.xml.name() == "Id" {
                             id.other = self.xml.optional_text()?;
@@ -535,7 +539,7 @@ impl Reader<'_> {
                 "Tp" => {
                     while self.xml.child()? {
                         match self.xml.name() {
-                            "CdOrPrtry" => kind = self.xml.code()?.unwrap_or_default(),
+                            "CdOrPrtry" | "Cd" => kind = self.xml.code()?.unwrap_or_default(),
                             "SubTp" => intermediate = self.xml.code()?.as_deref() == Some("INTM"),
                             _ => self.xml.skip()?,
                         }
@@ -651,6 +655,8 @@ impl Reader<'_> {
                         }
                     }
                 }
+                // Version 1 had no level in between.
+                "Btch" => batches.push(self.batch()?),
                 "AddtlNtryInf" => narrative = self.xml.optional_text()?,
                 _ => self.xml.skip()?,
             }
@@ -694,11 +700,10 @@ impl Reader<'_> {
     /// still change.
     fn status(&mut self, code: Option<&str>, line: u64, path: &str) -> LineStatus {
         match code {
-            Some("BOOK") => LineStatus::Booked,
             Some("PDNG" | "FUTR") => LineStatus::Pending,
             Some("INFO") => LineStatus::Info,
             None if self.format == Format::Camt052 => LineStatus::Pending,
-            None => LineStatus::Booked,
+            Some("BOOK") | None => LineStatus::Booked,
             Some(other) => {
                 let shown: String = other.chars().take(20).collect();
                 self.problems.push(
@@ -1058,7 +1063,9 @@ impl Reader<'_> {
         let code = self.xml.attribute("Ccy")?;
         let text = self.xml.text()?;
         let Some(code) = code else {
-            return Err(self.xml.problem("missing_currency", "the amount has no currency"));
+            return Err(self
+                .xml
+                .problem("missing_currency", "the amount has no currency"));
         };
         let currency = self.currency(&code)?;
         decimal(&text, currency).map_err(|(code, detail)| self.xml.problem(code, detail))
@@ -1164,13 +1171,12 @@ impl Reader<'_> {
         let Some(text) = self.date_text()? else {
             return Ok(None);
         };
-        match iso_date(&text) {
-            Some(date) => Ok(Some(date)),
-            None => {
-                let detail = format!("{} is no date", excerpt(&text));
-                Err(self.xml.problem("bad_date", detail))
-            }
+        let date = iso_date(&text);
+        if date.is_none() {
+            let detail = format!("{} is no date of our time", excerpt(&text));
+            return Err(self.xml.problem("bad_date", detail));
         }
+        Ok(date)
     }
 
     fn date_text(&mut self) -> Read<Option<String>> {
@@ -1210,11 +1216,7 @@ impl DetailSaid {
 
 /// An account number as the kernel knows it: a right IBAN, UK sort code and
 /// account number, or any other text as it stands (a masked IBAN too).
-fn understood(
-    id: &Identified,
-    bank: &Party,
-    currency: Option<Currency>,
-) -> Option<BankAccount> {
+fn understood(id: &Identified, bank: &Party, currency: Option<Currency>) -> Option<BankAccount> {
     let text = id.iban.as_ref().or(id.other.as_ref())?;
     if let Ok(iban) = Iban::parse(text) {
         return Some(BankAccount::Iban(iban));
@@ -1261,7 +1263,10 @@ fn decimal(text: &str, currency: Currency) -> Result<Money, (&'static str, Strin
     if text.starts_with('-') {
         return Err((
             "negative_amount",
-            format!("{} is negative; the direction says which way", excerpt(text)),
+            format!(
+                "{} is negative; the direction says which way",
+                excerpt(text)
+            ),
         ));
     }
     let unsigned = text.strip_prefix('+').unwrap_or(text);
@@ -1295,7 +1300,9 @@ fn iso_date(text: &str) -> Option<NaiveDate> {
     if !well_formed {
         return None;
     }
-    NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()
+    NaiveDate::parse_from_str(day, "%Y-%m-%d")
+        .ok()
+        .filter(|date| PLAUSIBLE_YEARS.contains(&date.year()))
 }
 
 fn excerpt(text: &str) -> String {
@@ -1401,7 +1408,10 @@ fn differences<'l>(
         {
             found.push(Problem::new(
                 "summary_count_differs",
-                format!("the bank counts {} {what}, the file has {count}", excerpt(text)),
+                format!(
+                    "the bank counts {} {what}, the file has {count}",
+                    excerpt(text)
+                ),
             ));
         }
         if let (Some(text), Some(sum)) = (&total.sum, sum)
@@ -1409,7 +1419,10 @@ fn differences<'l>(
         {
             found.push(Problem::new(
                 "summary_sum_differs",
-                format!("the bank sums {what} to {}, the file to {sum}", excerpt(text)),
+                format!(
+                    "the bank sums {what} to {}, the file to {sum}",
+                    excerpt(text)
+                ),
             ));
         }
     };

@@ -54,19 +54,13 @@ pub fn line_key(traits: Traits<'_>, occurrence: u32) -> String {
             Direction::Debit => 'D',
         },
     ));
-    match traits
+    let (kind, text) = traits
         .bank_reference
         .filter(|reference| is_stated(reference))
-    {
-        Some(reference) => {
-            hasher.update("reference\u{1f}");
-            hasher.update(normalised(reference));
-        }
-        None => {
-            hasher.update("text\u{1f}");
-            hasher.update(normalised(traits.text));
-        }
-    }
+        .map_or(("text", traits.text), |reference| ("reference", reference));
+    hasher.update(kind);
+    hasher.update("\u{1f}");
+    hasher.update(normalised(text));
     hasher.update(format!("\u{1f}{occurrence}"));
     hex::encode(hasher.finalize())
 }

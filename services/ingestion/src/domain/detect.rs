@@ -143,10 +143,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Problem> {
     let (encoding, skip, guessed) = encoding_of(bytes)?;
     let body = &bytes[skip..];
     let text = if encoding == UTF_8 {
-        Cow::Borrowed(
-            std::str::from_utf8(body)
-                .map_err(|e| bad_encoding("UTF-8", &body[..e.valid_up_to()]))?,
-        )
+        Cow::Borrowed(std::str::from_utf8(body).map_err(|e| not_utf8(&body[..e.valid_up_to()]))?)
     } else {
         encoding
             .decode_without_bom_handling_and_without_replacement(body)
@@ -228,12 +225,12 @@ fn declared_label(bytes: &[u8]) -> Option<&[u8]> {
         .map(|end| &rest[..end])
 }
 
-fn bad_encoding(name: &str, valid: &[u8]) -> Problem {
-    let line = 1 + valid.iter().filter(|&&b| b == b'\n').count() as u64;
+fn not_utf8(valid: &[u8]) -> Problem {
+    let line = valid.split(|&b| b == b'\n').count() as u64;
     Problem::new(
         "bad_encoding",
         format!(
-            "byte {} is not valid {name}, which the file says or implies that it is",
+            "byte {} is not valid UTF-8, which the file says or implies that it is",
             valid.len() + 1
         ),
     )
@@ -264,19 +261,24 @@ fn refuse_control_characters(text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What people send by mistake.
+pub(super) fn known_binary(bytes: &[u8]) -> Option<&'static str> {
+    [
+        (&b"PK\x03\x04"[..], "a zip archive or an Office file"),
+        (b"%PDF", "a PDF"),
+        (b"\x1f\x8b", "a gzip archive"),
+    ]
+    .into_iter()
+    .find_map(|(magic, what)| bytes.starts_with(magic).then_some(what))
+}
+
 /// Tells what a file is from its bytes.
 pub fn detect(bytes: &[u8]) -> Detection {
     if bytes.is_empty() {
         return Detection::unknown("the file is empty");
     }
-    for (magic, what) in [
-        (&b"PK\x03\x04"[..], "a zip archive or an Office file"),
-        (b"%PDF", "a PDF"),
-        (b"\x1f\x8b", "a gzip archive"),
-    ] {
-        if bytes.starts_with(magic) {
-            return Detection::unknown(format!("the file is {what}"));
-        }
+    if let Some(what) = known_binary(bytes) {
+        return Detection::unknown(format!("the file is {what}"));
     }
     match decode(bytes) {
         Ok(decoded) => detect_text(&decoded.text),
@@ -391,7 +393,7 @@ pub(super) fn message_name(namespace: &str) -> Option<&str> {
 }
 
 fn by_container(name: &str) -> Detection {
-    let format = match name {
+    let format = match name.trim_end_matches("V01") {
         "BkToCstmrStmt" => Format::Camt053,
         "BkToCstmrAcctRpt" => Format::Camt052,
         "BkToCstmrDbtCdtNtfctn" => Format::Camt054,

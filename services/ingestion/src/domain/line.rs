@@ -195,7 +195,7 @@ pub struct LineDetail {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_references: Vec<OtherReference>,
     /// In the entry's currency where the bank gives it so. Never negative.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
     pub amount: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
@@ -298,6 +298,7 @@ pub struct ReferredDocument {
 /// Why a payer pays more or less than the document says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Adjustment {
+    #[serde(flatten)]
     pub amount: Money,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
@@ -357,16 +358,15 @@ pub fn receipts_of(line: &BankLine) -> Vec<Receipt> {
             .map(|(index, detail)| Receipt {
                 dedup_key: dedup::part_key(&line.dedup_key, index + 1),
                 amount: detail.amount.unwrap_or(line.amount),
-                direction: detail.direction.unwrap_or(line.direction),
-                ..receipt(line, detail)
+                ..receipt(line, detail, detail.direction.unwrap_or(line.direction))
             })
             .collect();
     }
     // A single detail describes the line; of several that do not add up none
     // does.
     match line.details.as_slice() {
-        [only] => vec![receipt(line, only)],
-        _ => vec![receipt(line, &LineDetail::default())],
+        [only] => vec![receipt(line, only, line.direction)],
+        _ => vec![receipt(line, &LineDetail::default(), line.direction)],
     }
 }
 
@@ -388,13 +388,13 @@ pub(super) fn details_sum_to(line: &BankLine) -> Option<bool> {
     Some(sum == line.signed())
 }
 
-fn receipt(line: &BankLine, detail: &LineDetail) -> Receipt {
+fn receipt(line: &BankLine, detail: &LineDetail, direction: Direction) -> Receipt {
     let scheme = if detail.bank_transaction_code.is_empty() {
         line.scheme
     } else {
         let own = Scheme::of(
             &detail.bank_transaction_code,
-            detail.direction.unwrap_or(line.direction),
+            direction,
             line.amount.currency(),
             None,
         );
@@ -404,7 +404,6 @@ fn receipt(line: &BankLine, detail: &LineDetail) -> Receipt {
             own
         }
     };
-    let direction = detail.direction.unwrap_or(line.direction);
     let payer = other_party(detail, direction, scheme);
     let creditor_reference = detail
         .structured
@@ -419,7 +418,7 @@ fn receipt(line: &BankLine, detail: &LineDetail) -> Receipt {
         booked_on: line.booked_on,
         value_on: line.value_on,
         amount: line.amount,
-        direction: line.direction,
+        direction,
         scheme,
         bank_reference: stated(detail.bank_reference.as_ref())
             .or_else(|| stated(line.bank_reference.as_ref())),

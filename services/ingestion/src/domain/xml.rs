@@ -2,6 +2,8 @@
 //! hostile or damaged file from costing more than its size, and the line and
 //! path for every error.
 
+use std::fmt::Write as _;
+
 use quick_xml::{
     Reader,
     errors::{Error as XmlError, SyntaxError},
@@ -74,9 +76,8 @@ impl<'a> Cursor<'a> {
         let position = usize::try_from(self.reader.buffer_position())
             .unwrap_or(usize::MAX)
             .min(self.source.len());
-        if position > self.counted_to {
-            let between = &self.source.as_bytes()[self.counted_to..position];
-            self.lines += between.iter().filter(|&&b| b == b'\n').count() as u64;
+        if let Some(between) = self.source.get(self.counted_to..position) {
+            self.lines += between.matches('\n').count() as u64;
             self.counted_to = position;
         }
         self.lines
@@ -100,7 +101,8 @@ impl<'a> Cursor<'a> {
 
     /// Numbers the element last entered in the path, from 1.
     pub(super) fn number(&mut self, n: usize) {
-        self.path.push_str(&format!("[{n}]"));
+        // Writing to a string cannot fail.
+        let _ = write!(self.path, "[{n}]");
         if let Some(length) = self.open.last_mut() {
             *length = self.path.len();
         }
@@ -156,15 +158,8 @@ impl<'a> Cursor<'a> {
                     self.leave();
                     return Ok(false);
                 }
-                Event::Text(text) => {
-                    if !text.trim().is_empty() {
-                        return Err(self.problem(
-                            "unexpected_text",
-                            "text stands where only elements may stand",
-                        ));
-                    }
-                }
-                Event::CData(_) | Event::GeneralRef(_) => {
+                Event::Text(text) if text.trim().is_empty() => {}
+                Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {
                     return Err(self.problem(
                         "unexpected_text",
                         "text stands where only elements may stand",

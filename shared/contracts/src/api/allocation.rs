@@ -124,7 +124,6 @@ pub struct AllocationView {
     pub rule: Rule,
     pub actor: String,
     pub reason: String,
-    pub effective_on: NaiveDate,
     pub recorded_at: DateTime<Utc>,
     /// Whether a contra has undone it.
     pub undone: bool,

@@ -35,8 +35,8 @@ impl Layout {
     pub(super) fn prepare(data_dir: &Path) -> Result<Self, LocalError> {
         let root = rustix::process::geteuid().is_root();
         claim(data_dir, root)?;
-        let data_dir =
-            fs::canonicalize(data_dir).map_err(|source| LocalError::io(format!("open {}", data_dir.display()), source))?;
+        let data_dir = fs::canonicalize(data_dir)
+            .map_err(|source| LocalError::io(format!("open {}", data_dir.display()), source))?;
         let lock = lock(&data_dir)?;
         let servers = match fs::canonicalize(data_dir.join(ELSEWHERE)) {
             Ok(elsewhere) => elsewhere,
@@ -48,8 +48,17 @@ impl Layout {
             }
             Err(_) => data_dir.clone(),
         };
-        let run_as = if root { Some(servers_user(&servers)?) } else { None };
-        let mut layout = Self { data_dir, servers, run_as, _lock: lock };
+        let run_as = if root {
+            Some(servers_user(&servers)?)
+        } else {
+            None
+        };
+        let mut layout = Self {
+            data_dir,
+            servers,
+            run_as,
+            _lock: lock,
+        };
         if let Some(user) = run_as
             && layout.servers == layout.data_dir
             && let Some(barrier) = barrier(&layout.data_dir, user)
@@ -57,13 +66,16 @@ impl Layout {
             if layout.postgres().exists() {
                 return Err(LocalError::data_dir(
                     &layout.data_dir,
-                    format!("{} no longer lets the user that Postgres runs as pass through", barrier.display()),
+                    format!(
+                        "{} no longer lets the user that Postgres runs as pass through",
+                        barrier.display()
+                    ),
                 ));
             }
             layout.servers = layout.put_elsewhere(user, &barrier)?;
         }
-        layout.make_directory(&layout.nats(), layout.run_as)?;
-        layout.make_directory(&layout.data_dir.join("log"), None)?;
+        make_directory(&layout.nats(), layout.run_as)?;
+        make_directory(&layout.data_dir.join("log"), None)?;
         Ok(layout)
     }
 
@@ -83,24 +95,13 @@ impl Layout {
         for directory in [&self.servers, &self.data_dir] {
             match fs::remove_dir_all(directory) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(LocalError::io(format!("remove {}", directory.display()), error));
+                    return Err(LocalError::io(
+                        format!("remove {}", directory.display()),
+                        error,
+                    ));
                 }
                 _ => {}
             }
-        }
-        Ok(())
-    }
-
-    fn make_directory(&self, path: &Path, owner: Option<RunAs>) -> Result<(), LocalError> {
-        let io = |source| LocalError::io(format!("create {}", path.display()), source);
-        match fs::create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            Err(error) => return Err(io(error)),
-        }
-        fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(io)?;
-        if let Some(user) = owner {
-            chown(path, Some(user.uid), Some(user.gid)).map_err(io)?;
         }
         Ok(())
     }
@@ -119,11 +120,15 @@ impl Layout {
             )
         };
         fs::create_dir_all(ELSEWHERE_ROOT).map_err(|error| reason("creating", &error))?;
-        fs::set_permissions(ELSEWHERE_ROOT, Permissions::from_mode(0o711)).map_err(|error| reason("opening", &error))?;
+        fs::set_permissions(ELSEWHERE_ROOT, Permissions::from_mode(0o711))
+            .map_err(|error| reason("opening", &error))?;
         fs::create_dir(&servers).map_err(|error| reason("creating", &error))?;
-        fs::set_permissions(&servers, Permissions::from_mode(0o700)).map_err(|error| reason("closing", &error))?;
-        chown(&servers, Some(user.uid), Some(user.gid)).map_err(|error| reason("giving away", &error))?;
-        symlink(&servers, self.data_dir.join(ELSEWHERE)).map_err(|error| reason("linking to", &error))?;
+        fs::set_permissions(&servers, Permissions::from_mode(0o700))
+            .map_err(|error| reason("closing", &error))?;
+        chown(&servers, Some(user.uid), Some(user.gid))
+            .map_err(|error| reason("giving away", &error))?;
+        symlink(&servers, self.data_dir.join(ELSEWHERE))
+            .map_err(|error| reason("linking to", &error))?;
         tracing::warn!(
             data = %servers.display(),
             barrier = %barrier.display(),
@@ -131,6 +136,20 @@ impl Layout {
         );
         Ok(servers)
     }
+}
+
+fn make_directory(path: &Path, owner: Option<RunAs>) -> Result<(), LocalError> {
+    let io = |source| LocalError::io(format!("create {}", path.display()), source);
+    match fs::create_dir(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(io(error)),
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(io)?;
+    if let Some(user) = owner {
+        chown(path, Some(user.uid), Some(user.gid)).map_err(io)?;
+    }
+    Ok(())
 }
 
 /// Makes the directory, or checks that an existing one is empty or a stack's: its permissions are changed below,
@@ -152,13 +171,24 @@ fn claim(data_dir: &Path, root: bool) -> Result<(), LocalError> {
 fn lock(data_dir: &Path) -> Result<File, LocalError> {
     let path = data_dir.join(LOCK);
     let io = |source| LocalError::io(format!("lock {}", path.display()), source);
-    let file =
-        File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => {
-            let owner = read_stack(data_dir).ok().flatten().map_or("unknown".into(), |s| s.owner_pid.to_string());
-            Err(LocalError::AlreadyRunning { data_dir: data_dir.to_path_buf(), owner })
+            let owner = read_stack(data_dir)
+                .ok()
+                .flatten()
+                .map_or("unknown".into(), |s| s.owner_pid.to_string());
+            Err(LocalError::AlreadyRunning {
+                data_dir: data_dir.to_path_buf(),
+                owner,
+            })
         }
         Err(error) => Err(io(error.into())),
     }
@@ -176,14 +206,20 @@ pub(super) fn is_locked(data_dir: &Path) -> Result<bool, LocalError> {
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(false),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-        Err(error) => Err(LocalError::io(format!("lock {}", path.display()), error.into())),
+        Err(error) => Err(LocalError::io(
+            format!("lock {}", path.display()),
+            error.into(),
+        )),
     }
 }
 
 /// The user that the servers run as when we are root: the one that owns the data already, else an unprivileged one.
 fn servers_user(servers: &Path) -> Result<RunAs, LocalError> {
     match fs::metadata(servers.join("pg")) {
-        Ok(owner) if owner.uid() != 0 => Ok(RunAs { uid: owner.uid(), gid: owner.gid() }),
+        Ok(owner) if owner.uid() != 0 => Ok(RunAs {
+            uid: owner.uid(),
+            gid: owner.gid(),
+        }),
         _ => RunAs::unprivileged(),
     }
 }
@@ -192,7 +228,9 @@ fn servers_user(servers: &Path) -> Result<RunAs, LocalError> {
 fn barrier(path: &Path, user: RunAs) -> Option<PathBuf> {
     path.ancestors()
         .find(|directory| {
-            let Ok(directory) = fs::metadata(directory) else { return true };
+            let Ok(directory) = fs::metadata(directory) else {
+                return true;
+            };
             let mode = directory.mode();
             let pass = if directory.uid() == user.uid {
                 mode & 0o100
@@ -207,13 +245,21 @@ fn barrier(path: &Path, user: RunAs) -> Option<PathBuf> {
 }
 
 /// Writes a file whole or not at all, readable by its owner only.
-pub(super) fn write_private(path: &Path, text: &str, owner: Option<RunAs>) -> Result<(), LocalError> {
+pub(super) fn write_private(
+    path: &Path,
+    text: &str,
+    owner: Option<RunAs>,
+) -> Result<(), LocalError> {
     let io = |source| LocalError::io(format!("write {}", path.display()), source);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}", random_word(6)));
     let unfinished = PathBuf::from(name);
     let write = || {
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&unfinished)?;
         file.write_all(text.as_bytes())?;
         if let Some(user) = owner {
             chown(&unfinished, Some(user.uid), Some(user.gid))?;
@@ -234,13 +280,20 @@ pub(super) fn read_stack(data_dir: &Path) -> Result<Option<StackInfo>, LocalErro
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(LocalError::io(format!("read {}", path.display()), error)),
     };
-    serde_json::from_str(&text).map(Some).map_err(|error| LocalError::Damaged { path, source: error.into() })
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| LocalError::Damaged {
+            path,
+            source: error.into(),
+        })
 }
 
 pub(super) fn write_stack(data_dir: &Path, info: &StackInfo) -> Result<(), LocalError> {
     let path = data_dir.join(STACK);
-    let text = serde_json::to_string_pretty(info)
-        .map_err(|error| LocalError::Damaged { path: path.clone(), source: error.into() })?;
+    let text = serde_json::to_string_pretty(info).map_err(|error| LocalError::Damaged {
+        path: path.clone(),
+        source: error.into(),
+    })?;
     write_private(&path, &text, None)
 }
 
@@ -271,9 +324,14 @@ impl Secrets {
             Err(error) => return Err(LocalError::io(format!("read {}", path.display()), error)),
         };
         // The parser's message would quote the line, password and all.
-        let sections = toml::from_str(&text)
-            .map_err(|_| LocalError::Damaged { path: path.clone(), source: "it is not TOML of text values".into() })?;
-        Ok(Self { path, sections: Mutex::new(HiddenSections(sections)) })
+        let sections = toml::from_str(&text).map_err(|_| LocalError::Damaged {
+            path: path.clone(),
+            source: "it is not TOML of text values".into(),
+        })?;
+        Ok(Self {
+            path,
+            sections: Mutex::new(HiddenSections(sections)),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, HiddenSections> {
@@ -281,27 +339,46 @@ impl Secrets {
     }
 
     pub(super) fn get(&self, section: &str, name: &str) -> Option<Secret> {
-        self.lock().0.get(section)?.get(name).cloned().map(Secret::from)
+        self.lock()
+            .0
+            .get(section)?
+            .get(name)
+            .cloned()
+            .map(Secret::from)
     }
 
     pub(super) fn section(&self, section: &str) -> BTreeMap<String, Secret> {
         let sections = self.lock();
         let entries = sections.0.get(section).into_iter().flatten();
-        entries.map(|(name, password)| (name.clone(), Secret::from(password.clone()))).collect()
+        entries
+            .map(|(name, password)| (name.clone(), Secret::from(password.clone())))
+            .collect()
     }
 
     pub(super) fn get_or_make(&self, section: &str, name: &str) -> Result<Secret, LocalError> {
         let mut sections = self.lock();
-        if let Some(password) = sections.0.get(section).and_then(|section| section.get(name)) {
+        if let Some(password) = sections
+            .0
+            .get(section)
+            .and_then(|section| section.get(name))
+        {
             return Ok(Secret::from(password.clone()));
         }
         let password = random_word(32);
-        sections.0.entry(section.to_owned()).or_default().insert(name.to_owned(), password.clone());
-        let text = toml::to_string(&sections.0)
-            .map_err(|error| LocalError::Damaged { path: self.path.clone(), source: error.into() })?;
+        sections
+            .0
+            .entry(section.to_owned())
+            .or_default()
+            .insert(name.to_owned(), password.clone());
+        let text = toml::to_string(&sections.0).map_err(|error| LocalError::Damaged {
+            path: self.path.clone(),
+            source: error.into(),
+        })?;
         write_private(
             &self.path,
-            &format!("# Passwords of the local stack, made once. Without this file its data cannot be opened.\n{text}"),
+            &format!(
+                "# Passwords of the local stack, made once. Without this file its data cannot be opened.\n{text}"
+            ),
             None,
         )?;
         Ok(Secret::from(password))

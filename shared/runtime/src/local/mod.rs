@@ -47,7 +47,8 @@ pub struct StackOptions {
     pub shared_buffers_mb: u32,
     /// Postgres `max_connections`.
     pub max_connections: u32,
-    /// fsync and synchronous commit. Only a throw-away stack of a test turns this off.
+    /// fsync. A throw-away stack of a test turns it off: its data then survives a crash of the server, but not one of
+    /// the machine.
     pub durable: bool,
 }
 
@@ -70,7 +71,9 @@ impl Default for StackOptions {
 #[non_exhaustive]
 pub enum LocalError {
     /// A server program is not installed.
-    #[error("{program} was not found: install it with `apt-get install {package}` (looked in {looked})")]
+    #[error(
+        "{program} was not found: install it with `apt-get install {package}` (looked in {looked})"
+    )]
     MissingProgram {
         /// What is missing.
         program: String,
@@ -80,7 +83,9 @@ pub enum LocalError {
         looked: String,
     },
     /// We are root, and there is no user that the servers could run as.
-    #[error("Postgres does not run as root, and this machine has neither a user `postgres` nor `nobody`")]
+    #[error(
+        "Postgres does not run as root, and this machine has neither a user `postgres` nor `nobody`"
+    )]
     NoUnprivilegedUser,
     /// The data directory cannot be used.
     #[error("data directory {}: {reason}", path.display())]
@@ -118,7 +123,9 @@ pub enum LocalError {
     #[error("no free port on 127.0.0.1 between {} and {}", PORTS.start, PORTS.end)]
     NoPort,
     /// The name, the password or a subject of a broker user cannot stand in the server's configuration.
-    #[error("NATS user `{user}`: its name, password and subjects must be plain text without quotes or backslashes")]
+    #[error(
+        "NATS user `{user}`: its name, password and subjects must be plain text without quotes or backslashes"
+    )]
     NatsUser {
         /// The user.
         user: String,
@@ -145,11 +152,17 @@ pub enum LocalError {
 
 impl LocalError {
     fn io(doing: impl Into<String>, source: io::Error) -> Self {
-        Self::Io { doing: doing.into(), source }
+        Self::Io {
+            doing: doing.into(),
+            source,
+        }
     }
 
     fn data_dir(path: &Path, reason: impl Into<String>) -> Self {
-        Self::DataDir { path: path.to_path_buf(), reason: reason.into() }
+        Self::DataDir {
+            path: path.to_path_buf(),
+            reason: reason.into(),
+        }
     }
 }
 
@@ -185,7 +198,11 @@ impl StackInfo {
     /// # Errors
     /// When the directory's files cannot be read.
     pub fn running(data_dir: &Path) -> Result<Option<Self>, LocalError> {
-        if files::is_locked(data_dir)? { files::read_stack(data_dir) } else { Ok(None) }
+        if files::is_locked(data_dir)? {
+            files::read_stack(data_dir)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Points `config` at this stack: addresses, the admin's and the roles' passwords, the broker's users.
@@ -244,9 +261,20 @@ impl LocalStack {
                 user.password = secrets.get_or_make("nats", &user.name)?;
             }
         }
-        let mut postgres =
-            Postgres::new(&options, layout.postgres(), layout.log("postgres.log"), layout.run_as, admin_password)?;
-        let mut nats = Nats::new(&options, layout.nats(), layout.log("nats.log"), layout.run_as, users)?;
+        let mut postgres = Postgres::new(
+            &options,
+            layout.postgres(),
+            layout.log("postgres.log"),
+            layout.run_as,
+            admin_password,
+        )?;
+        let mut nats = Nats::new(
+            &options,
+            layout.nats(),
+            layout.log("nats.log"),
+            layout.run_as,
+            users,
+        )?;
         // The ports of last time, so that a bookmark or a tool's connection lives on.
         let last = files::read_stack(&layout.data_dir).unwrap_or_default();
         let last_postgres = last.as_ref().map(|last| last.postgres.port);
@@ -256,18 +284,31 @@ impl LocalStack {
             postgres.init().await?;
             postgres.start(last_postgres, false).await
         };
-        let (postgres_started, nats_started) =
-            tokio::join!(start_postgres, nats.start(last_nats, last_monitoring, false));
+        let (postgres_started, nats_started) = tokio::join!(
+            start_postgres,
+            nats.start(last_nats, last_monitoring, false)
+        );
         postgres_started?;
         nats_started?;
-        let nobody = ServerInfo { pid: None, guard_pid: None, port: 0, started_at: 0 };
+        let nobody = ServerInfo {
+            pid: None,
+            guard_pid: None,
+            port: 0,
+            started_at: 0,
+        };
         let info = StackInfo {
             owner_pid: std::process::id(),
             postgres: nobody.clone(),
             nats: nobody,
             nats_monitoring_port: None,
         };
-        let mut stack = Self { nats, postgres, secrets, info, layout };
+        let mut stack = Self {
+            nats,
+            postgres,
+            secrets,
+            info,
+            layout,
+        };
         stack.note()?;
         Ok(stack)
     }
@@ -329,7 +370,9 @@ impl LocalStack {
 
     /// The name of a server that has ended by itself since it was started.
     pub fn failed_server(&mut self) -> Option<&'static str> {
-        let ended = |server: &mut Option<process::Server>| server.as_mut().is_some_and(|s| s.exited().is_some());
+        let ended = |server: &mut Option<process::Server>| {
+            server.as_mut().is_some_and(|s| s.exited().is_some())
+        };
         if ended(&mut self.postgres.server) {
             Some("postgres")
         } else if ended(&mut self.nats.server) {
@@ -342,7 +385,10 @@ impl LocalStack {
     /// The servers' processes.
     pub fn pids(&self) -> StackPids {
         let pid = |server: &Option<process::Server>| server.as_ref().map(process::Server::pid);
-        StackPids { postgres: pid(&self.postgres.server), nats: pid(&self.nats.server) }
+        StackPids {
+            postgres: pid(&self.postgres.server),
+            nats: pid(&self.nats.server),
+        }
     }
 
     /// What `stack.json` says.
@@ -422,23 +468,37 @@ impl LocalStack {
     pub fn configure(&self, config: &mut Config) {
         self.info.configure_with(&self.secrets, config);
         for user in self.nats.users() {
-            config.nats.users.insert(user.name.clone(), user.password.clone());
+            config
+                .nats
+                .users
+                .insert(user.name.clone(), user.password.clone());
         }
     }
 
     /// Brings `stack.json` up to date.
     fn note(&mut self) -> Result<(), LocalError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).as_ref().map_or(0, Duration::as_secs);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .as_ref()
+            .map_or(0, Duration::as_secs);
         let server = |server: &Option<process::Server>, port: u16, before: &ServerInfo| {
             let pid = server.as_ref().map(process::Server::pid);
             ServerInfo {
                 pid,
                 guard_pid: server.as_ref().and_then(process::Server::guard_pid),
                 port,
-                started_at: if pid == before.pid { before.started_at } else { now },
+                started_at: if pid == before.pid {
+                    before.started_at
+                } else {
+                    now
+                },
             }
         };
-        self.info.postgres = server(&self.postgres.server, self.postgres.port, &self.info.postgres);
+        self.info.postgres = server(
+            &self.postgres.server,
+            self.postgres.port,
+            &self.info.postgres,
+        );
         self.info.nats = server(&self.nats.server, self.nats.port, &self.info.nats);
         self.info.nats_monitoring_port = self.nats.monitoring_port;
         files::write_stack(&self.layout.data_dir, &self.info)
@@ -463,7 +523,11 @@ fn free_port(preferred: Option<u16>) -> Result<u16, LocalError> {
 
 /// Random letters and digits.
 fn random_word(length: usize) -> String {
-    rand::rng().sample_iter(rand::distr::Alphanumeric).take(length).map(char::from).collect()
+    rand::rng()
+        .sample_iter(rand::distr::Alphanumeric)
+        .take(length)
+        .map(char::from)
+        .collect()
 }
 
 /// Runs work that waits (for processes, for files) off the async threads.

@@ -12,7 +12,7 @@ use super::process::{self, RunAs, Server};
 use super::{LocalError, StackOptions, free_port, random_word};
 use crate::config::Secret;
 
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A user of the broker and what it may do, as data (the same data makes production's permissions).
@@ -36,7 +36,8 @@ pub struct NatsUser {
 /// [`LocalError::MissingProgram`] that names the package to install.
 pub fn find_nats_server(program: Option<&Path>) -> Result<PathBuf, LocalError> {
     let mut directories = process::path_directories();
-    directories.extend(["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin"].map(PathBuf::from));
+    directories
+        .extend(["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin"].map(PathBuf::from));
     let found = match program {
         Some(program) => program.is_file().then(|| program.to_path_buf()),
         None => process::find_program("nats-server", &directories),
@@ -45,7 +46,13 @@ pub fn find_nats_server(program: Option<&Path>) -> Result<PathBuf, LocalError> {
         program: "nats-server".into(),
         package: "nats-server".into(),
         looked: program.map_or_else(
-            || directories.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
+            || {
+                directories
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            },
             |program| program.display().to_string(),
         ),
     })
@@ -103,16 +110,21 @@ impl Nats {
         let configuration = self.configuration();
         let mark = configuration.clone();
         super::blocking(move || {
-            process::stop_found(|| process::started_with("-c", &mark), Signal::TERM, STOP_PATIENCE)
+            process::stop_found(
+                || process::started_with("-c", &mark),
+                Signal::TERM,
+                STOP_PATIENCE,
+            )
         })
         .await?;
         let mut preferred = (preferred, preferred_monitoring);
         for attempt in 1.. {
             if !keep_port {
                 self.port = free_port(preferred.0.take())?;
-                self.monitoring_port = match self.monitoring {
-                    true => Some(free_port(preferred.1.take())?),
-                    false => None,
+                self.monitoring_port = if self.monitoring {
+                    Some(free_port(preferred.1.take())?)
+                } else {
+                    None
                 };
             }
             // A new name each time: an answer under another name is another server's, on a port that we lost.
@@ -121,14 +133,22 @@ impl Nats {
             super::write_private(&configuration, &self.text(&name)?, self.run_as)?;
             let mut command = process::command(&self.program, &self.directory, self.run_as);
             command.arg("-c").arg(&configuration);
-            let server =
-                Server::spawn("nats-server", command, &self.log, &configuration, Signal::TERM, self.run_as)?;
+            let server = Server::spawn(
+                "nats-server",
+                command,
+                &self.log,
+                &configuration,
+                Signal::TERM,
+                self.run_as,
+            )?;
             match self.wait_ready(server, &name, from).await {
                 Ok(server) => {
                     self.server = Some(server);
                     return Ok(());
                 }
-                Err(LocalError::Failed { said, .. }) if said.contains("address already in use") && attempt < 10 => {
+                Err(LocalError::Failed { said, .. })
+                    if said.contains("address already in use") && attempt < 10 =>
+                {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(error) => return Err(error),
@@ -137,7 +157,12 @@ impl Nats {
         Ok(())
     }
 
-    async fn wait_ready(&self, mut server: Server, name: &str, log_from: u64) -> Result<Server, LocalError> {
+    async fn wait_ready(
+        &self,
+        mut server: Server,
+        name: &str,
+        log_from: u64,
+    ) -> Result<Server, LocalError> {
         let begun = Instant::now();
         loop {
             if server.exited().is_some() || begun.elapsed() > START_PATIENCE {
@@ -148,7 +173,9 @@ impl Nats {
                 });
             }
             match tokio::time::timeout(Duration::from_secs(2), greeting(self.port)).await {
-                Ok(Ok(greeting)) if greeting["server_name"] == name && greeting["jetstream"] == true => {
+                Ok(Ok(greeting))
+                    if greeting["server_name"] == name && greeting["jetstream"] == true =>
+                {
                     return Ok(server);
                 }
                 _ => tokio::time::sleep(process::POLL).await,
@@ -157,7 +184,9 @@ impl Nats {
     }
 
     pub(super) async fn stop(&mut self) {
-        let Some(mut server) = self.server.take() else { return };
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
         let _ = tokio::task::spawn_blocking(move || server.stop(STOP_PATIENCE)).await;
     }
 
@@ -170,8 +199,9 @@ impl Nats {
              max_payload: 4MB\n\
              jetstream {{\n  store_dir: {store}\n  max_memory_store: 256MB\n  max_file_store: 64GB\n}}\n",
             port = self.port,
-            store = quotable(&self.directory.join("jetstream").display().to_string())
-                .ok_or_else(|| LocalError::data_dir(&self.directory, "has a quote or a backslash in its path"))?,
+            store = quotable(&self.directory.join("jetstream").display().to_string()).ok_or_else(
+                || LocalError::data_dir(&self.directory, "has a quote or a backslash in its path")
+            )?,
         );
         if let Some(port) = self.monitoring_port {
             let _ = writeln!(text, "http: \"127.0.0.1:{port}\"");
@@ -185,7 +215,11 @@ impl Nats {
                 quoted(user, user.password.expose())?,
                 subjects(user, &user.publish_allow)?,
                 subjects(user, &user.subscribe_allow)?,
-                if user.allow_responses { ", allow_responses: true" } else { "" },
+                if user.allow_responses {
+                    ", allow_responses: true"
+                } else {
+                    ""
+                },
             );
         }
         text.push_str("  ]\n}\n");
@@ -198,24 +232,34 @@ fn subjects(user: &NatsUser, allow: &[String]) -> Result<String, LocalError> {
     if allow.is_empty() {
         return Ok("{ deny: [\">\"] }".into());
     }
-    let list = allow.iter().map(|subject| quoted(user, subject)).collect::<Result<Vec<_>, _>>()?;
+    let list = allow
+        .iter()
+        .map(|subject| quoted(user, subject))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(format!("{{ allow: [{}] }}", list.join(", ")))
 }
 
 fn quoted(user: &NatsUser, value: &str) -> Result<String, LocalError> {
     // The value may be the password: the error names the user only.
-    quotable(value).ok_or_else(|| LocalError::NatsUser { user: user.name.escape_debug().to_string() })
+    quotable(value).ok_or_else(|| LocalError::NatsUser {
+        user: user.name.escape_debug().to_string(),
+    })
 }
 
 fn quotable(value: &str) -> Option<String> {
-    let plain = !value.is_empty() && !value.chars().any(|c| c.is_control() || matches!(c, '"' | '\\'));
+    let plain = !value.is_empty()
+        && !value
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '"' | '\\'));
     plain.then(|| format!("\"{value}\""))
 }
 
 /// The `INFO {…}` line by which a nats-server greets every connection.
 async fn greeting(port: u16) -> std::io::Result<serde_json::Value> {
     let mut line = String::new();
-    BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?).read_line(&mut line).await?;
+    BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?)
+        .read_line(&mut line)
+        .await?;
     let json = line.strip_prefix("INFO ").unwrap_or_default();
     serde_json::from_str(json).map_err(std::io::Error::other)
 }

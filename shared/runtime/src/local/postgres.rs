@@ -20,7 +20,7 @@ use crate::config::Secret;
 pub(super) const ADMIN: &str = "postgres";
 
 /// Longest wait for a start. A start after a crash replays the log first, which takes minutes at the worst.
-const START_PATIENCE: Duration = Duration::from_secs(300);
+const START_PATIENCE: Duration = Duration::from_mins(5);
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A Postgres installation: a directory with both `initdb` and `postgres`.
@@ -42,9 +42,14 @@ impl PostgresInstall {
         let directories = bin.map_or_else(candidates, |bin| vec![bin.to_path_buf()]);
         let mut found: Vec<Self> = Vec::new();
         for directory in &directories {
-            let Some(initdb) = process::find_program("initdb", std::slice::from_ref(directory)) else { continue };
+            let Some(initdb) = process::find_program("initdb", std::slice::from_ref(directory))
+            else {
+                continue;
+            };
             // `initdb` looks for `postgres` beside itself; a lone `postgres` elsewhere on the PATH is of no use.
-            let Some(bin) = initdb.parent().map(Path::to_path_buf) else { continue };
+            let Some(bin) = initdb.parent().map(Path::to_path_buf) else {
+                continue;
+            };
             if process::find_program("postgres", std::slice::from_ref(&bin)).is_none()
                 || found.iter().any(|install| install.bin == bin)
             {
@@ -56,36 +61,60 @@ impl PostgresInstall {
         }
         // A stable sort: of two with the same version the complete packaged one, which is first in the list.
         found.sort_by_key(|install| std::cmp::Reverse(install.major));
-        let looked = directories.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let looked = directories
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
         match major {
-            Some(wanted) => {
-                found.into_iter().find(|install| install.major == wanted).ok_or_else(|| LocalError::MissingProgram {
+            Some(wanted) => found
+                .into_iter()
+                .find(|install| install.major == wanted)
+                .ok_or_else(|| LocalError::MissingProgram {
                     program: format!("PostgreSQL {wanted} (this data directory was made by it)"),
                     package: format!("postgresql-{wanted}"),
                     looked,
-                })
-            }
-            None => found.into_iter().next().ok_or_else(|| LocalError::MissingProgram {
-                program: "PostgreSQL (initdb and postgres in one directory)".into(),
-                package: "postgresql".into(),
-                looked,
-            }),
+                }),
+            None => found
+                .into_iter()
+                .next()
+                .ok_or_else(|| LocalError::MissingProgram {
+                    program: "PostgreSQL (initdb and postgres in one directory)".into(),
+                    package: "postgresql".into(),
+                    looked,
+                }),
         }
     }
 
     /// Whether the statistics library that `bench` reads is installed.
     fn has_pg_stat_statements(&self) -> bool {
-        ["../lib", "../lib/postgresql", "../lib64/pgsql", "../lib/pgsql"]
-            .iter()
-            .any(|relative| self.bin.join(relative).join("pg_stat_statements.so").exists())
+        [
+            "../lib",
+            "../lib/postgresql",
+            "../lib64/pgsql",
+            "../lib/pgsql",
+        ]
+        .iter()
+        .any(|relative| {
+            self.bin
+                .join(relative)
+                .join("pg_stat_statements.so")
+                .exists()
+        })
     }
 }
 
 /// Packaged installations first: they are complete, while a directory of the PATH may hold mere copies.
 fn candidates() -> Vec<PathBuf> {
     let mut packaged: Vec<PathBuf> = Vec::new();
-    for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/postgresql", "")] {
-        let Ok(entries) = fs::read_dir(parent) else { continue };
+    for (parent, prefix) in [
+        ("/usr/lib/postgresql", ""),
+        ("/usr", "pgsql-"),
+        ("/opt/postgresql", ""),
+    ] {
+        let Ok(entries) = fs::read_dir(parent) else {
+            continue;
+        };
         packaged.extend(
             entries
                 .flatten()
@@ -102,10 +131,19 @@ fn candidates() -> Vec<PathBuf> {
 
 /// `postgres (PostgreSQL) 15.18 (Debian …)` → 15.
 fn major_version(bin: &Path) -> Option<u32> {
-    let output = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
+    let output = Command::new(bin.join("postgres"))
+        .arg("--version")
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    let version = text
+        .split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    version
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[derive(Debug)]
@@ -135,8 +173,9 @@ impl Postgres {
         run_as: Option<RunAs>,
         password: Secret,
     ) -> Result<Self, LocalError> {
-        let made_by =
-            fs::read_to_string(directory.join("PG_VERSION")).ok().and_then(|version| version.trim().parse().ok());
+        let made_by = fs::read_to_string(directory.join("PG_VERSION"))
+            .ok()
+            .and_then(|version| version.trim().parse().ok());
         Ok(Self {
             install: PostgresInstall::find(options.postgres_bin.as_deref(), made_by)?,
             directory,
@@ -163,7 +202,11 @@ impl Postgres {
         let password_file = self.directory.with_extension("password");
         let clean = || {
             for path in [&unfinished, &password_file] {
-                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+                let _ = if path.is_dir() {
+                    fs::remove_dir_all(path)
+                } else {
+                    fs::remove_file(path)
+                };
             }
         };
         clean();
@@ -173,25 +216,40 @@ impl Postgres {
         }
         let _ = fs::remove_file(&password_file);
         made?;
-        fs::rename(&unfinished, &self.directory)
-            .map_err(|source| LocalError::io(format!("create {}", self.directory.display()), source))
+        fs::rename(&unfinished, &self.directory).map_err(|source| {
+            LocalError::io(format!("create {}", self.directory.display()), source)
+        })
     }
 
     async fn run_initdb(&self, directory: &Path, password_file: &Path) -> Result<(), LocalError> {
         let io = |source| LocalError::io(format!("create {}", directory.display()), source);
         fs::create_dir(directory).map_err(io)?;
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).map_err(io)?;
-        let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(password_file).map_err(io)?;
-        file.write_all(self.password.expose().as_bytes()).map_err(io)?;
+        let mut file = fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(password_file)
+            .map_err(io)?;
+        file.write_all(self.password.expose().as_bytes())
+            .map_err(io)?;
         if let Some(user) = self.run_as {
             chown(directory, Some(user.uid), Some(user.gid)).map_err(io)?;
             chown(password_file, Some(user.uid), Some(user.gid)).map_err(io)?;
         }
-        let mut command = process::command(&self.install.bin.join("initdb"), directory, self.run_as);
+        let mut command =
+            process::command(&self.install.bin.join("initdb"), directory, self.run_as);
         command
             .arg("-D")
             .arg(directory)
-            .args(["-U", ADMIN, "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--data-checksums"])
+            .args([
+                "-U",
+                ADMIN,
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--data-checksums",
+            ])
             .arg(format!("--pwfile={}", password_file.display()));
         if !self.settings.durable {
             command.arg("--no-sync");
@@ -204,30 +262,54 @@ impl Postgres {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(LocalError::Failed { server: "initdb", said, log: self.log.clone() })
+        Err(LocalError::Failed {
+            server: "initdb",
+            said,
+            log: self.log.clone(),
+        })
     }
 
     /// Starts the server and waits until it takes connections. The port is `preferred` where it is free; when
     /// `keep_port`, no other (clients of a restarted server look for it there).
-    pub(super) async fn start(&mut self, preferred: Option<u16>, keep_port: bool) -> Result<(), LocalError> {
+    pub(super) async fn start(
+        &mut self,
+        preferred: Option<u16>,
+        keep_port: bool,
+    ) -> Result<(), LocalError> {
         self.clear_remains().await?;
         let mut preferred = preferred;
         for attempt in 1.. {
-            let port = if keep_port { self.port } else { free_port(preferred.take())? };
+            let port = if keep_port {
+                self.port
+            } else {
+                free_port(preferred.take())?
+            };
             let from = process::log_end(&self.log);
             self.write_settings(port)?;
             self.port = port;
-            let mut command = process::command(&self.install.bin.join("postgres"), &self.directory, self.run_as);
+            let mut command = process::command(
+                &self.install.bin.join("postgres"),
+                &self.directory,
+                self.run_as,
+            );
             command.arg("-D").arg(&self.directory);
-            let server =
-                Server::spawn("postgres", command, &self.log, &self.directory, Signal::INT, self.run_as)?;
+            let server = Server::spawn(
+                "postgres",
+                command,
+                &self.log,
+                &self.directory,
+                Signal::INT,
+                self.run_as,
+            )?;
             match self.wait_ready(server, from).await {
                 Ok(server) => {
                     self.server = Some(server);
                     return Ok(());
                 }
                 // Somebody else took the port between our look and the server's.
-                Err(LocalError::Failed { said, .. }) if said.contains("Address already in use") && attempt < 10 => {
+                Err(LocalError::Failed { said, .. })
+                    if said.contains("Address already in use") && attempt < 10 =>
+                {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(error) => return Err(error),
@@ -239,17 +321,27 @@ impl Postgres {
     async fn wait_ready(&self, mut server: Server, log_from: u64) -> Result<Server, LocalError> {
         let begun = Instant::now();
         loop {
-            let failed = |said: String| LocalError::Failed { server: "postgres", said, log: self.log.clone() };
+            let failed = |said: String| LocalError::Failed {
+                server: "postgres",
+                said,
+                log: self.log.clone(),
+            };
             if server.exited().is_some() {
                 return Err(failed(process::log_tail(&self.log, log_from)));
             }
-            let attempt = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect_with(&self.admin())).await;
+            let attempt = tokio::time::timeout(
+                Duration::from_secs(5),
+                PgConnection::connect_with(&self.admin()),
+            )
+            .await;
             match attempt {
                 Ok(Ok(connection)) => {
                     let _ = connection.close().await;
                     return Ok(server);
                 }
-                Ok(Err(sqlx::Error::Database(error))) if error.code().as_deref() == Some("28P01") => {
+                Ok(Err(sqlx::Error::Database(error)))
+                    if error.code().as_deref() == Some("28P01") =>
+                {
                     return Err(failed(
                         "the admin password in secrets.toml is not the one this database was created with: \
                          restore secrets.toml, or move the data directory away to begin afresh"
@@ -272,10 +364,18 @@ impl Postgres {
     async fn clear_remains(&self) -> Result<(), LocalError> {
         let directory = self.directory.clone();
         super::blocking(move || {
-            process::stop_found(|| process::started_with("-D", &directory), Signal::INT, STOP_PATIENCE)?;
+            process::stop_found(
+                || process::started_with("-D", &directory),
+                Signal::INT,
+                STOP_PATIENCE,
+            )?;
             // Backends of a postmaster that was killed end by themselves in a moment.
             if !process::wait_gone(|| process::backends_in(&directory), Duration::from_secs(10)) {
-                process::stop_found(|| process::backends_in(&directory), Signal::QUIT, Duration::from_secs(5))?;
+                process::stop_found(
+                    || process::backends_in(&directory),
+                    Signal::QUIT,
+                    Duration::from_secs(5),
+                )?;
             }
             let _ = fs::remove_file(directory.join("postmaster.pid"));
             Ok(())
@@ -284,7 +384,9 @@ impl Postgres {
     }
 
     pub(super) async fn stop(&mut self) {
-        let Some(mut server) = self.server.take() else { return };
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
         let _ = tokio::task::spawn_blocking(move || server.stop(STOP_PATIENCE)).await;
     }
 
@@ -301,7 +403,11 @@ impl Postgres {
     }
 
     fn write_settings(&self, port: u16) -> Result<(), LocalError> {
-        let Settings { shared_buffers_mb, max_connections, durable } = self.settings;
+        let Settings {
+            shared_buffers_mb,
+            max_connections,
+            durable,
+        } = self.settings;
         let durable = if durable { "on" } else { "off" };
         let mut text = format!(
             "# Written by counterfoil at every start. Lasting changes: `alter system set …`.\n\
@@ -315,7 +421,7 @@ impl Postgres {
              work_mem = 16MB\n\
              maintenance_work_mem = 128MB\n\
              fsync = {durable}\n\
-             synchronous_commit = {durable}\n\
+             synchronous_commit = on\n\
              full_page_writes = {durable}\n\
              wal_compression = on\n\
              min_wal_size = 256MB\n\
@@ -335,7 +441,10 @@ impl Postgres {
         }
         for (name, text) in [
             ("postgresql.conf", text.as_str()),
-            ("pg_hba.conf", "# Written by counterfoil at every start.\nhost all all 127.0.0.1/32 scram-sha-256\n"),
+            (
+                "pg_hba.conf",
+                "# Written by counterfoil at every start.\nhost all all 127.0.0.1/32 scram-sha-256\n",
+            ),
         ] {
             super::write_private(&self.directory.join(name), text, self.run_as)?;
         }

@@ -95,7 +95,13 @@ impl Server {
             .spawn()
             .map_err(|source| LocalError::io(format!("start {name}"), source))?;
         let guard = spawn_guard(child.id(), mark, stop_signal, run_as);
-        Ok(Self { name, child, guard, stop_signal, stopped: false })
+        Ok(Self {
+            name,
+            child,
+            guard,
+            stop_signal,
+            stopped: false,
+        })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -199,14 +205,19 @@ pub(super) fn log_tail(path: &Path, from: u64) -> String {
     let from = usize::try_from(from).unwrap_or(0).min(text.len());
     let text = String::from_utf8_lossy(text.get(from..).unwrap_or_default()).into_owned();
     let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n")
+    lines
+        .get(lines.len().saturating_sub(LINES)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 /// Processes started with `flag` followed by `value`: our servers are known by a path in our data directory,
 /// so a pid that was given to another program since can never be mistaken for one.
 pub(super) fn started_with(flag: &str, value: &Path) -> Vec<Pid> {
     find(|process| {
-        let Ok(line) = fs::read(process.join("cmdline")) else { return false };
+        let Ok(line) = fs::read(process.join("cmdline")) else {
+            return false;
+        };
         let arguments: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
         arguments
             .windows(2)
@@ -223,18 +234,29 @@ pub(super) fn backends_in(directory: &Path) -> Vec<Pid> {
 }
 
 fn find(ours: impl Fn(&Path) -> bool) -> Vec<Pid> {
-    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     processes
         .flatten()
         .filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
+            let pid = entry
+                .file_name()
+                .to_str()?
+                .parse()
+                .ok()
+                .and_then(Pid::from_raw)?;
             ours(&entry.path()).then_some(pid)
         })
         .collect()
 }
 
 /// Stops processes that are not our children and waits until `list` no longer shows any. Blocks.
-pub(super) fn stop_found(list: impl Fn() -> Vec<Pid>, signal: Signal, patience: Duration) -> Result<(), LocalError> {
+pub(super) fn stop_found(
+    list: impl Fn() -> Vec<Pid>,
+    signal: Signal,
+    patience: Duration,
+) -> Result<(), LocalError> {
     for (signal, patience) in [(signal, patience), (Signal::KILL, Duration::from_secs(10))] {
         let found = list();
         if found.is_empty() {
@@ -245,7 +267,10 @@ pub(super) fn stop_found(list: impl Fn() -> Vec<Pid>, signal: Signal, patience: 
                 Ok(()) | Err(rustix::io::Errno::SRCH) => {}
                 Err(error) => {
                     return Err(LocalError::io(
-                        format!("stop process {}, left over from a previous run", pid.as_raw_nonzero()),
+                        format!(
+                            "stop process {}, left over from a previous run",
+                            pid.as_raw_nonzero()
+                        ),
                         io::Error::from(error),
                     ));
                 }
@@ -255,7 +280,11 @@ pub(super) fn stop_found(list: impl Fn() -> Vec<Pid>, signal: Signal, patience: 
             return Ok(());
         }
     }
-    let left = list().iter().map(|pid| pid.as_raw_nonzero().to_string()).collect::<Vec<_>>().join(", ");
+    let left = list()
+        .iter()
+        .map(|pid| pid.as_raw_nonzero().to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
     Err(LocalError::Orphan { pids: left })
 }
 
@@ -284,5 +313,7 @@ pub(super) fn find_program(name: &str, directories: &[PathBuf]) -> Option<PathBu
 /// The directories of `PATH`. Where programs are is the machine's business, not configuration of ours, so this is
 /// read here and not through the configuration.
 pub(super) fn path_directories() -> Vec<PathBuf> {
-    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+    std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default()
 }

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Writes each service's .sqlx: what the database says of every query, so that a
+# build needs no database. Starts its own throw-away Postgres. With --check it
+# only compares, and fails when something committed is out of date.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+services="ingestion allocation disputes dunning worklist reporting gateway"
+check=no; [ "${1:-}" = --check ] && check=yes
+
+bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
+[ -n "$bin" ] || bin=$(dirname "$(command -v initdb)")
+work=$(mktemp -d /tmp/counterfoil-sqlx.XXXXXX)
+run() { "$@"; }
+if [ "$(id -u)" = 0 ]; then
+    chown postgres "$work"
+    run() { su postgres -s /bin/bash -c "$(printf '%q ' "$@")"; }
+fi
+port=$((20000 + RANDOM % 20000))
+cleanup() { run "$bin/pg_ctl" -D "$work/pg" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$work"; }
+trap cleanup EXIT
+run "$bin/initdb" -D "$work/pg" -A trust -U postgres >/dev/null
+run "$bin/pg_ctl" -D "$work/pg" -w -l "$work/log" -o "-p $port -k $work -c fsync=off -c listen_addresses=127.0.0.1" start >/dev/null
+url="postgres://postgres@127.0.0.1:$port/postgres"
+sql() { psql -q -v ON_ERROR_STOP=1 "$url" "$@"; }
+
+for s in $services; do
+    sql -c "create role $s" -c "create role ${s}_owner" -c "create schema $s"
+    sed "s/{schema}/$s/g" shared/messaging/migrations/messaging.sql | PGOPTIONS='-c client_min_messages=error' sql
+    for file in services/"$s"/migrations/*.sql; do
+        [ -e "$file" ] && sql -f "$file"
+    done
+done
+stale=no
+for s in $services; do
+    grep -rqE 'query(_as|_scalar)?!' "services/$s" --include=*.rs || continue
+    out="$PWD/services/$s/.sqlx"
+    [ $check = yes ] && out="$work/out/$s"
+    mkdir -p "$out"; chmod 777 "$work" ; rm -f "$out"/*.json
+    touch "services/$s/src/lib.rs"
+    DATABASE_URL=$url SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$out cargo check --quiet -p "$s" --all-targets
+    if [ $check = yes ] && ! diff -rq "services/$s/.sqlx" "$out"; then stale=yes; fi
+done
+if [ $stale = yes ]; then echo "committed query data is out of date: run 'make sqlx'" >&2; exit 1; fi

@@ -1,0 +1,240 @@
+//! What ingestion says, on its way onto the ledger.
+//!
+//! One consumer for the whole stream: an account, its documents and a receipt
+//! for them may stand in one batch, and are then taken in that order, whatever
+//! order they came in.
+
+mod accounts;
+mod documents;
+mod receipts;
+
+pub(crate) use receipts::moved;
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use contracts::{
+    Prefix, catalogue,
+    ingestion::{AccountRecorded, DocumentRecorded, ReceiptRecorded},
+};
+use kernel::{AccountId, DocumentId, ReceiptId};
+use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
+
+use crate::{
+    domain::{Books, Changes, Receipt, evidence, name_key},
+    store,
+};
+
+/// Posts accounts, documents and receipts.
+pub struct Ledger {
+    prefix: Prefix,
+}
+
+impl Ledger {
+    pub fn new(prefix: Prefix) -> Self {
+        Self { prefix }
+    }
+}
+
+/// A fact of ingestion, with what look-ups need worked out once.
+pub enum Message {
+    Account(Box<AccountRecorded>),
+    Document(Box<DocumentRecorded>),
+    Receipt {
+        fact: Box<ReceiptRecorded>,
+        narrative: String,
+        tokens: Vec<String>,
+    },
+}
+
+/// What the batch touches, as it is now.
+pub struct State {
+    books: Books,
+    /// Documents and receipts that are on the ledger already: the same fact
+    /// under another message id changes nothing.
+    known_documents: HashSet<DocumentId>,
+    known_receipts: HashSet<ReceiptId>,
+    /// Receipts with money left whose words may name a document of this batch.
+    waiting: Vec<Receipt>,
+}
+
+impl Consumer for Ledger {
+    const STREAM: &'static str = catalogue::INGESTION;
+    type Message = Message;
+    type State = State;
+    type Changes = Changes;
+
+    fn decode(&self, raw: &Raw) -> Result<Option<Message>, Failure> {
+        let name = raw
+            .event_type()
+            .and_then(|kind| kind.strip_prefix("counterfoil.ingestion."));
+        Ok(match name {
+            Some("account_recorded.v1") => Some(Message::Account(raw.json()?)),
+            Some("document_recorded.v1") => Some(Message::Document(raw.json()?)),
+            Some("receipt_recorded.v1") => {
+                let fact: Box<ReceiptRecorded> = raw.json()?;
+                let (narrative, tokens) = receipts::words(&fact);
+                Some(Message::Receipt {
+                    fact,
+                    narrative,
+                    tokens,
+                })
+            }
+            _ => None,
+        })
+    }
+
+    async fn load(&self, tx: &mut Tx, batch: &[Incoming<Message>]) -> Result<State, Failure> {
+        let mut accounts: Vec<AccountId> = Vec::new();
+        let mut documents: Vec<DocumentId> = Vec::new();
+        let mut document_keys: Vec<String> = Vec::new();
+        let mut receipts: Vec<ReceiptId> = Vec::new();
+        let mut keys: Vec<String> = Vec::new();
+        for incoming in batch {
+            match &incoming.message {
+                Message::Account(fact) => accounts.push(fact.account_id),
+                Message::Document(fact) => {
+                    accounts.push(fact.account_id);
+                    documents.push(fact.document_id);
+                    document_keys.extend(documents::keys(fact));
+                }
+                Message::Receipt { fact, tokens, .. } => {
+                    receipts.push(fact.receipt_id);
+                    keys.extend(tokens.iter().cloned());
+                }
+            }
+        }
+        let conn = tx.conn();
+        let mut books = Books::default();
+        for account in store::accounts::lock(conn, &accounts).await? {
+            books.accounts.insert(account.id, account);
+        }
+        let known_documents = store::items::known(conn, &documents).await?;
+        let known_receipts = store::receipts::known(conn, &receipts).await?;
+        let waiting = store::receipts::lock_waiting_for(conn, &document_keys).await?;
+        for receipt in &waiting {
+            keys.extend(receipt.tokens.iter().cloned());
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        for item in store::items::lock_named(conn, &keys).await? {
+            books.add(item);
+        }
+
+        // Only receipts whose words name nothing open are looked up by payer:
+        // a few, and never by scanning the items.
+        let mut banks = Vec::new();
+        let mut names = Vec::new();
+        let mut amounts = Vec::new();
+        for incoming in batch {
+            let Message::Receipt { fact, tokens, .. } = &incoming.message else {
+                continue;
+            };
+            if receipts::settled_by_reference(fact.amount, tokens, &books) {
+                continue;
+            }
+            banks.extend(fact.payer_account.clone());
+            names.extend(fact.payer_name.as_deref().map(name_key));
+            amounts.push(fact.amount.amount());
+        }
+        books.payers = store::accounts::payers(conn, &banks, &names).await?;
+        let payers: Vec<AccountId> = books.payers.values().flatten().copied().collect();
+        for item in store::items::of_payers(conn, &payers, &amounts).await? {
+            if !books.items.contains_key(&item.id) {
+                books.add(item);
+            }
+        }
+        Ok(State {
+            books,
+            known_documents,
+            known_receipts,
+            waiting,
+        })
+    }
+
+    fn decide(
+        &self,
+        mut state: State,
+        batch: &[Incoming<Message>],
+        now: DateTime<Utc>,
+    ) -> Result<Decided<Changes>, Failure> {
+        let mut decided = Decided::<Changes>::default();
+        let mut topics: HashSet<&'static str> = HashSet::new();
+        for incoming in batch {
+            if let Message::Account(fact) = &incoming.message {
+                accounts::decide(
+                    fact,
+                    &incoming.meta,
+                    &mut state,
+                    &mut decided,
+                    &self.prefix,
+                    now,
+                )?;
+                topics.insert("accounts");
+            }
+        }
+        let mut arrived: HashSet<String> = HashSet::new();
+        for incoming in batch {
+            if let Message::Document(fact) = &incoming.message {
+                arrived.extend(documents::keys(fact));
+                documents::decide(
+                    fact,
+                    &incoming.meta,
+                    &mut state,
+                    &mut decided,
+                    &self.prefix,
+                    now,
+                )?;
+                topics.insert("aged-debt");
+            }
+        }
+        // Money that waited for one of these documents goes before new money.
+        let cause = batch.first().map(|incoming| incoming.meta.clone());
+        for mut receipt in std::mem::take(&mut state.waiting) {
+            if let Some(cause) = &cause
+                && receipt.tokens.iter().any(|token| arrived.contains(token))
+            {
+                receipts::decide_again(
+                    &mut receipt,
+                    cause,
+                    &mut state,
+                    &mut decided,
+                    &self.prefix,
+                    now,
+                )?;
+            }
+        }
+        for incoming in batch {
+            if let Message::Receipt {
+                fact,
+                narrative,
+                tokens,
+            } = &incoming.message
+            {
+                let words = (narrative.as_str(), tokens.as_slice());
+                receipts::decide(
+                    fact,
+                    words,
+                    &incoming.meta,
+                    &mut state,
+                    &mut decided,
+                    &self.prefix,
+                    now,
+                )?;
+                topics.insert("receipts");
+            }
+        }
+        decided.notices = topics.into_iter().map(str::to_owned).collect();
+        Ok(decided)
+    }
+
+    async fn record(&self, tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
+        store::record(tx.conn(), &changes).await
+    }
+}
+
+/// The folded reference, for look-ups; `None` when nothing is left of it.
+fn key_of(text: &str) -> Option<String> {
+    let key = evidence::reference_key(text);
+    (!key.is_empty()).then_some(key)
+}

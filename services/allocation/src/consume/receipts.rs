@@ -1,0 +1,226 @@
+//! `receipt_recorded`: money is on the ledger, and the ladder says what it
+//! pays. Also for money that waited until its document came.
+
+use chrono::{DateTime, Utc};
+use contracts::{
+    Prefix,
+    allocation::{AllocationLine, Decision, ReceiptAllocated, ReceiptMoved, ReceiptPosted, Rule},
+    ingestion::ReceiptRecorded,
+};
+use kernel::{Money, london_date};
+use messaging::{Decided, Failure, Meta, Outgoing};
+
+use super::State;
+use crate::domain::{
+    Books, Changes, Receipt, evidence,
+    ladder::{self, Verdict},
+    ledger::{self, Because},
+};
+
+/// Who acts when no person does.
+const SYSTEM: &str = "system:ladder";
+
+/// The payer's words for reading, and the keys in them for looking up.
+pub(super) fn words(fact: &ReceiptRecorded) -> (String, Vec<String>) {
+    let mut texts: Vec<&str> = Vec::new();
+    texts.extend(fact.reference.as_deref());
+    texts.extend(fact.remittance.unstructured.iter().map(String::as_str));
+    texts.extend(
+        fact.remittance
+            .structured
+            .iter()
+            .map(|line| line.document_number.as_str()),
+    );
+    texts.dedup();
+    let narrative = texts.join(" · ");
+    texts.extend(fact.end_to_end_id.as_deref());
+    (narrative, evidence::keys(texts))
+}
+
+/// Whether the items named alone decide, so that the payer need not be looked
+/// up. Only saves a query: the ladder decides for itself.
+pub(super) fn settled_by_reference(amount: Money, tokens: &[String], books: &Books) -> bool {
+    let mut named = tokens.iter().flat_map(|token| books.named(token));
+    match (named.next(), named.next()) {
+        (Some(item), None) => item.open == amount,
+        _ => false,
+    }
+}
+
+pub(super) fn decide(
+    fact: &ReceiptRecorded,
+    (narrative, tokens): (&str, &[String]),
+    cause: &Meta,
+    state: &mut State,
+    decided: &mut Decided<Changes>,
+    prefix: &Prefix,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    if !state.known_receipts.insert(fact.receipt_id) {
+        return Ok(());
+    }
+    let mut receipt = Receipt {
+        id: fact.receipt_id,
+        version: 1,
+        bank_account: fact.bank_account.clone(),
+        bank_reference: fact.bank_reference.clone(),
+        booked_on: fact.booked_on,
+        value_on: fact.value_on,
+        amount: fact.amount,
+        unallocated: fact.amount,
+        payer_name: fact.payer_name.clone(),
+        payer_account: fact.payer_account.clone(),
+        narrative: narrative.to_owned(),
+        tokens: tokens.to_vec(),
+        account: None,
+        account_ref: None,
+        decision: undecided(),
+        suggestions: Vec::new(),
+        recorded_at: now,
+    };
+    decided.changes.entries.push(ledger::banked(&receipt));
+    let lines = climb(&mut receipt, state, decided, now, fact.booked_on)?;
+    let event = ReceiptPosted {
+        receipt_id: receipt.id,
+        version: receipt.version,
+        bank_account: receipt.bank_account.clone(),
+        bank_reference: receipt.bank_reference.clone(),
+        booked_on: receipt.booked_on,
+        value_on: receipt.value_on,
+        amount: receipt.amount,
+        payer_name: receipt.payer_name.clone(),
+        payer_account: receipt.payer_account.clone(),
+        narrative: receipt.narrative.clone(),
+        state: receipt.state(),
+        account_id: receipt.account,
+        account_ref: receipt.account_ref.clone(),
+        unallocated: receipt.unallocated,
+        lines,
+        decision: receipt.decision.clone(),
+        suggestions: receipt.suggestions.len() as u16,
+        recorded_at: now,
+        actor: SYSTEM.to_owned(),
+    };
+    decided.events.push(Outgoing::new(
+        &event,
+        receipt.id.as_uuid(),
+        receipt.version,
+        prefix,
+        now,
+        cause,
+    )?);
+    decided.changes.new_receipts.push(receipt);
+    Ok(())
+}
+
+/// Looks at a receipt again because a document that it may name has come.
+pub(super) fn decide_again(
+    receipt: &mut Receipt,
+    cause: &Meta,
+    state: &mut State,
+    decided: &mut Decided<Changes>,
+    prefix: &Prefix,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    // E48: what a person has touched is the person's.
+    if receipt.decision.rule == Rule::Manual {
+        return Ok(());
+    }
+    let lines = climb(receipt, state, decided, now, london_date(now))?;
+    receipt.version += 1;
+    let event = ReceiptAllocated(moved(receipt, lines, now, SYSTEM, "its document arrived"));
+    decided.events.push(Outgoing::new(
+        &event,
+        receipt.id.as_uuid(),
+        receipt.version,
+        prefix,
+        now,
+        cause,
+    )?);
+    decided.changes.moved_receipts.push(receipt.clone());
+    Ok(())
+}
+
+/// Asks the ladder and posts what it says.
+fn climb(
+    receipt: &mut Receipt,
+    state: &mut State,
+    decided: &mut Decided<Changes>,
+    now: DateTime<Utc>,
+    not_before: chrono::NaiveDate,
+) -> Result<Vec<AllocationLine>, Failure> {
+    let Verdict {
+        lines,
+        decision,
+        payer,
+        suggestions,
+    } = ladder::decide(receipt, &state.books).map_err(Failure::of)?;
+    let because = Because {
+        rule: decision.rule,
+        reason: "",
+        actor: SYSTEM,
+        now,
+        not_before,
+    };
+    receipt.account = payer;
+    receipt.account_ref = payer.and_then(|id| {
+        let known = state
+            .books
+            .accounts
+            .get(&id)
+            .map(|account| account.reference.clone());
+        known.or_else(|| {
+            let of_payer = |item: &&crate::domain::Item| item.account_id == id;
+            state
+                .books
+                .items
+                .values()
+                .find(of_payer)
+                .map(|item| item.account_ref.clone())
+        })
+    });
+    let posted = ledger::post(
+        receipt,
+        &lines,
+        &mut state.books,
+        &mut decided.changes,
+        &because,
+    )
+    .map_err(Failure::of)?;
+    receipt.decision = decision;
+    receipt.suggestions = suggestions;
+    Ok(posted)
+}
+
+/// The event of a receipt whose money moved after it was posted.
+pub(crate) fn moved(
+    receipt: &Receipt,
+    lines: Vec<AllocationLine>,
+    now: DateTime<Utc>,
+    actor: &str,
+    reason: &str,
+) -> ReceiptMoved {
+    ReceiptMoved {
+        receipt_id: receipt.id,
+        version: receipt.version,
+        state: receipt.state(),
+        account_id: receipt.account,
+        account_ref: receipt.account_ref.clone(),
+        unallocated: receipt.unallocated,
+        lines,
+        decision: receipt.decision.clone(),
+        suggestions: receipt.suggestions.len() as u16,
+        recorded_at: now,
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn undecided() -> Decision {
+    Decision {
+        rule: Rule::None,
+        evidence: Vec::new(),
+        runner_up: None,
+        would_have_matched: None,
+    }
+}

@@ -1,0 +1,324 @@
+//! Accounts, open items, receipts, and the changes that a decision makes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::{
+    allocation::{AllocationLine, Decision, ReceiptState, Rule},
+    inbound::DocumentKind,
+};
+use kernel::{AccountId, AllocationId, DocumentId, EntryId, Money, MoneyError, ReceiptId};
+
+/// Ledger accounts of the journal.
+pub mod chart {
+    /// What debtors owe.
+    pub const DEBTORS: &str = "debtors";
+    /// Cash received that pays nothing yet.
+    pub const UNALLOCATED: &str = "unallocated_cash";
+    /// What billing has charged.
+    pub const BILLED: &str = "billed";
+
+    /// The bank account with this key.
+    pub fn bank(key: &str) -> String {
+        format!("bank:{key}")
+    }
+}
+
+/// A debtor account, as far as matching needs it.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub id: AccountId,
+    pub reference: String,
+    pub version: i64,
+    pub name: String,
+}
+
+/// A document with what is left of it. Amounts are signed: a credit note's are
+/// negative.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub id: DocumentId,
+    pub document_ref: String,
+    pub kind: DocumentKind,
+    pub account_id: AccountId,
+    pub account_ref: String,
+    pub issued_on: NaiveDate,
+    pub due_on: NaiveDate,
+    pub amount: Money,
+    pub open: Money,
+    pub ref_key: String,
+    pub payment_key: Option<String>,
+}
+
+/// A receipt with what is left of it.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    pub id: ReceiptId,
+    pub version: i64,
+    pub bank_account: String,
+    pub bank_reference: Option<String>,
+    pub booked_on: NaiveDate,
+    pub value_on: NaiveDate,
+    pub amount: Money,
+    pub unallocated: Money,
+    pub payer_name: Option<String>,
+    pub payer_account: Option<String>,
+    pub narrative: String,
+    pub tokens: Vec<String>,
+    pub account: Option<AccountId>,
+    pub account_ref: Option<String>,
+    pub decision: Decision,
+    pub suggestions: Vec<Proposal>,
+    pub recorded_at: DateTime<Utc>,
+}
+
+impl Receipt {
+    /// Where it stands follows from its money and its payer.
+    pub fn state(&self) -> ReceiptState {
+        if self.unallocated.is_zero() {
+            ReceiptState::Allocated
+        } else if self.unallocated != self.amount {
+            ReceiptState::PartAllocated
+        } else if self.account.is_some() {
+            ReceiptState::Unallocated
+        } else {
+            ReceiptState::Unidentified
+        }
+    }
+}
+
+/// Cash that shall meet a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub document: DocumentId,
+    pub amount: Money,
+}
+
+/// A match that is not certain enough to post.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    pub rule: Rule,
+    pub confidence: &'static str,
+    pub account: AccountId,
+    pub lines: Vec<Line>,
+    pub evidence: Vec<contracts::allocation::Evidence>,
+}
+
+/// An allocation row: made once, never edited.
+#[derive(Debug, Clone)]
+pub struct Posting {
+    pub line: AllocationLine,
+    pub receipt: ReceiptId,
+    pub rule: Rule,
+    pub reason: String,
+    pub actor: String,
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// A journal row.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub id: EntryId,
+    pub debit: String,
+    pub credit: String,
+    /// Positive.
+    pub amount: Money,
+    pub effective_on: NaiveDate,
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// Everything that a decision writes.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub accounts: Vec<Account>,
+    pub new_items: Vec<Item>,
+    pub new_receipts: Vec<Receipt>,
+    pub moved_receipts: Vec<Receipt>,
+    pub postings: Vec<Posting>,
+    pub entries: Vec<Entry>,
+    /// What is left of items that were there before.
+    pub open: BTreeMap<DocumentId, Money>,
+    /// Bank account, whose it is, who said so.
+    pub learned: Vec<(String, AccountId, String)>,
+}
+
+/// The part of the ledger that a decision sees.
+#[derive(Debug, Default)]
+pub struct Books {
+    pub accounts: HashMap<AccountId, Account>,
+    pub items: HashMap<DocumentId, Item>,
+    /// Items by folded document number or payment reference.
+    by_key: HashMap<String, Vec<DocumentId>>,
+    /// Accounts by payer bank account or folded name: a payer with two accounts
+    /// is no identified payer.
+    pub payers: HashMap<String, Vec<AccountId>>,
+}
+
+impl Books {
+    pub fn add(&mut self, item: Item) {
+        let mut index = |key: &str| {
+            let ids = self.by_key.entry(key.to_owned()).or_default();
+            if !ids.contains(&item.id) {
+                ids.push(item.id);
+            }
+        };
+        index(&item.ref_key);
+        if let Some(key) = &item.payment_key {
+            index(key);
+        }
+        self.items.insert(item.id, item);
+    }
+
+    /// Items that a key names.
+    pub fn named(&self, key: &str) -> impl Iterator<Item = &Item> {
+        self.by_key
+            .get(key)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.items.get(id))
+    }
+}
+
+/// What an allocation is about, beside its lines.
+pub struct Because<'a> {
+    pub rule: Rule,
+    pub reason: &'a str,
+    pub actor: &'a str,
+    pub now: DateTime<Utc>,
+    /// The earliest day on which it may count.
+    pub not_before: NaiveDate,
+}
+
+/// Lets `receipt` pay `lines`: moves the money in `books` and notes every row.
+/// The lines must have been checked against what is open.
+///
+/// # Errors
+/// When currencies differ or an amount overflows.
+pub fn post(
+    receipt: &mut Receipt,
+    lines: &[Line],
+    books: &mut Books,
+    changes: &mut Changes,
+    because: &Because<'_>,
+) -> Result<Vec<AllocationLine>, MoneyError> {
+    let mut posted = Vec::with_capacity(lines.len());
+    for line in lines {
+        let Some(item) = books.items.get_mut(&line.document) else {
+            continue;
+        };
+        item.open = item.open.checked_sub(line.amount)?;
+        receipt.unallocated = receipt.unallocated.checked_sub(line.amount)?;
+        changes.open.insert(item.id, item.open);
+        // Cash cannot have met a document before either was there.
+        let effective_on = because
+            .not_before
+            .max(receipt.booked_on)
+            .max(item.issued_on);
+        posted.push(note(
+            changes,
+            receipt.id,
+            AllocationLine {
+                allocation_id: AllocationId::generate(),
+                document_id: item.id,
+                document_ref: item.document_ref.clone(),
+                account_id: item.account_id,
+                amount: line.amount,
+                effective_on,
+                contra_of: None,
+            },
+            because,
+        ));
+        receipt.account = Some(item.account_id);
+        receipt.account_ref = Some(item.account_ref.clone());
+    }
+    Ok(posted)
+}
+
+/// Takes `line` back by a contra.
+///
+/// # Errors
+/// When currencies differ or an amount overflows.
+pub fn undo(
+    receipt: &mut Receipt,
+    line: &AllocationLine,
+    books: &mut Books,
+    changes: &mut Changes,
+    because: &Because<'_>,
+) -> Result<Vec<AllocationLine>, MoneyError> {
+    if let Some(item) = books.items.get_mut(&line.document_id) {
+        item.open = item.open.checked_add(line.amount)?;
+        changes.open.insert(item.id, item.open);
+    }
+    receipt.unallocated = receipt.unallocated.checked_add(line.amount)?;
+    let contra = AllocationLine {
+        allocation_id: AllocationId::generate(),
+        amount: line.amount.neg(),
+        // A contra counts from the day it is made: what was reported for the
+        // days before stays as it was (E47).
+        effective_on: because.not_before.max(line.effective_on),
+        contra_of: Some(line.allocation_id),
+        ..line.clone()
+    };
+    Ok(vec![note(changes, receipt.id, contra, because)])
+}
+
+/// The allocation row and its journal entry: cash that met a document leaves
+/// the unallocated cash and lowers the debt; a negative line does the opposite.
+fn note(
+    changes: &mut Changes,
+    receipt: ReceiptId,
+    line: AllocationLine,
+    because: &Because<'_>,
+) -> AllocationLine {
+    let (debit, credit) = if line.amount.is_negative() {
+        (chart::DEBTORS, chart::UNALLOCATED)
+    } else {
+        (chart::UNALLOCATED, chart::DEBTORS)
+    };
+    changes.entries.push(Entry {
+        id: EntryId::from(line.allocation_id.as_uuid()),
+        debit: debit.to_owned(),
+        credit: credit.to_owned(),
+        amount: line.amount.abs(),
+        effective_on: line.effective_on,
+        recorded_at: because.now,
+    });
+    changes.postings.push(Posting {
+        line: line.clone(),
+        receipt,
+        rule: because.rule,
+        reason: because.reason.to_owned(),
+        actor: because.actor.to_owned(),
+        recorded_at: because.now,
+    });
+    line
+}
+
+/// The entry of a receipt: the bank has more, and nobody knows yet for what.
+pub fn banked(receipt: &Receipt) -> Entry {
+    Entry {
+        id: EntryId::from(receipt.id.as_uuid()),
+        debit: chart::bank(&receipt.bank_account),
+        credit: chart::UNALLOCATED.to_owned(),
+        amount: receipt.amount,
+        effective_on: receipt.booked_on,
+        recorded_at: receipt.recorded_at,
+    }
+}
+
+/// The entry of a document: the debtor owes more, or with a credit note less.
+pub fn billed(item: &Item, now: DateTime<Utc>) -> Entry {
+    let (debit, credit) = if item.amount.is_negative() {
+        (chart::BILLED, chart::DEBTORS)
+    } else {
+        (chart::DEBTORS, chart::BILLED)
+    };
+    Entry {
+        id: EntryId::from(item.id.as_uuid()),
+        debit: debit.to_owned(),
+        credit: credit.to_owned(),
+        amount: item.amount.abs(),
+        effective_on: item.issued_on,
+        recorded_at: now,
+    }
+}

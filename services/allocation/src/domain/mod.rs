@@ -1,0 +1,9 @@
+//! The rules of the ledger. Pure: no IO, no clock, the same answer every time.
+
+pub mod evidence;
+pub mod ladder;
+pub mod ledger;
+pub mod manual;
+
+pub use evidence::{name_key, reference_key};
+pub use ledger::{Account, Books, Changes, Item, Line, Proposal, Receipt};

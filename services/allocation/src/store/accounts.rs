@@ -1,0 +1,118 @@
+//! Accounts and who pays from which bank account.
+
+use std::collections::HashMap;
+
+use kernel::AccountId;
+use messaging::Failure;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::domain::{Account, name_key};
+
+pub(crate) async fn lock(
+    conn: &mut PgConnection,
+    ids: &[AccountId],
+) -> Result<Vec<Account>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        "select account_id, account_ref, version, name from allocation.account
+         where account_id = any($1) order by account_id for update",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Account {
+            id: row.account_id.into(),
+            reference: row.account_ref,
+            version: row.version,
+            name: row.name,
+        })
+        .collect())
+}
+
+/// Accounts by payer bank account and by folded name.
+pub(crate) async fn payers(
+    conn: &mut PgConnection,
+    banks: &[String],
+    names: &[String],
+) -> Result<HashMap<String, Vec<AccountId>>, Failure> {
+    let mut payers: HashMap<String, Vec<AccountId>> = HashMap::new();
+    if banks.is_empty() && names.is_empty() {
+        return Ok(payers);
+    }
+    let rows = sqlx::query!(
+        r#"select bank_account as "key!", account_id as "account_id!" from allocation.payer_account
+           where bank_account = any($1)
+           union all
+           select name_key, account_id from allocation.account where name_key = any($2)
+           order by 1, 2"#,
+        banks,
+        names
+    )
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        payers
+            .entry(row.key)
+            .or_default()
+            .push(row.account_id.into());
+    }
+    Ok(payers)
+}
+
+pub(crate) async fn put(conn: &mut PgConnection, accounts: &[Account]) -> Result<(), Failure> {
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = accounts.iter().map(|a| a.id.as_uuid()).collect();
+    let refs: Vec<String> = accounts.iter().map(|a| a.reference.clone()).collect();
+    let versions: Vec<i64> = accounts.iter().map(|a| a.version).collect();
+    let names: Vec<String> = accounts.iter().map(|a| a.name.clone()).collect();
+    let keys: Vec<String> = accounts.iter().map(|a| name_key(&a.name)).collect();
+    sqlx::query!(
+        "insert into allocation.account (account_id, account_ref, version, name, name_key, recorded_at)
+         select t.*, now() from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[]) as t
+         on conflict (account_id) do update set version = excluded.version, name = excluded.name,
+             name_key = excluded.name_key, recorded_at = excluded.recorded_at
+         where account.version < excluded.version",
+        &ids,
+        &refs,
+        &versions,
+        &names,
+        &keys
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Remembers which bank account a debtor pays from.
+pub(crate) async fn learn(
+    conn: &mut PgConnection,
+    learned: &[(String, AccountId, String)],
+) -> Result<(), Failure> {
+    if learned.is_empty() {
+        return Ok(());
+    }
+    let banks: Vec<String> = learned.iter().map(|(bank, _, _)| bank.clone()).collect();
+    let accounts: Vec<Uuid> = learned
+        .iter()
+        .map(|(_, account, _)| account.as_uuid())
+        .collect();
+    let actors: Vec<String> = learned.iter().map(|(_, _, actor)| actor.clone()).collect();
+    sqlx::query!(
+        "insert into allocation.payer_account (bank_account, account_id, learned_from, learned_at)
+         select t.*, now() from unnest($1::text[], $2::uuid[], $3::text[]) as t on conflict do nothing",
+        &banks,
+        &accounts,
+        &actors
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

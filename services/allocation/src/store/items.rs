@@ -1,0 +1,250 @@
+//! Open items.
+
+use std::collections::{BTreeMap, HashSet};
+
+use contracts::api::{PageRequest, allocation::OpenItemView};
+use kernel::{AccountId, DocumentId, Money};
+use messaging::Failure;
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{money, named};
+use crate::domain::{Item, reference_key};
+
+/// Which of these are on the ledger already.
+pub(crate) async fn known(
+    conn: &mut PgConnection,
+    ids: &[DocumentId],
+) -> Result<HashSet<DocumentId>, Failure> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_scalar!(
+        "select document_id from allocation.open_item where document_id = any($1)",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(DocumentId::from).collect())
+}
+
+struct Row {
+    document_id: Uuid,
+    document_ref: String,
+    kind: String,
+    account_id: Uuid,
+    account_ref: String,
+    issued_on: chrono::NaiveDate,
+    due_on: chrono::NaiveDate,
+    currency: String,
+    amount: Decimal,
+    open: Decimal,
+    ref_key: String,
+    payment_key: Option<String>,
+}
+
+impl TryFrom<Row> for Item {
+    type Error = Failure;
+
+    fn try_from(row: Row) -> Result<Self, Failure> {
+        Ok(Self {
+            id: row.document_id.into(),
+            document_ref: row.document_ref,
+            kind: named(row.kind)?,
+            account_id: row.account_id.into(),
+            account_ref: row.account_ref,
+            issued_on: row.issued_on,
+            due_on: row.due_on,
+            amount: money(row.amount, &row.currency)?,
+            open: money(row.open, &row.currency)?,
+            ref_key: row.ref_key,
+            payment_key: row.payment_key,
+        })
+    }
+}
+
+/// Items that one of `keys` names, by document number or payment reference,
+/// locked in key order.
+pub(crate) async fn lock_named(
+    conn: &mut PgConnection,
+    keys: &[String],
+) -> Result<Vec<Item>, Failure> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Two index look-ups rather than an `or`, which would tempt the planner
+    // into a scan.
+    let rows = sqlx::query_as!(
+        Row,
+        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key
+         from allocation.open_item i join allocation.account a using (account_id)
+         where i.document_id = any(array(
+             select n.document_id from allocation.open_item n where n.ref_key = any($1)
+             union
+             select p.document_id from allocation.open_item p where p.payment_key = any($1)))
+         order by i.document_id for update of i",
+        keys
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Item::try_from).collect()
+}
+
+/// Items of identified payers with one of these amounts open. Not locked: they
+/// are only ever suggested.
+pub(crate) async fn of_payers(
+    conn: &mut PgConnection,
+    payers: &[AccountId],
+    amounts: &[Decimal],
+) -> Result<Vec<Item>, Failure> {
+    if payers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let payers: Vec<Uuid> = payers.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key
+         from allocation.open_item i join allocation.account a using (account_id)
+         where i.account_id = any($1) and i.open = any($2)
+         order by i.due_on, i.document_id limit 5000",
+        &payers,
+        amounts
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Item::try_from).collect()
+}
+
+/// These items, locked in key order.
+pub(crate) async fn lock(
+    conn: &mut PgConnection,
+    ids: &[DocumentId],
+) -> Result<Vec<Item>, Failure> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key
+         from allocation.open_item i join allocation.account a using (account_id)
+         where i.document_id = any($1) order by i.document_id for update of i",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Item::try_from).collect()
+}
+
+pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<(), Failure> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = items.iter().map(|i| i.id.as_uuid()).collect();
+    let refs: Vec<String> = items.iter().map(|i| i.document_ref.clone()).collect();
+    let kinds: Vec<String> = items.iter().map(|i| i.kind.name().to_owned()).collect();
+    let accounts: Vec<Uuid> = items.iter().map(|i| i.account_id.as_uuid()).collect();
+    let issued: Vec<_> = items.iter().map(|i| i.issued_on).collect();
+    let due: Vec<_> = items.iter().map(|i| i.due_on).collect();
+    let currencies: Vec<String> = items
+        .iter()
+        .map(|i| i.amount.currency().code().to_owned())
+        .collect();
+    let amounts: Vec<Decimal> = items.iter().map(|i| i.amount.amount()).collect();
+    let keys: Vec<String> = items.iter().map(|i| i.ref_key.clone()).collect();
+    let payment: Vec<Option<String>> = items.iter().map(|i| i.payment_key.clone()).collect();
+    // What is open begins as the amount; what this very batch has already paid
+    // is set right after.
+    sqlx::query!(
+        "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,
+             amount, open, ref_key, payment_key, recorded_at)
+         select t.id, t.ref, t.kind, t.account, t.issued, t.due, t.currency, t.amount, t.amount, t.key, t.payment, now()
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::date[], $6::date[], $7::text[],
+             $8::numeric[], $9::text[], $10::text[])
+             as t(id, ref, kind, account, issued, due, currency, amount, key, payment)",
+        &ids,
+        &refs,
+        &kinds,
+        &accounts,
+        &issued,
+        &due,
+        &currencies,
+        &amounts,
+        &keys,
+        &payment as &[Option<String>]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_open(
+    conn: &mut PgConnection,
+    open: &BTreeMap<DocumentId, Money>,
+) -> Result<(), Failure> {
+    if open.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = open.keys().map(|id| id.as_uuid()).collect();
+    let amounts: Vec<Decimal> = open.values().map(|money| money.amount()).collect();
+    sqlx::query!(
+        "update allocation.open_item i set open = t.open
+         from unnest($1::uuid[], $2::numeric[]) as t(id, open) where i.document_id = t.id",
+        &ids,
+        &amounts
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Open items for a person to choose from, by due date.
+pub(crate) async fn find(
+    conn: &mut PgConnection,
+    search: Option<&str>,
+    account: Option<AccountId>,
+    currency: Option<&str>,
+    after: Option<Uuid>,
+    page: &PageRequest,
+) -> Result<Vec<OpenItemView>, Failure> {
+    let pattern = search.map(|text| format!("%{}%", text.replace(['%', '_', '\\'], "")));
+    let key = search.map(reference_key).filter(|key| !key.is_empty());
+    let rows = sqlx::query!(
+        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, a.name as account_name,
+                i.issued_on, i.due_on, i.currency, i.amount, i.open
+         from allocation.open_item i join allocation.account a using (account_id)
+         where i.open <> 0
+           and ($1::uuid is null or i.account_id = $1)
+           and ($2::text is null or i.currency = $2)
+           and ($3::text is null or i.ref_key like $4 || '%' or i.payment_key = $4
+                or a.account_ref ilike $3 or a.name ilike $3)
+           and ($5::uuid is null or i.document_id > $5)
+         order by i.document_id limit $6",
+        account.map(|id| id.as_uuid()),
+        currency,
+        pattern,
+        key,
+        after,
+        page.rows() + 1
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(OpenItemView {
+                document_id: row.document_id.into(),
+                document_ref: row.document_ref,
+                kind: named(row.kind)?,
+                account_id: row.account_id.into(),
+                account_ref: row.account_ref,
+                account_name: row.account_name,
+                issued_on: row.issued_on,
+                due_on: row.due_on,
+                amount: money(row.amount, &row.currency)?,
+                open: money(row.open, &row.currency)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,552 @@
+//! Receipts and the suggestions that wait with them.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::api::allocation::{
+    QueueCount, ReceiptQueue, ReceiptView, SuggestedLine, Suggestion,
+};
+use kernel::{AccountId, DocumentId, Money, ReceiptId};
+use messaging::Failure;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{money, named};
+use crate::domain::Receipt;
+
+pub(crate) async fn known(
+    conn: &mut PgConnection,
+    ids: &[ReceiptId],
+) -> Result<HashSet<ReceiptId>, Failure> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_scalar!(
+        "select receipt_id from allocation.receipt where receipt_id = any($1)",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(ReceiptId::from).collect())
+}
+
+struct Row {
+    receipt_id: Uuid,
+    version: i64,
+    bank_account: String,
+    bank_reference: Option<String>,
+    booked_on: NaiveDate,
+    value_on: NaiveDate,
+    currency: String,
+    amount: Decimal,
+    unallocated: Decimal,
+    payer_name: Option<String>,
+    payer_account: Option<String>,
+    narrative: String,
+    tokens: Vec<String>,
+    account_id: Option<Uuid>,
+    account_ref: Option<String>,
+    decision: String,
+    recorded_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Receipt {
+    type Error = Failure;
+
+    fn try_from(row: Row) -> Result<Self, Failure> {
+        Ok(Self {
+            id: row.receipt_id.into(),
+            version: row.version,
+            bank_account: row.bank_account,
+            bank_reference: row.bank_reference,
+            booked_on: row.booked_on,
+            value_on: row.value_on,
+            amount: money(row.amount, &row.currency)?,
+            unallocated: money(row.unallocated, &row.currency)?,
+            payer_name: row.payer_name,
+            payer_account: row.payer_account,
+            narrative: row.narrative,
+            tokens: row.tokens,
+            account: row.account_id.map(AccountId::from),
+            account_ref: row.account_ref,
+            decision: decision(&row.decision)?,
+            suggestions: Vec::new(),
+            recorded_at: row.recorded_at,
+        })
+    }
+}
+
+pub(crate) fn decision(text: &str) -> Result<contracts::allocation::Decision, Failure> {
+    serde_json::from_str(text).map_err(|e| {
+        Failure::bug(
+            "allocation.stored_decision",
+            "a stored decision cannot be read",
+        )
+        .caused_by(e)
+    })
+}
+
+/// Receipts with money left whose words name one of `keys`, locked in key
+/// order.
+pub(crate) async fn lock_waiting_for(
+    conn: &mut PgConnection,
+    keys: &[String],
+) -> Result<Vec<Receipt>, Failure> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+                r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
+                (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
+                r.decision, r.recorded_at
+         from allocation.receipt r where r.unallocated > 0 and r.tokens && $1
+         order by r.receipt_id limit 5000 for update of r"#,
+        keys
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Receipt::try_from).collect()
+}
+
+pub(crate) async fn lock(
+    conn: &mut PgConnection,
+    id: ReceiptId,
+) -> Result<Option<Receipt>, Failure> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+                r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
+                (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
+                r.decision, r.recorded_at
+         from allocation.receipt r where r.receipt_id = $1 for update of r"#,
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Receipt::try_from).transpose()
+}
+
+pub(crate) async fn insert(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {
+    if receipts.is_empty() {
+        return Ok(());
+    }
+    fn column<'r, T>(receipts: &'r [Receipt], of: impl Fn(&'r Receipt) -> T) -> Vec<T> {
+        receipts.iter().map(of).collect()
+    }
+    let decisions = receipts
+        .iter()
+        .map(|r| serde_json::to_string(&r.decision))
+        .collect::<Result<Vec<_>, _>>()?;
+    // A receipt whose money is all gone is never looked up by its words again.
+    // Arrays of arrays do not exist for rows of different length: the tokens
+    // travel joined, and have no space in them.
+    let tokens = column(receipts, |r| {
+        if r.unallocated.is_zero() {
+            String::new()
+        } else {
+            r.tokens.join(" ")
+        }
+    });
+    sqlx::query!(
+        "insert into allocation.receipt (receipt_id, version, bank_account, bank_reference, booked_on, value_on,
+             currency, amount, unallocated, payer_name, payer_account, narrative, tokens, state, account_id,
+             decision, suggestions, recorded_at)
+         select t.id, 1, t.bank, t.bank_ref, t.booked, t.valued, t.currency, t.amount, t.unallocated, t.payer,
+             t.payer_account, t.narrative,
+             case when t.tokens = '' then '{}' else string_to_array(t.tokens, ' ') end,
+             t.state, t.account, t.decision, t.suggestions, t.at
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::date[], $6::text[], $7::numeric[],
+             $8::numeric[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[], $15::text[],
+             $16::smallint[], $17::timestamptz[])
+             as t(id, bank, bank_ref, booked, valued, currency, amount, unallocated, payer, payer_account, narrative,
+                 tokens, state, account, decision, suggestions, at)",
+        &column(receipts, |r| r.id.as_uuid()),
+        &column(receipts, |r| r.bank_account.as_str()) as &[&str],
+        &column(receipts, |r| r.bank_reference.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.booked_on),
+        &column(receipts, |r| r.value_on),
+        &column(receipts, |r| r.amount.currency().code()) as &[&str],
+        &column(receipts, |r| r.amount.amount()),
+        &column(receipts, |r| r.unallocated.amount()),
+        &column(receipts, |r| r.payer_name.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.payer_account.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.narrative.as_str()) as &[&str],
+        &tokens,
+        &column(receipts, |r| r.state().name()) as &[&str],
+        &column(receipts, |r| r.account.map(|a| a.as_uuid())) as &[Option<Uuid>],
+        &decisions,
+        &column(receipts, |r| r.suggestions.len() as i16),
+        &column(receipts, |r| r.recorded_at)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes where moved receipts now stand; the caller holds their locks.
+pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {
+    if receipts.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = receipts.iter().map(|r| r.id.as_uuid()).collect();
+    let versions: Vec<i64> = receipts.iter().map(|r| r.version).collect();
+    let left: Vec<Decimal> = receipts.iter().map(|r| r.unallocated.amount()).collect();
+    let states: Vec<String> = receipts
+        .iter()
+        .map(|r| r.state().name().to_owned())
+        .collect();
+    let accounts: Vec<Option<Uuid>> = receipts
+        .iter()
+        .map(|r| r.account.map(|a| a.as_uuid()))
+        .collect();
+    let counts: Vec<i16> = receipts
+        .iter()
+        .map(|r| r.suggestions.len() as i16)
+        .collect();
+    let decisions = receipts
+        .iter()
+        .map(|r| serde_json::to_string(&r.decision))
+        .collect::<Result<Vec<_>, _>>()?;
+    sqlx::query!(
+        "update allocation.receipt r set version = t.version, unallocated = t.unallocated, state = t.state,
+             account_id = t.account, suggestions = t.suggestions, decision = t.decision
+         from unnest($1::uuid[], $2::bigint[], $3::numeric[], $4::text[], $5::uuid[], $6::smallint[], $7::text[])
+             as t(id, version, unallocated, state, account, suggestions, decision)
+         where r.receipt_id = t.id",
+        &ids,
+        &versions,
+        &left,
+        &states,
+        &accounts as &[Option<Uuid>],
+        &counts,
+        &decisions
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "delete from allocation.suggestion where receipt_id = any($1)",
+        &ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A suggested line as it is stored; what is open is looked up when it is
+/// shown.
+#[derive(Serialize, Deserialize)]
+struct StoredLine {
+    document: DocumentId,
+    amount: Money,
+}
+
+/// Stores the suggestions of receipts.
+pub(crate) async fn suggest<'r>(
+    conn: &mut PgConnection,
+    receipts: impl Iterator<Item = &'r Receipt>,
+) -> Result<(), Failure> {
+    let mut ids = Vec::new();
+    let mut ranks: Vec<i16> = Vec::new();
+    let mut rules: Vec<&str> = Vec::new();
+    let mut confidences: Vec<&str> = Vec::new();
+    let mut accounts = Vec::new();
+    let mut lines = Vec::new();
+    let mut evidence = Vec::new();
+    for receipt in receipts {
+        for (rank, proposal) in (1..).zip(&receipt.suggestions) {
+            ids.push(receipt.id.as_uuid());
+            ranks.push(rank);
+            rules.push(proposal.rule.name());
+            confidences.push(proposal.confidence);
+            accounts.push(proposal.account.as_uuid());
+            let stored: Vec<StoredLine> = proposal
+                .lines
+                .iter()
+                .map(|line| StoredLine {
+                    document: line.document,
+                    amount: line.amount,
+                })
+                .collect();
+            lines.push(serde_json::to_value(stored)?);
+            evidence.push(serde_json::to_value(&proposal.evidence)?);
+        }
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "insert into allocation.suggestion (receipt_id, rank, rule, confidence, account_id, lines, evidence)
+         select * from unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[], $7::jsonb[])",
+        &ids,
+        &ranks,
+        &rules as &[&str],
+        &confidences as &[&str],
+        &accounts,
+        &lines,
+        &evidence
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+struct ViewRow {
+    receipt_id: Uuid,
+    version: i64,
+    bank_account: String,
+    bank_reference: Option<String>,
+    booked_on: NaiveDate,
+    value_on: NaiveDate,
+    currency: String,
+    amount: Decimal,
+    unallocated: Decimal,
+    payer_name: Option<String>,
+    payer_account: Option<String>,
+    narrative: String,
+    state: String,
+    account_id: Option<Uuid>,
+    account_ref: Option<String>,
+    account_name: Option<String>,
+    suggestions: i16,
+    recorded_at: DateTime<Utc>,
+}
+
+impl TryFrom<ViewRow> for ReceiptView {
+    type Error = Failure;
+
+    fn try_from(row: ViewRow) -> Result<Self, Failure> {
+        Ok(Self {
+            receipt_id: row.receipt_id.into(),
+            version: row.version,
+            bank_account: row.bank_account,
+            bank_reference: row.bank_reference,
+            booked_on: row.booked_on,
+            value_on: row.value_on,
+            amount: money(row.amount, &row.currency)?,
+            unallocated: money(row.unallocated, &row.currency)?,
+            payer_name: row.payer_name,
+            payer_account: row.payer_account.map(|key| masked(&key)),
+            narrative: row.narrative,
+            state: named(row.state)?,
+            account_id: row.account_id.map(AccountId::from),
+            account_ref: row.account_ref,
+            account_name: row.account_name,
+            suggestions: row.suggestions,
+            recorded_at: row.recorded_at,
+        })
+    }
+}
+
+/// Only the last four characters of a bank account are shown.
+fn masked(key: &str) -> String {
+    let from = key.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+    format!("••{}", key.get(from..).unwrap_or_default())
+}
+
+/// A queue, newest first, with one row more than asked for to tell whether
+/// there is a next page.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    queue: ReceiptQueue,
+    search: Option<&str>,
+    before: Option<Uuid>,
+    rows: i64,
+) -> Result<Vec<ReceiptView>, Failure> {
+    let pattern = search.map(|text| format!("%{}%", text.replace(['%', '_', '\\'], "")));
+    let amount = search.and_then(|text| text.replace(['£', ',', ' '], "").parse::<Decimal>().ok());
+    let open_only = !matches!(queue, ReceiptQueue::Allocated | ReceiptQueue::All);
+    // The open queues read the partial index of receipts with money left, so
+    // each is a statement of its own.
+    let found = if open_only {
+        sqlx::query_as!(
+            ViewRow,
+            r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+                    r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.state, r.account_id,
+                    a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at
+             from allocation.receipt r left join allocation.account a using (account_id)
+             where r.unallocated > 0
+               and (not $1 or r.suggestions > 0) and (not $2 or r.state = 'unidentified')
+               and ($3::text is null or r.payer_name ilike $3 or r.narrative ilike $3
+                    or r.bank_reference ilike $3 or r.amount = $4)
+               and ($5::uuid is null or r.receipt_id < $5)
+             order by r.receipt_id desc limit $6"#,
+            queue == ReceiptQueue::Suggested,
+            queue == ReceiptQueue::Unidentified,
+            pattern,
+            amount,
+            before,
+            rows + 1
+        )
+        .fetch_all(conn)
+        .await?
+    } else {
+        sqlx::query_as!(
+            ViewRow,
+            r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+                    r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.state, r.account_id,
+                    a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at
+             from allocation.receipt r left join allocation.account a using (account_id)
+             where (not $1 or r.unallocated = 0)
+               and ($2::text is null or r.payer_name ilike $2 or r.narrative ilike $2
+                    or r.bank_reference ilike $2 or r.amount = $3)
+               and ($4::uuid is null or r.receipt_id < $4)
+             order by r.receipt_id desc limit $5"#,
+            queue == ReceiptQueue::Allocated,
+            pattern,
+            amount,
+            before,
+            rows + 1
+        )
+        .fetch_all(conn)
+        .await?
+    };
+    found.into_iter().map(ReceiptView::try_from).collect()
+}
+
+pub(crate) async fn view(
+    conn: &mut PgConnection,
+    id: ReceiptId,
+) -> Result<Option<(ReceiptView, contracts::allocation::Decision)>, Failure> {
+    let row = sqlx::query_as!(
+        ViewRow,
+        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+                r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.state, r.account_id,
+                a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at
+         from allocation.receipt r left join allocation.account a using (account_id) where r.receipt_id = $1"#,
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let text = sqlx::query_scalar!(
+        "select decision from allocation.receipt where receipt_id = $1",
+        id.as_uuid()
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Some((row.try_into()?, decision(&text)?)))
+}
+
+/// Suggestions that can still be accepted: every line is still open that far.
+pub(crate) async fn suggestions(
+    conn: &mut PgConnection,
+    id: ReceiptId,
+) -> Result<Vec<Suggestion>, Failure> {
+    let rows = sqlx::query!(
+        "select s.rank, s.rule, s.confidence, s.account_id, a.account_ref, a.name, s.lines, s.evidence
+         from allocation.suggestion s join allocation.account a using (account_id)
+         where s.receipt_id = $1 order by s.rank",
+        id.as_uuid()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut suggestions = Vec::with_capacity(rows.len());
+    for row in rows {
+        let stored: Vec<StoredLine> = serde_json::from_value(row.lines).map_err(|e| {
+            Failure::bug("allocation.stored_lines", "stored lines cannot be read").caused_by(e)
+        })?;
+        let ids: Vec<Uuid> = stored.iter().map(|line| line.document.as_uuid()).collect();
+        let items = sqlx::query!(
+            "select document_id, document_ref, due_on, currency, open from allocation.open_item
+             where document_id = any($1)",
+            &ids
+        )
+        .fetch_all(&mut *conn)
+        .await?;
+        let mut lines = Vec::with_capacity(stored.len());
+        for line in &stored {
+            let Some(item) = items
+                .iter()
+                .find(|item| item.document_id == line.document.as_uuid())
+            else {
+                continue;
+            };
+            if item.open.abs() < line.amount.amount().abs() {
+                continue;
+            }
+            lines.push(SuggestedLine {
+                document_id: line.document,
+                document_ref: item.document_ref.clone(),
+                open: money(item.open, &item.currency)?,
+                amount: line.amount,
+                due_on: item.due_on,
+            });
+        }
+        if lines.len() < stored.len() {
+            continue;
+        }
+        suggestions.push(Suggestion {
+            rank: row.rank,
+            rule: named(row.rule)?,
+            confidence: row.confidence,
+            account_id: row.account_id.into(),
+            account_ref: row.account_ref,
+            account_name: row.name,
+            lines,
+            evidence: serde_json::from_value(row.evidence).map_err(|e| {
+                Failure::bug(
+                    "allocation.stored_evidence",
+                    "stored evidence cannot be read",
+                )
+                .caused_by(e)
+            })?,
+        });
+    }
+    Ok(suggestions)
+}
+
+/// How much is in each queue.
+pub(crate) async fn counts(conn: &mut PgConnection) -> Result<Vec<QueueCount>, Failure> {
+    let rows = sqlx::query!(
+        r#"select currency, count(*) as "all!", sum(unallocated) as "total!",
+               count(*) filter (where suggestions > 0) as "suggested!",
+               coalesce(sum(unallocated) filter (where suggestions > 0), 0) as "suggested_total!",
+               count(*) filter (where state = 'unidentified') as "unidentified!",
+               coalesce(sum(unallocated) filter (where state = 'unidentified'), 0) as "unidentified_total!"
+           from allocation.receipt where unallocated > 0 group by currency order by currency"#
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let allocated = sqlx::query!(
+        r#"select currency, count(*) as "all!", sum(amount) as "total!"
+           from allocation.receipt where unallocated = 0 group by currency order by currency"#
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut counts: Vec<QueueCount> = [
+        ReceiptQueue::ToReview,
+        ReceiptQueue::Suggested,
+        ReceiptQueue::Unidentified,
+        ReceiptQueue::Allocated,
+    ]
+    .map(|queue| QueueCount {
+        queue,
+        receipts: 0,
+        totals: Vec::new(),
+    })
+    .into();
+    let mut add =
+        |at: usize, receipts: i64, total: Decimal, currency: &str| -> Result<(), Failure> {
+            if let (Some(count), true) = (counts.get_mut(at), receipts > 0) {
+                count.receipts += receipts;
+                count.totals.push(money(total, currency)?);
+            }
+            Ok(())
+        };
+    for row in rows {
+        add(0, row.all, row.total, &row.currency)?;
+        add(1, row.suggested, row.suggested_total, &row.currency)?;
+        add(2, row.unidentified, row.unidentified_total, &row.currency)?;
+    }
+    for row in allocated {
+        add(3, row.all, row.total, &row.currency)?;
+    }
+    Ok(counts)
+}

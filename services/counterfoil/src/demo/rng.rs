@@ -1,0 +1,93 @@
+//! Reproducible chance: `SplitMix64`. The demo must be the same bytes for the same seed for ever, which no
+//! library promises of its generator.
+
+pub(super) struct Rng(u64);
+
+impl Rng {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A generator of its own for one part of the demo, so that a change there leaves the other parts alone.
+    pub(super) fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to `end`, without `end`.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        // The high half of the product: evenly spread, without a division.
+        ((u128::from(self.next()) * end as u128) >> 64) as usize
+    }
+
+    /// From `low` to `high`, both included.
+    pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
+        low + self.below((high - low + 1) as usize) as i64
+    }
+
+    /// As [`Self::between`], but small numbers come more often, as amounts and delays do.
+    pub(super) fn mostly_low(&mut self, low: i64, high: i64) -> i64 {
+        self.between(low, high)
+            .min(self.between(low, high))
+            .min(self.between(low, high))
+    }
+
+    pub(super) fn percent(&mut self, chance: usize) -> bool {
+        self.below(100) < chance
+    }
+
+    /// One of `choices`, which must not be empty.
+    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first numbers for seed 1234567 as the algorithm's authors publish them.
+    #[test]
+    fn the_numbers_never_change() {
+        let mut rng = Rng::new(1_234_567);
+        let first: Vec<u64> = std::iter::repeat_with(|| rng.next()).take(3).collect();
+        assert_eq!(
+            first,
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
+        );
+    }
+
+    #[test]
+    fn bounds_are_kept_and_reached() {
+        let mut rng = Rng::new(1);
+        let drawn: Vec<i64> = std::iter::repeat_with(|| rng.between(-2, 2))
+            .take(500)
+            .collect();
+        assert_eq!(
+            (drawn.iter().min(), drawn.iter().max()),
+            (Some(&-2), Some(&2))
+        );
+        let mut items: Vec<u32> = (0..50).collect();
+        rng.shuffle(&mut items);
+        assert!(!items.is_sorted());
+        items.sort_unstable();
+        assert_eq!(items, (0..50).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,208 @@
+//! The description of the API (OpenAPI 3.1), made from the same table that
+//! routes requests and from the same types that travel on the broker.
+
+use axum::{Json, http::header, response::{IntoResponse, Response}};
+use contracts::api::{Page, allocation, ingestion, reporting};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Value, json};
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, schema::Type},
+};
+
+use crate::{api, auth::Access, problem::Problem, routes};
+
+/// The form of an upload.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described, never made: the form is read as a stream")]
+pub(crate) struct ImportForm {
+    /// One of the formats that ingestion reads; detected from the content when
+    /// absent. Comes before the file.
+    format: Option<String>,
+    /// Read and report, but record nothing. Comes before the file.
+    dry_run: Option<bool>,
+    /// The file.
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    file: String,
+}
+
+/// A query parameter with few values.
+fn one_of<const N: usize>(values: [&'static str; N], default: &'static str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(values))
+        .default(Some(json!(default)))
+        .build()
+}
+
+pub(crate) fn receipt_queue() -> Object {
+    one_of(["to_review", "suggested", "unidentified", "allocated", "all"], "to_review")
+}
+
+pub(crate) fn ageing_basis() -> Object {
+    one_of(["due", "document"], "due")
+}
+
+/// Adds the schema of `T`, and of all that it holds, to the components.
+fn component<T: JsonSchema>(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<T>();
+}
+
+/// The schemas that operations refer to.
+fn components() -> Value {
+    let settings = || {
+        SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        })
+    };
+    let mut answers = settings().for_serialize().into_generator();
+    component::<Page<allocation::ReceiptView>>(&mut answers);
+    component::<Page<allocation::Suggestion>>(&mut answers);
+    component::<Page<allocation::OpenItemView>>(&mut answers);
+    component::<allocation::QueueCounts>(&mut answers);
+    component::<allocation::ReceiptDetail>(&mut answers);
+    component::<ingestion::ImportView>(&mut answers);
+    component::<Page<ingestion::ImportView>>(&mut answers);
+    component::<reporting::AccountView>(&mut answers);
+    component::<Page<reporting::AccountView>>(&mut answers);
+    component::<Page<reporting::LedgerLine>>(&mut answers);
+    component::<Page<reporting::TimelineEntry>>(&mut answers);
+    component::<reporting::AgedDebt>(&mut answers);
+    component::<Page<reporting::AgedItem>>(&mut answers);
+    component::<reporting::UnallocatedCash>(&mut answers);
+    component::<Problem>(&mut answers);
+    let mut requests = settings().into_generator();
+    component::<api::AllocationRequest>(&mut requests);
+    component::<api::UndoRequest>(&mut requests);
+
+    let mut schemas = requests.take_definitions(true);
+    // What both hold (such as money) reads the same either way.
+    schemas.extend(answers.take_definitions(true));
+    Value::Object(schemas)
+}
+
+/// The whole description.
+pub fn document() -> Value {
+    let mut described = utoipa::openapi::OpenApiBuilder::new()
+        .info(
+            utoipa::openapi::InfoBuilder::new()
+                .title("Counterfoil")
+                .version("1")
+                .description(Some(
+                    "Credit control: receipts in, cleared ledgers out. Money is a decimal string with an ISO 4217 \
+                     code; dates are ISO 8601; moments are RFC 3339 in UTC. Lists have cursors: follow `next_cursor` \
+                     or the `Link` header. Errors are `application/problem+json`. Requests that move money need an \
+                     `Idempotency-Key`.",
+                ))
+                .build(),
+        )
+        .build();
+    let mut guarded = Vec::new();
+    for entry in routes::table() {
+        if let Some(operation) = entry.operation {
+            guarded.push((entry.path, entry.method, entry.access));
+            described.merge(utoipa::openapi::OpenApi {
+                paths: operation,
+                ..utoipa::openapi::OpenApi::default()
+            });
+        }
+    }
+    let mut document = serde_json::to_value(described).unwrap_or_default();
+    for (path, method, access) in guarded {
+        let operation = &mut document["paths"][path.as_str()][method.as_str().to_ascii_lowercase()];
+        operation["responses"]["default"] = json!({
+            "description": "Anything that is no success",
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        });
+        match access {
+            Access::Public => {}
+            Access::SignedIn => operation["x-roles"] = json!("any"),
+            Access::Roles(roles) => {
+                operation["x-roles"] = roles.iter().map(|role| role.name()).collect();
+            }
+        }
+    }
+    document["components"] = json!({
+        "schemas": components(),
+        "securitySchemes": {
+            "session": {"type": "apiKey", "in": "cookie", "name": crate::auth::SESSION_COOKIE},
+            "basic": {"type": "http", "scheme": "basic"},
+        },
+    });
+    document["security"] = json!([{"basic": []}, {"session": []}]);
+    document["servers"] = json!([{"url": "/"}]);
+    document
+}
+
+/// The description as it is committed and served.
+pub fn text() -> String {
+    let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// `GET /openapi.json`
+pub(crate) async fn serve() -> Response {
+    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(document())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every string under a `$ref`.
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::String(target)) = members.get("$ref") {
+                    found.insert(target.clone());
+                }
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_document_is_openapi_3_1_and_refers_to_nothing_that_is_not_there() {
+        let document = document();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        assert!(found.len() > 20, "{found:?}");
+        for target in found {
+            let pointer = target.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{target} is nowhere");
+        }
+    }
+
+    #[test]
+    fn every_api_route_is_described_and_operation_ids_are_unique() {
+        let document = document();
+        let mut ids = BTreeSet::new();
+        for entry in routes::table() {
+            if !entry.path.starts_with("/api/") {
+                continue;
+            }
+            let operation = &document["paths"][entry.path.as_str()][entry.method.as_str().to_ascii_lowercase()];
+            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{} is not described", entry.path));
+            assert!(ids.insert(id.to_owned()), "{id} twice");
+            assert!(operation["responses"]["default"].is_object(), "{id}");
+            assert!(operation["x-roles"].is_string() || operation["x-roles"].is_array(), "{id}");
+        }
+    }
+
+    #[test]
+    fn moving_money_needs_a_key() {
+        let document = document();
+        for path in ["/api/v1/receipts/{id}/allocations", "/api/v1/allocations/{id}/undo"] {
+            let parameters = document["paths"][path]["post"]["parameters"].as_array().unwrap();
+            let key = parameters.iter().find(|p| p["name"] == "Idempotency-Key").unwrap();
+            assert_eq!((key["in"].as_str(), key["required"].as_bool()), (Some("header"), Some(true)));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Every address, who may use it, and who answers it: one table.
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{Method, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Redirect, Response},
+    routing::{MethodRouter, get, post},
+};
+use std::time::Duration;
+use tower_http::{compression::CompressionLayer, csrf::CsrfLayer, timeout::TimeoutLayer};
+use utoipa::openapi::path::Paths;
+use utoipa_axum::{router::UtoipaMethodRouter, routes};
+
+use crate::{
+    App, api, assets,
+    auth::{Access, Caller, identify},
+    openapi, pages,
+    problem::Problem,
+    respond, sse,
+};
+
+/// Bytes of a request that is no upload.
+const BODY_MAX: usize = 256 * 1024;
+/// What a form adds to the file in it.
+const FORM_EXTRA: usize = 64 * 1024;
+/// An ordinary answer comes within this time.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// One method of one address.
+pub(crate) struct Entry {
+    pub method: Method,
+    pub path: String,
+    pub access: Access,
+    /// How the API describes it.
+    pub operation: Option<Paths>,
+    handler: MethodRouter<App>,
+    size: Size,
+}
+
+/// How much may come in, and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Ordinary,
+    /// Files: large, and as slow as the sender's line.
+    Upload,
+    /// Open for as long as the page is.
+    Endless,
+}
+
+impl Entry {
+    fn page(method: Method, path: &str, access: Access, handler: MethodRouter<App>) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            access,
+            operation: None,
+            handler,
+            size: Size::Ordinary,
+        }
+    }
+
+    /// Address and method stand in the handler's description.
+    fn api(access: Access, (_, operation, handler): UtoipaMethodRouter<App>) -> Self {
+        let (path, item) = operation.paths.iter().next().map_or_else(Default::default, |(path, item)| (path.clone(), item.clone()));
+        Self {
+            method: if item.post.is_some() { Method::POST } else { Method::GET },
+            path,
+            access,
+            operation: Some(operation),
+            handler,
+            size: Size::Ordinary,
+        }
+    }
+
+    fn sized(self, size: Size) -> Self {
+        Self { size, ..self }
+    }
+}
+
+/// All of them.
+pub(crate) fn table() -> Vec<Entry> {
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const READ: Access = Access::SignedIn;
+    vec![
+        // Before sign-in.
+        Entry::page(GET, "/sign-in", Access::Public, get(pages::sign_in::form)),
+        Entry::page(POST, "/sign-in", Access::Public, post(pages::sign_in::submit)),
+        Entry::page(GET, "/assets/{hash}/{name}", Access::Public, get(assets::serve)),
+        Entry::page(GET, "/openapi.json", Access::Public, get(openapi::serve)),
+        // Pages.
+        Entry::page(POST, "/sign-out", READ, post(pages::sign_in::sign_out)),
+        Entry::page(GET, "/", READ, get(|| async { Redirect::to("/cash") })),
+        Entry::page(GET, "/cash", READ, get(pages::cash::show)),
+        Entry::page(
+            POST,
+            "/cash/receipts/{id}/allocations",
+            Access::ALLOCATE,
+            post(pages::cash::allocate),
+        ),
+        Entry::page(POST, "/cash/undo", Access::ALLOCATE, post(pages::cash::undo)),
+        Entry::page(GET, "/accounts", READ, get(pages::accounts::list)),
+        Entry::page(GET, "/accounts/{id}", READ, get(pages::accounts::show)),
+        Entry::page(GET, "/aged-debt", READ, get(pages::aged_debt::show)),
+        Entry::page(GET, "/aged-debt/items", READ, get(pages::aged_debt::items)),
+        Entry::page(GET, "/aged-debt/export.csv", READ, get(pages::aged_debt::export)),
+        Entry::page(GET, "/imports", READ, get(pages::imports::list)),
+        Entry::page(POST, "/imports", Access::IMPORT, post(pages::imports::upload)).sized(Size::Upload),
+        Entry::page(GET, "/imports/{id}", READ, get(pages::imports::show)),
+        // The API.
+        Entry::api(Access::IMPORT, routes!(api::imports::import)).sized(Size::Upload),
+        Entry::api(READ, routes!(api::imports::list_imports)),
+        Entry::api(READ, routes!(api::imports::get_import)),
+        Entry::api(READ, routes!(api::receipts::list_receipts)),
+        Entry::api(READ, routes!(api::receipts::count_receipts)),
+        Entry::api(READ, routes!(api::receipts::get_receipt)),
+        Entry::api(READ, routes!(api::receipts::list_suggestions)),
+        Entry::api(Access::ALLOCATE, routes!(api::receipts::allocate)),
+        Entry::api(Access::ALLOCATE, routes!(api::receipts::undo)),
+        Entry::api(READ, routes!(api::receipts::find_items)),
+        Entry::api(READ, routes!(api::accounts::list_accounts)),
+        Entry::api(READ, routes!(api::accounts::get_account)),
+        Entry::api(READ, routes!(api::accounts::get_ledger)),
+        Entry::api(READ, routes!(api::accounts::get_timeline)),
+        Entry::api(READ, routes!(api::reports::aged_debt)),
+        Entry::api(READ, routes!(api::reports::aged_items)),
+        Entry::api(READ, routes!(api::reports::unallocated)),
+        Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
+    ]
+}
+
+/// The whole face: every request passes, from outside in, tracing, the last
+/// touch to the answer, the cross-site check, who it is, and whether they may.
+pub(crate) fn router(app: App, csrf: CsrfLayer) -> Router {
+    let mut router = Router::new();
+    for entry in table() {
+        let handler = entry.handler;
+        let handler = match entry.size {
+            Size::Ordinary => handler
+                .route_layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_WITHIN))
+                .route_layer(DefaultBodyLimit::max(BODY_MAX)),
+            Size::Upload => handler.route_layer(DefaultBodyLimit::max(app.options.upload_limit.saturating_add(FORM_EXTRA))),
+            Size::Endless => handler.route_layer(DefaultBodyLimit::max(BODY_MAX)),
+        };
+        let handler = handler.route_layer(middleware::from_fn_with_state(entry.access, require));
+        router = router.route(&entry.path, handler);
+    }
+    router
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
+        .layer(middleware::from_fn_with_state(app.clone(), identify))
+        .layer(csrf)
+        .layer(middleware::from_fn(respond::finish))
+        .layer(middleware::from_fn(respond::trace))
+        .layer(CompressionLayer::new())
+        .with_state(app)
+}
+
+/// Lets through who may come in. A person at a page is sent to sign in first.
+async fn require(State(access): State<Access>, request: Request, next: Next) -> Response {
+    if access == Access::Public {
+        return next.run(request).await;
+    }
+    let caller = request.extensions().get::<Caller>();
+    let allowed = caller.is_some_and(|caller| access.allows(&caller.roles));
+    if allowed {
+        return next.run(request).await;
+    }
+    let api = request.uri().path().starts_with("/api/");
+    match caller {
+        Some(_) if api => Problem::forbidden().into_response(),
+        Some(caller) => pages::error_page(&Problem::forbidden(), Some(caller)),
+        None if api => {
+            let mut response = Problem::sign_in_needed().into_response();
+            // A browser would open its own dialogue over our page.
+            if !request.headers().contains_key("sec-fetch-mode") {
+                let basic = header::HeaderValue::from_static("Basic realm=\"counterfoil\", charset=\"UTF-8\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+            }
+            response
+        }
+        None => pages::sign_in::first(&request),
+    }
+}
+
+/// Where a person wanted to go, as far as going there again is safe.
+pub(crate) fn destination(method: &Method, uri: &Uri) -> String {
+    if method == Method::GET {
+        uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+    } else {
+        "/".to_owned()
+    }
+}

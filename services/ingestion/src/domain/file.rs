@@ -1,0 +1,323 @@
+//! What a file adds to the books: all of it, or nothing.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::ingestion::{AccountRecorded, ReceiptRecorded, StatementPosition};
+use kernel::{Currency, ImportId, Money, ReceiptId, StatementId};
+use uuid::Uuid;
+
+use super::{
+    dedup,
+    inbound::{self, Account, Document, Refused, narrow_key},
+    line::{BankLine, LineStatus, Statement, receipts_of},
+    parse::{Item, Parsed},
+    problem::Problem,
+    record::{Changes, Known, Line, NewLine, Origin},
+};
+
+/// A refusal names this many reasons; more would help nobody.
+const REASONS_MAX: usize = 100;
+
+/// A file whose every record makes sense.
+#[derive(Debug)]
+pub struct Checked {
+    pub statements: Vec<Statement>,
+    pub accounts: Vec<Account>,
+    pub documents: Vec<Document>,
+    /// Doubts; nothing was dropped because of them.
+    pub problems: Vec<Problem>,
+}
+
+/// What the file adds.
+#[derive(Debug, Default)]
+pub struct Added {
+    pub changes: Changes,
+    pub accounts: Vec<AccountRecorded>,
+    pub statements: Vec<NewStatement>,
+    pub problems: Vec<Problem>,
+    pub recorded: usize,
+    pub duplicates: usize,
+}
+
+/// A statement on its way to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStatement {
+    pub statement_id: StatementId,
+    /// See [`dedup::statement_key`].
+    pub key: String,
+    /// A later one in the same file has the same key.
+    pub superseded: bool,
+    pub bank_account: String,
+    pub bank_statement_id: String,
+    pub currency: Option<Currency>,
+    pub sequence: Option<i64>,
+    pub page: i32,
+    /// Where it stands among the account's statements.
+    pub ordered_on: NaiveDate,
+    pub first_day: Option<NaiveDate>,
+    pub closes_on: Option<NaiveDate>,
+    pub opening: Option<Money>,
+    pub closing: Option<Money>,
+    pub ties: Option<bool>,
+    pub lines: i32,
+    pub duplicate_lines: i32,
+    pub problems: Vec<String>,
+}
+
+/// Checks what was read by the same rules as messages.
+///
+/// # Errors
+/// Every record that cannot be accepted, up to a hundred.
+pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
+    let mut checked = Checked {
+        statements: parsed.statements,
+        accounts: Vec::new(),
+        documents: Vec::new(),
+        problems: parsed.problems,
+    };
+    let mut reasons = Vec::new();
+    for item in parsed.items {
+        let refused = match item {
+            Item::Account(wire) => {
+                let name = wire.account_ref.clone();
+                inbound::account(*wire)
+                    .map(|account| checked.accounts.push(account))
+                    .map_err(|refused| (name, refused))
+            }
+            Item::Document(wire) => {
+                let name = wire.document_ref.clone();
+                inbound::document(*wire)
+                    .map(|document| checked.documents.push(document))
+                    .map_err(|refused| (name, refused))
+            }
+        };
+        if let Err((name, refused)) = refused
+            && reasons.len() < REASONS_MAX
+        {
+            reasons.push(reason(&name, refused));
+        }
+    }
+    if reasons.is_empty() {
+        Ok(checked)
+    } else {
+        Err(reasons)
+    }
+}
+
+fn reason(record: &str, refused: Refused) -> Problem {
+    let name: String = record.chars().take(40).collect();
+    Problem::new(refused.code, format!("{name}: {}", refused.detail))
+        .at_path(refused.pointer.trim_start_matches('/'))
+}
+
+impl Checked {
+    /// Lines or records found.
+    pub fn entries(&self) -> usize {
+        self.accounts.len()
+            + self.documents.len()
+            + self.statements.iter().map(|s| s.lines.len()).sum::<usize>()
+    }
+
+    /// The keys under which its lines may be known.
+    pub fn line_keys(&self) -> Vec<Uuid> {
+        self.statements
+            .iter()
+            .flat_map(|statement| &statement.lines)
+            .map(key_of)
+            .collect()
+    }
+
+    pub fn bank_accounts(&self) -> BTreeSet<String> {
+        self.statements.iter().map(|s| s.account.key()).collect()
+    }
+}
+
+fn key_of(line: &BankLine) -> Uuid {
+    narrow_key(&line.dedup_key, line.booked_on)
+}
+
+/// What of the file is new.
+///
+/// # Errors
+/// What contradicts the books.
+pub fn decide(
+    file: Checked,
+    mut known: Known,
+    import_id: ImportId,
+    origin: &Origin,
+    now: DateTime<Utc>,
+) -> Result<Added, Vec<Problem>> {
+    let mut added = Added {
+        problems: file.problems,
+        ..Added::default()
+    };
+    let mut reasons = Vec::new();
+    for account in &file.accounts {
+        match known.account(account, &origin.actor, now) {
+            Some(fact) => {
+                added.recorded += 1;
+                added.accounts.push(fact);
+            }
+            None => added.duplicates += 1,
+        }
+    }
+    for document in &file.documents {
+        match known.document(document, origin, now) {
+            Ok(Some(new)) => {
+                added.recorded += 1;
+                added.changes.documents.push(new);
+            }
+            Ok(None) => added.duplicates += 1,
+            Err(refused) => {
+                if reasons.len() < REASONS_MAX {
+                    reasons.push(reason(&document.wire.document_ref, refused));
+                }
+            }
+        }
+    }
+    if !reasons.is_empty() {
+        return Err(reasons);
+    }
+    for statement in file.statements {
+        let new = one_statement(statement, &mut known, import_id, origin, now, &mut added);
+        for earlier in &mut added.statements {
+            earlier.superseded |= earlier.key == new.key;
+        }
+        added.statements.push(new);
+    }
+    added.changes.accounts = known.into_account_rows();
+    Ok(added)
+}
+
+fn one_statement(
+    statement: Statement,
+    known: &mut Known,
+    import_id: ImportId,
+    origin: &Origin,
+    now: DateTime<Utc>,
+    added: &mut Added,
+) -> NewStatement {
+    let statement_id = StatementId::generate();
+    let bank_account = statement.account.key();
+    let mut duplicate_lines = 0;
+    for line in &statement.lines {
+        // What is not on the account yet comes again when it is, perhaps under
+        // the same key: recorded now, it would be missing then.
+        if line.status != LineStatus::Booked {
+            added.problems.push(
+                Problem::new(
+                    "not_booked",
+                    "the line is not booked yet; it is recorded when a statement books it",
+                )
+                .at_line(line.source_line),
+            );
+            continue;
+        }
+        if !known.first_sight(key_of(line)) {
+            duplicate_lines += 1;
+            continue;
+        }
+        added.recorded += 1;
+        let position = StatementPosition {
+            statement_id,
+            import_id,
+            line: int(line.seq),
+        };
+        added.changes.lines.extend(
+            movements(line, &bank_account, &position, origin, now)
+                .into_iter()
+                .map(|line| NewLine {
+                    line,
+                    message_id: None,
+                }),
+        );
+    }
+    added.duplicates += duplicate_lines;
+    let first_day = statement
+        .from
+        .or_else(|| statement.lines.iter().map(|line| line.booked_on).min())
+        .or(statement.closes_on);
+    let last_day = || statement.lines.iter().map(|line| line.booked_on).max();
+    NewStatement {
+        statement_id,
+        key: dedup::statement_key(&statement),
+        superseded: false,
+        ordered_on: statement
+            .closes_on
+            .or(statement.to)
+            .or_else(last_day)
+            .or(statement.created_on)
+            .unwrap_or_else(|| kernel::london_date(now)),
+        first_day,
+        bank_account,
+        currency: statement.currency,
+        sequence: statement.sequence.and_then(|n| i64::try_from(n).ok()),
+        page: statement.page.map_or(1, |page| int(page.number)),
+        closes_on: statement.closes_on.or(statement.to),
+        opening: statement.opening,
+        closing: statement.closing,
+        ties: statement.ties,
+        lines: int(statement.lines.len()),
+        duplicate_lines: int(duplicate_lines),
+        problems: statement.problems.iter().map(told).collect(),
+        bank_statement_id: statement.id,
+    }
+}
+
+/// The movements that a line consists of. The first has the line's own key, so
+/// that a feed that tells the line as one and a file that tells its parts never
+/// both count.
+fn movements(
+    line: &BankLine,
+    bank_account: &str,
+    position: &StatementPosition,
+    origin: &Origin,
+    now: DateTime<Utc>,
+) -> Vec<Line> {
+    receipts_of(line)
+        .into_iter()
+        .enumerate()
+        .map(|(part, receipt)| Line {
+            dedup_key: if part == 0 {
+                key_of(line)
+            } else {
+                narrow_key(&receipt.dedup_key, line.booked_on)
+            },
+            direction: receipt.direction,
+            // The whole line once, with its first movement.
+            raw: (part == 0)
+                .then(|| serde_json::to_string(line).ok())
+                .flatten(),
+            receipt: ReceiptRecorded {
+                receipt_id: ReceiptId::generate(),
+                source: origin.source.clone(),
+                bank_account: bank_account.to_owned(),
+                bank_reference: receipt.bank_reference,
+                booked_on: receipt.booked_on,
+                value_on: receipt.value_on,
+                amount: receipt.amount,
+                scheme: Some(receipt.scheme.name().to_owned()),
+                payer_name: receipt.payer_name,
+                payer_account: receipt.payer_account.map(|account| account.key()),
+                reference: receipt.reference,
+                end_to_end_id: receipt.end_to_end_id,
+                mandate_reference: receipt.mandate_reference,
+                remittance: receipt.remittance,
+                statement: Some(position.clone()),
+                recorded_at: now,
+                actor: origin.actor.clone(),
+            },
+        })
+        .collect()
+}
+
+/// A doubt in one text, its code first.
+pub fn told(problem: &Problem) -> String {
+    format!("{}: {problem}", problem.code)
+}
+
+/// Counts of one file fit: it has a limited size.
+pub fn int(count: impl TryInto<i32>) -> i32 {
+    count.try_into().unwrap_or(i32::MAX)
+}

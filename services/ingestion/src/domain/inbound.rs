@@ -1,0 +1,451 @@
+//! What feeds and billing systems say, checked field by field: the wire's texts
+//! become money, days and accounts, or the message is refused by the field.
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use contracts::{
+    inbound::{BankAccountRef, BankReceipt, BillingAccount, BillingDocument, RemittanceText},
+    ingestion::ReceiptRecorded,
+};
+use kernel::{AccountNumber, BankAccount, Currency, Iban, Money, MoneyError, ReceiptId, SortCode};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{
+    dedup::{self, Traits},
+    line::is_stated,
+    record::{Line, Origin},
+};
+
+/// The longest text that a field may hold, in bytes.
+const TEXT_MAX: usize = 4 * 1024;
+/// The longest reference: it is the key of an index.
+const REFERENCE_MAX: usize = 200;
+/// Years outside of these are slips of a keyboard.
+const YEARS: std::ops::RangeInclusive<i32> = 1990..=2100;
+
+/// A field that cannot be accepted, and with it the message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: {detail}")]
+pub struct Refused {
+    /// Stable, such as `ingestion.amount_too_many_decimals`.
+    pub code: &'static str,
+    /// A JSON pointer into the message.
+    pub pointer: &'static str,
+    pub detail: String,
+}
+
+impl Refused {
+    pub(super) fn new(
+        code: &'static str,
+        pointer: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            pointer,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A line from a feed.
+///
+/// # Errors
+/// When a field makes no sense. A line without a reference of the bank's own is
+/// refused too: it could not be told from its twin, and money would be lost.
+pub fn receipt(wire: BankReceipt, at: DateTime<Utc>) -> Result<Line, Refused> {
+    let source = required("/feed", wire.feed, TEXT_MAX)?;
+    let account = own_account(&wire.bank_account)?;
+    let bank_reference = required("/bank_reference", wire.bank_reference, TEXT_MAX)?;
+    if !is_stated(&bank_reference) {
+        return Err(Refused::new(
+            "ingestion.bank_reference_missing",
+            "/bank_reference",
+            format!(
+                "{bank_reference:?} names no line; without a reference of its own a line cannot be told from its twin"
+            ),
+        ));
+    }
+    let booked_on = day("/booked_on", wire.booked_on)?;
+    let value_on = day("/value_on", wire.value_on)?;
+    let currency = currency("/currency", &wire.currency)?;
+    let amount = positive("/amount", &wire.amount, currency)?;
+    let payer_account = payer_account(&wire.payer.account)?.map(|account| account.key());
+    let remittance = wire.remittance.unwrap_or_default();
+    for text in &remittance.unstructured {
+        bounded("/remittance/unstructured", text, TEXT_MAX)?;
+    }
+    for line in &remittance.structured {
+        bounded("/remittance/structured", &line.document_number, TEXT_MAX)?;
+    }
+    let key = dedup::line_key(
+        Traits {
+            account: &account,
+            booked_on,
+            value_on,
+            amount,
+            direction: wire.direction,
+            bank_reference: Some(&bank_reference),
+            text: "",
+        },
+        1,
+    );
+    let raw = structured_as_json(&remittance);
+    Ok(Line {
+        dedup_key: narrow_key(&key, booked_on),
+        direction: wire.direction,
+        raw,
+        receipt: ReceiptRecorded {
+            receipt_id: ReceiptId::generate(),
+            actor: format!("feed:{source}"),
+            source,
+            bank_account: account.key(),
+            bank_reference: Some(bank_reference),
+            booked_on,
+            value_on,
+            amount,
+            scheme: optional("/scheme", wire.scheme)?,
+            payer_name: optional("/payer/name", wire.payer.name)?,
+            payer_account,
+            reference: optional("/reference", wire.reference)?,
+            end_to_end_id: optional("/end_to_end_id", wire.end_to_end_id)?
+                .filter(|id| is_stated(id)),
+            mandate_reference: optional("/mandate_reference", wire.mandate_reference)?
+                .filter(|reference| is_stated(reference)),
+            remittance,
+            statement: None,
+            recorded_at: at,
+        },
+    })
+}
+
+/// The structured remittance, which has no column of its own.
+fn structured_as_json(remittance: &RemittanceText) -> Option<String> {
+    if remittance.structured.is_empty() {
+        return None;
+    }
+    serde_json::to_string(&remittance.structured).ok()
+}
+
+/// A line's key in two bytes for its day and fourteen of a hash: narrow, and the
+/// lines of one day are neighbours in the index.
+pub fn narrow_key(key: &str, booked_on: NaiveDate) -> Uuid {
+    let day = booked_on.to_epoch_days().clamp(0, i32::from(u16::MAX)) as u16;
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&day.to_be_bytes());
+    bytes[2..].copy_from_slice(&Sha256::digest(key)[..14]);
+    Uuid::from_bytes(bytes)
+}
+
+/// A debtor account as billing told it, its texts trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub wire: BillingAccount,
+    pub currency: Currency,
+    /// The whole content in one text: what is the same has the same.
+    pub content: String,
+}
+
+/// A debtor account from a billing system or a file.
+///
+/// # Errors
+/// When a field makes no sense.
+pub fn account(wire: BillingAccount) -> Result<Account, Refused> {
+    let currency = currency("/currency", &wire.currency)?;
+    let wire = BillingAccount {
+        account_ref: required("/account_ref", wire.account_ref, REFERENCE_MAX)?,
+        name: required("/name", wire.name, TEXT_MAX)?,
+        kind: wire.kind,
+        parent_ref: optional("/parent_ref", wire.parent_ref)?,
+        terms_days: wire.terms_days,
+        currency: wire.currency,
+        email: optional("/email", wire.email)?,
+        phone: optional("/phone", wire.phone)?,
+        address: optional("/address", wire.address)?,
+        segment: optional("/segment", wire.segment)?,
+        department: optional("/department", wire.department)?,
+        principal: optional("/principal", wire.principal)?,
+    };
+    if wire.parent_ref.as_ref() == Some(&wire.account_ref) {
+        return Err(Refused::new(
+            "ingestion.own_parent",
+            "/parent_ref",
+            "the account is its own parent",
+        ));
+    }
+    let content = as_json("/", &wire)?;
+    Ok(Account {
+        wire,
+        currency,
+        content,
+    })
+}
+
+/// A billing document as it was told, its amounts read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    pub wire: BillingDocument,
+    pub gross: Money,
+    pub net: Option<Money>,
+    pub vat: Option<Money>,
+    /// Of everything that the fact will tell on; the lines are not among it.
+    pub content_hash: Uuid,
+    /// The whole document as JSON.
+    pub content: String,
+}
+
+/// A billing document from a billing system or a file.
+///
+/// # Errors
+/// When a field makes no sense.
+pub fn document(wire: BillingDocument) -> Result<Document, Refused> {
+    let currency = currency("/currency", &wire.currency)?;
+    let gross = positive("/gross", &wire.gross, currency)?;
+    let part = |pointer, text: &Option<String>| {
+        text.as_deref()
+            .map(|text| not_negative(pointer, text, currency))
+            .transpose()
+    };
+    let net = part("/net", &wire.net)?;
+    let vat = part("/vat", &wire.vat)?;
+    let wire = BillingDocument {
+        document_ref: required("/document_ref", wire.document_ref, REFERENCE_MAX)?,
+        account_ref: required("/account_ref", wire.account_ref, REFERENCE_MAX)?,
+        matter_ref: optional("/matter_ref", wire.matter_ref)?,
+        issued_on: day("/issued_on", wire.issued_on)?,
+        due_on: day("/due_on", wire.due_on)?,
+        payment_reference: optional("/payment_reference", wire.payment_reference)?,
+        ..wire
+    };
+    for line in &wire.lines {
+        bounded("/lines", &line.description, TEXT_MAX)?;
+    }
+    let amount = |money: Option<Money>| money.map_or_else(String::new, |m| m.amount().to_string());
+    let told = [
+        &wire.document_ref,
+        wire.kind.name(),
+        &wire.account_ref,
+        wire.matter_ref.as_deref().unwrap_or_default(),
+        &wire.issued_on.to_string(),
+        &wire.due_on.to_string(),
+        &amount(Some(gross)),
+        &amount(net),
+        &amount(vat),
+        currency.code(),
+        wire.payment_reference.as_deref().unwrap_or_default(),
+    ]
+    .join("\u{1f}");
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&Sha256::digest(told)[..16]);
+    Ok(Document {
+        gross,
+        net,
+        vat,
+        content_hash: Uuid::from_bytes(hash),
+        content: as_json("/", &wire)?,
+        wire,
+    })
+}
+
+impl Origin {
+    /// Of a message of a billing system.
+    pub fn feed(source: &str, message_id: Uuid) -> Self {
+        Self {
+            source: source.to_owned(),
+            actor: format!("feed:{source}"),
+            message_id: Some(message_id),
+            import_id: None,
+        }
+    }
+}
+
+fn as_json(pointer: &'static str, value: &impl serde::Serialize) -> Result<String, Refused> {
+    serde_json::to_string(value)
+        .map_err(|error| Refused::new("ingestion.unprintable", pointer, error.to_string()))
+}
+
+fn own_account(account: &BankAccountRef) -> Result<BankAccount, Refused> {
+    let missing = |pointer| {
+        Refused::new(
+            "ingestion.account_missing",
+            pointer,
+            "a line needs our account: sort code and account number, or IBAN",
+        )
+    };
+    let uk = uk_account(
+        account,
+        "/bank_account/sort_code",
+        "/bank_account/account_number",
+    )?;
+    let iban = iban(account, "/bank_account/iban")?;
+    match (uk, iban) {
+        (Uk::Whole(uk), Some(iban)) if uk != iban => Err(Refused::new(
+            "ingestion.two_accounts",
+            "/bank_account/iban",
+            "the IBAN is of another account than sort code and account number",
+        )),
+        (Uk::Whole(account), _) | (_, Some(account)) => Ok(account),
+        (Uk::SortCodeOnly, None) => Err(missing("/bank_account/account_number")),
+        (Uk::NumberOnly(_), None) => Err(missing("/bank_account/sort_code")),
+        (Uk::Nothing, None) => Err(missing("/bank_account")),
+    }
+}
+
+/// A payer's account may be told in part; a number alone is kept as it is.
+fn payer_account(account: &BankAccountRef) -> Result<Option<BankAccount>, Refused> {
+    let uk = uk_account(account, "/payer/sort_code", "/payer/account_number")?;
+    let iban = iban(account, "/payer/iban")?;
+    Ok(match (uk, iban) {
+        (Uk::Whole(account), _) | (_, Some(account)) => Some(account),
+        (Uk::NumberOnly(number), None) => Some(BankAccount::Other(number)),
+        (Uk::SortCodeOnly | Uk::Nothing, None) => None,
+    })
+}
+
+/// What of a UK account is told.
+enum Uk {
+    Whole(BankAccount),
+    SortCodeOnly,
+    NumberOnly(String),
+    Nothing,
+}
+
+fn uk_account(
+    account: &BankAccountRef,
+    at_sort_code: &'static str,
+    at_number: &'static str,
+) -> Result<Uk, Refused> {
+    let told = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let sort_code = told(&account.sort_code)
+        .map(|text| SortCode::parse(&text))
+        .transpose()
+        .map_err(|e| Refused::new("ingestion.sort_code", at_sort_code, e.to_string()))?;
+    let number = told(&account.account_number)
+        .map(|text| AccountNumber::parse(&text))
+        .transpose()
+        .map_err(|e| Refused::new("ingestion.account_number", at_number, e.to_string()))?;
+    Ok(match (sort_code, number) {
+        (Some(sort_code), Some(account_number)) => Uk::Whole(BankAccount::Uk {
+            sort_code,
+            account_number,
+        }),
+        (Some(_), None) => Uk::SortCodeOnly,
+        (None, Some(number)) => Uk::NumberOnly(number.digits()),
+        (None, None) => Uk::Nothing,
+    })
+}
+
+fn iban(account: &BankAccountRef, pointer: &'static str) -> Result<Option<BankAccount>, Refused> {
+    account
+        .iban
+        .as_deref()
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| Iban::parse(text).map(BankAccount::Iban))
+        .transpose()
+        .map_err(|e| Refused::new("ingestion.iban", pointer, e.to_string()))
+}
+
+fn day(pointer: &'static str, day: NaiveDate) -> Result<NaiveDate, Refused> {
+    if YEARS.contains(&day.year()) {
+        Ok(day)
+    } else {
+        Err(Refused::new(
+            "ingestion.date_out_of_range",
+            pointer,
+            format!("{day} is not between {} and {}", YEARS.start(), YEARS.end()),
+        ))
+    }
+}
+
+fn currency(pointer: &'static str, code: &str) -> Result<Currency, Refused> {
+    Currency::parse(code)
+        .map_err(|error| Refused::new("ingestion.currency_unknown", pointer, error.to_string()))
+}
+
+fn amount(pointer: &'static str, text: &str, currency: Currency) -> Result<Money, Refused> {
+    Money::parse(text, currency).map_err(|error| {
+        let code = match error {
+            MoneyError::TooManyDecimals { .. } => "ingestion.amount_too_many_decimals",
+            MoneyError::Overflow => "ingestion.amount_too_large",
+            _ => "ingestion.amount_not_a_number",
+        };
+        Refused::new(code, pointer, error.to_string())
+    })
+}
+
+fn positive(pointer: &'static str, text: &str, currency: Currency) -> Result<Money, Refused> {
+    let money = amount(pointer, text, currency)?;
+    if money.is_positive() {
+        Ok(money)
+    } else {
+        Err(Refused::new(
+            "ingestion.amount_not_positive",
+            pointer,
+            format!("{money} is not more than nothing; direction or kind say which way it counts"),
+        ))
+    }
+}
+
+fn not_negative(pointer: &'static str, text: &str, currency: Currency) -> Result<Money, Refused> {
+    let money = amount(pointer, text, currency)?;
+    if money.is_negative() {
+        return Err(Refused::new(
+            "ingestion.amount_negative",
+            pointer,
+            format!("{money} is negative; the kind says which way it counts"),
+        ));
+    }
+    Ok(money)
+}
+
+fn required(pointer: &'static str, text: String, max: usize) -> Result<String, Refused> {
+    bounded(pointer, &text, max)?;
+    match trimmed(text) {
+        Some(text) => Ok(text),
+        None => Err(Refused::new(
+            "ingestion.value_missing",
+            pointer,
+            "the field is empty",
+        )),
+    }
+}
+
+/// A blank text says nothing.
+fn optional(pointer: &'static str, text: Option<String>) -> Result<Option<String>, Refused> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    bounded(pointer, &text, TEXT_MAX)?;
+    Ok(trimmed(text))
+}
+
+fn trimmed(text: String) -> Option<String> {
+    let plain = text.trim();
+    if plain.is_empty() {
+        None
+    } else if plain.len() == text.len() {
+        Some(text)
+    } else {
+        Some(plain.to_owned())
+    }
+}
+
+/// What the database cannot hold, or nobody would write, is refused by its
+/// field instead of failing there with the whole batch.
+fn bounded(pointer: &'static str, text: &str, max: usize) -> Result<(), Refused> {
+    if text.len() > max {
+        return Err(Refused::new(
+            "ingestion.text_too_long",
+            pointer,
+            format!("the text has {} bytes, more than {max}", text.len()),
+        ));
+    }
+    if text.as_bytes().contains(&0) {
+        return Err(Refused::new(
+            "ingestion.text_unprintable",
+            pointer,
+            "the text holds a NUL character",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Reading what comes in from outside: pure functions from bytes to canonical
+//! lines and documents, with every doubt and every reason to refuse.
+//!
+//! | module | says |
+//! |---|---|
+//! | [`parse`] | [`parse::parse`], the one way in; [`parse::to_json`] as the command line prints it |
+//! | [`detect`] | what a file is, and its text |
+//! | [`line`](mod@line) | [`line::Statement`], [`line::BankLine`], [`line::receipts_of`] |
+//! | [`scheme`] | which payment scheme a line came by: rules in `bank_tx_codes.csv` |
+//! | [`dedup`] | what makes a line or statement the same one again |
+//! | [`proof`] | whether a statement follows the one before |
+//! | [`csv_accounts`], [`csv_documents`] | billing accounts and documents |
+//! | [`problem`] | doubts and refusals |
+//! | [`inbound`] | messages of feeds and billing systems, checked field by field |
+//! | [`record`] | what of it is new |
+//! | [`file`](mod@file) | what a whole file adds |
+//! | [`chain`] | the statements of one account in a row |
+//!
+//! A new format is a module beside `camt` that ends in [`parse::Parsed`], a
+//! [`detect::Format`] and the sign to tell it by.
+
+mod camt;
+pub mod chain;
+pub mod csv_accounts;
+pub mod csv_documents;
+pub mod csv_table;
+pub mod dedup;
+pub mod detect;
+pub mod file;
+pub mod inbound;
+pub mod line;
+pub mod parse;
+pub mod problem;
+pub mod proof;
+pub mod record;
+pub mod scheme;
+mod xml;

@@ -1,0 +1,42 @@
+//! The only SQL.
+
+mod accounts;
+mod documents;
+mod lines;
+
+pub(crate) use accounts::{load_accounts, record_accounts};
+pub(crate) use documents::{load_documents, record_documents};
+pub(crate) use lines::{load_lines, record_bank_accounts, record_lines, unseen_bank_accounts};
+
+use chrono::{DateTime, Utc};
+use messaging::{Failure, Tx};
+
+use crate::domain::record::Changes;
+
+/// Writes everything that a batch or a file adds.
+pub(crate) async fn record(
+    tx: &mut Tx,
+    changes: &Changes,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    record_accounts(tx, &changes.accounts, now).await?;
+    record_documents(tx, &changes.documents).await?;
+    record_lines(tx, &changes.lines).await
+}
+
+/// Somebody else recorded the same natural key since it was looked for: loading
+/// and deciding again will find it.
+pub(crate) fn or_lost_race(error: sqlx::Error) -> Failure {
+    match &error {
+        sqlx::Error::Database(refusal) if refusal.is_unique_violation() => {
+            Failure::conflict("ingestion.lost_race", "the same was recorded meanwhile")
+                .caused_by(error)
+        }
+        _ => error.into(),
+    }
+}
+
+/// One column of many rows.
+pub(crate) fn column<'r, R, T>(rows: &'r [R], of: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}

@@ -1,0 +1,6 @@
+//! The rules of reporting: pure, without IO, SQL or clock.
+
+pub(crate) mod ageing;
+pub(crate) mod invariants;
+pub(crate) mod receipt;
+pub(crate) mod timeline;

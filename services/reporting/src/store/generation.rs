@@ -1,0 +1,394 @@
+//! Which generation of the projections is live, and building the other one.
+
+use chrono::{DateTime, Utc};
+use messaging::Failure;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// Taken shared by whoever writes the live projection, until commit; taken
+/// alone while a rebuild drains its tail. Advisory locks are per database and
+/// only reporting takes these two.
+const LIVE_LOCK: i64 = 0x5245_504f_0001;
+/// Held for as long as a rebuild runs: it is gone when its process is.
+const REBUILD_LOCK: i64 = 0x5245_504f_0002;
+
+/// The live generation, which stays live until the transaction ends.
+pub(crate) async fn hold_live(conn: &mut PgConnection) -> Result<i16, Failure> {
+    Ok(sqlx::query_scalar!(r#"select reporting.hold_live($1) as "live!""#, LIVE_LOCK)
+        .fetch_one(conn)
+        .await?)
+}
+
+/// The live generation. Only rebuilds change it, and there is one at a time.
+pub(crate) async fn live(conn: &mut PgConnection) -> Result<i16, Failure> {
+    Ok(sqlx::query_scalar!("select generation from reporting.live").fetch_one(conn).await?)
+}
+
+/// Waits until nobody writes the live projection, and keeps everybody from it.
+pub(crate) async fn block_live(conn: &mut PgConnection) -> Result<(), Failure> {
+    sqlx::query!(r#"select pg_advisory_lock($1)::text as "void""#, LIVE_LOCK).fetch_one(conn).await?;
+    Ok(())
+}
+
+pub(crate) async fn unblock_live(conn: &mut PgConnection) -> Result<(), Failure> {
+    sqlx::query!("select pg_advisory_unlock($1)", LIVE_LOCK).fetch_one(conn).await?;
+    Ok(())
+}
+
+/// Makes `generation` the live one.
+pub(crate) async fn flip(conn: &mut PgConnection, generation: i16) -> Result<(), Failure> {
+    sqlx::query!("update reporting.live set generation = $1", generation)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Empties a generation that is not live. Waits a little for reports that
+/// still read it, not long, because new reports would wait behind.
+pub(crate) async fn empty(conn: &mut PgConnection, generation: i16) -> Result<(), Failure> {
+    sqlx::query!("select set_config('lock_timeout', '3s', false)").fetch_one(&mut *conn).await?;
+    if generation == 0 {
+        sqlx::query!(
+            "truncate reporting.account_0, reporting.document_0, reporting.receipt_0, reporting.movement_0, \
+             reporting.allocation_0"
+        )
+        .execute(&mut *conn)
+        .await?;
+    } else {
+        sqlx::query!(
+            "truncate reporting.account_1, reporting.document_1, reporting.receipt_1, reporting.movement_1, \
+             reporting.allocation_1"
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    sqlx::query!("select set_config('lock_timeout', '0', false)").fetch_one(&mut *conn).await?;
+    Ok(())
+}
+
+/// Whether commits of this connection wait for the disk. A rebuild that is cut
+/// off is thrown away, so only its last commit has to.
+pub(crate) async fn durable(conn: &mut PgConnection, durable: bool) -> Result<(), Failure> {
+    sqlx::query!(
+        "select set_config('synchronous_commit', $1, false)",
+        if durable { "on" } else { "off" }
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}
+
+/// A rebuild as it is kept.
+#[derive(Debug)]
+pub(crate) struct Rebuild {
+    pub(crate) state: String,
+    pub(crate) events: i64,
+    pub(crate) events_total: i64,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+    pub(crate) differences: Vec<String>,
+}
+
+/// Takes the right to rebuild, for as long as the connection lives; false when
+/// another process has it.
+pub(crate) async fn lock_rebuild(conn: &mut PgConnection) -> Result<bool, Failure> {
+    Ok(
+        sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "locked!""#, REBUILD_LOCK)
+            .fetch_one(conn)
+            .await?,
+    )
+}
+
+/// Gives up the right to rebuild.
+pub(crate) async fn unlock_rebuild(conn: &mut PgConnection) -> Result<(), Failure> {
+    sqlx::query!("select pg_advisory_unlock($1)", REBUILD_LOCK).fetch_one(conn).await?;
+    Ok(())
+}
+
+/// Writes down that a rebuild begins. Whoever calls this has the right to, so
+/// one that still seems to run has died.
+pub(crate) async fn begin(
+    conn: &mut PgConnection,
+    rebuild_id: Uuid,
+    verify: bool,
+    actor: &str,
+    events_total: i64,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "update reporting.rebuild set state = 'failed', finished_at = $1, \
+         differences = array['the process that rebuilt it ended'] where state = 'running'",
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "insert into reporting.rebuild (rebuild_id, verify, actor, state, events, events_total, started_at) \
+         values ($1, $2, $3, 'running', 0, $4, $5)",
+        rebuild_id,
+        verify,
+        actor,
+        events_total,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn progress(
+    conn: &mut PgConnection,
+    rebuild_id: Uuid,
+    events: i64,
+    events_total: i64,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "update reporting.rebuild set events = $2, events_total = $3 where rebuild_id = $1",
+        rebuild_id,
+        events,
+        events_total
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn finish(
+    conn: &mut PgConnection,
+    rebuild_id: Uuid,
+    state: &str,
+    differences: &[String],
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "update reporting.rebuild set state = $2, differences = $3, finished_at = $4 where rebuild_id = $1",
+        rebuild_id,
+        state,
+        differences,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The latest rebuild, and whether anybody is still at it.
+pub(crate) async fn latest(conn: &mut PgConnection) -> Result<Option<Rebuild>, Failure> {
+    let row = sqlx::query!(
+        r#"select state, events, events_total, started_at, finished_at, differences,
+                  exists (
+                      select 1 from pg_locks k
+                      where k.locktype = 'advisory' and k.granted and k.objsubid = 1
+                          and k.database = (select oid from pg_database where datname = current_database())
+                          and (k.classid::bigint << 32) | k.objid::bigint = $1
+                  ) as "alive!"
+           from reporting.rebuild
+           order by started_at desc, rebuild_id desc
+           limit 1"#,
+        REBUILD_LOCK
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let died = row.state == "running" && !row.alive;
+        Rebuild {
+            state: if died { "failed".to_owned() } else { row.state },
+            events: row.events,
+            events_total: row.events_total,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            differences: if died {
+                vec!["the process that rebuilt it ended".to_owned()]
+            } else {
+                row.differences
+            },
+        }
+    }))
+}
+
+/// Of `events`, those whose effect the live projection does not have yet.
+pub(crate) async fn unclaimed(conn: &mut PgConnection, events: &[Uuid]) -> Result<Vec<Uuid>, Failure> {
+    Ok(sqlx::query_scalar!(
+        r#"select e.id as "id!" from unnest($1::uuid[]) as e (id)
+           where not exists (select 1 from reporting.inbox i where i.message_id = e.id)"#,
+        events
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Rows of one table that only one generation has.
+struct Difference {
+    only_rebuilt: i64,
+    only_live: i64,
+    example: Option<String>,
+}
+
+impl Difference {
+    fn in_words(self, table: &str) -> Option<String> {
+        (self.only_rebuilt + self.only_live > 0).then(|| {
+            format!(
+                "{table}: {} rows only in the live projection, {} only in the rebuilt one, such as {}",
+                self.only_live,
+                self.only_rebuilt,
+                self.example.unwrap_or_default()
+            )
+        })
+    }
+}
+
+/// Compares every column of every row of two generations, both ways, leaving
+/// out what came from `pending` events, which only the rebuilt one has seen.
+pub(crate) async fn differences(
+    conn: &mut PgConnection,
+    rebuilt: i16,
+    live: i16,
+    pending: &[Uuid],
+) -> Result<Vec<String>, Failure> {
+    let account = sqlx::query_as!(
+        Difference,
+        r#"with r as (
+               select account_id, version, account_ref, name, kind, parent_ref, terms_days, currency, email, phone,
+                      segment, department, principal, recorded_at, actor, event_id
+               from reporting.account where generation = $1 and event_id <> all($3)
+           ),
+           l as (
+               select account_id, version, account_ref, name, kind, parent_ref, terms_days, currency, email, phone,
+                      segment, department, principal, recorded_at, actor, event_id
+               from reporting.account where generation = $2
+           ),
+           d as (
+               select true as rebuilt, r.account_ref from (select * from r except select * from l) r
+               union all
+               select false, l.account_ref from (select * from l except select * from r) l
+           )
+           select count(*) filter (where rebuilt) as "only_rebuilt!",
+                  count(*) filter (where not rebuilt) as "only_live!", min(account_ref) as example
+           from d"#,
+        rebuilt,
+        live,
+        pending
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let document = sqlx::query_as!(
+        Difference,
+        r#"with r as (
+               select document_id, document_ref, kind, account_id, account_ref, matter_ref, issued_on, due_on, amount,
+                      currency, recorded_at, actor, event_id
+               from reporting.document where generation = $1 and event_id <> all($3)
+           ),
+           l as (
+               select document_id, document_ref, kind, account_id, account_ref, matter_ref, issued_on, due_on, amount,
+                      currency, recorded_at, actor, event_id
+               from reporting.document where generation = $2
+           ),
+           d as (
+               select true as rebuilt, r.document_ref from (select * from r except select * from l) r
+               union all
+               select false, l.document_ref from (select * from l except select * from r) l
+           )
+           select count(*) filter (where rebuilt) as "only_rebuilt!",
+                  count(*) filter (where not rebuilt) as "only_live!", min(document_ref) as example
+           from d"#,
+        rebuilt,
+        live,
+        pending
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let receipt = sqlx::query_as!(
+        Difference,
+        r#"with r as (
+               select receipt_id, version, bank_reference, booked_on, amount, unallocated, currency, payer_name,
+                      narrative, state, account_id, account_ref, rule, recorded_at, actor, event_id
+               from reporting.receipt where generation = $1 and event_id <> all($3)
+           ),
+           l as (
+               select receipt_id, version, bank_reference, booked_on, amount, unallocated, currency, payer_name,
+                      narrative, state, account_id, account_ref, rule, recorded_at, actor, event_id
+               from reporting.receipt where generation = $2
+           ),
+           d as (
+               select true as rebuilt, r.receipt_id from (select * from r except select * from l) r
+               union all
+               select false, l.receipt_id from (select * from l except select * from r) l
+           )
+           select count(*) filter (where rebuilt) as "only_rebuilt!",
+                  count(*) filter (where not rebuilt) as "only_live!", min(receipt_id::text) as example
+           from d"#,
+        rebuilt,
+        live,
+        pending
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let movement = sqlx::query_as!(
+        Difference,
+        r#"with r as (
+               select receipt_id, version, undone, unallocated, state, account_id, account_ref, rule, reason,
+                      effective_on, recorded_at, actor, event_id
+               from reporting.movement where generation = $1 and event_id <> all($3)
+           ),
+           l as (
+               select receipt_id, version, undone, unallocated, state, account_id, account_ref, rule, reason,
+                      effective_on, recorded_at, actor, event_id
+               from reporting.movement where generation = $2
+           ),
+           d as (
+               select true as rebuilt, r.receipt_id from (select * from r except select * from l) r
+               union all
+               select false, l.receipt_id from (select * from l except select * from r) l
+           )
+           select count(*) filter (where rebuilt) as "only_rebuilt!",
+                  count(*) filter (where not rebuilt) as "only_live!", min(receipt_id::text) as example
+           from d"#,
+        rebuilt,
+        live,
+        pending
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    // A line is of the event of its step.
+    let allocation = sqlx::query_as!(
+        Difference,
+        r#"with r as (
+               select receipt_id, allocation_id, version, document_id, account_id, amount, currency, effective_on,
+                      recorded_at, contra_of
+               from reporting.allocation where generation = $1
+           ),
+           l as (
+               select receipt_id, allocation_id, version, document_id, account_id, amount, currency, effective_on,
+                      recorded_at, contra_of
+               from reporting.allocation where generation = $2
+           ),
+           d as (
+               select true as rebuilt, r.allocation_id from (select * from r except select * from l) r
+               where not exists (
+                   select 1 from reporting.step s
+                   where s.generation = $1 and s.receipt_id = r.receipt_id and s.version = r.version
+                       and s.event_id = any($3)
+               )
+               union all
+               select false, l.allocation_id from (select * from l except select * from r) l
+           )
+           select count(*) filter (where rebuilt) as "only_rebuilt!",
+                  count(*) filter (where not rebuilt) as "only_live!", min(allocation_id::text) as example
+           from d"#,
+        rebuilt,
+        live,
+        pending
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok([
+        account.in_words("account"),
+        document.in_words("document"),
+        receipt.in_words("receipt"),
+        movement.in_words("movement"),
+        allocation.in_words("allocation"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect())
+}

@@ -1,0 +1,209 @@
+//! What happened to an account, or to a receipt.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::api::reporting::{ProjectionTrace, TimelineEntry};
+use kernel::{AccountId, ReceiptId};
+use messaging::Failure;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{enum_of, money};
+use crate::domain::timeline::{Happening, summary};
+
+/// Where the next page begins: behind this entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TimelinePlace {
+    pub(crate) recorded_at: DateTime<Utc>,
+    pub(crate) event_id: Uuid,
+    /// One event may bring many lines.
+    pub(crate) entry_id: Uuid,
+}
+
+struct EntryRow {
+    event_id: Uuid,
+    entry_id: Uuid,
+    recorded_at: DateTime<Utc>,
+    effective_on: Option<NaiveDate>,
+    kind: String,
+    amount: Option<Decimal>,
+    currency: Option<String>,
+    actor: String,
+    reason: Option<String>,
+    receipt_id: Option<Uuid>,
+    document_id: Option<Uuid>,
+    /// A document's reference; for an account its name, for a receipt its payer.
+    subject: Option<String>,
+    document_kind: Option<String>,
+    due_on: Option<NaiveDate>,
+    version: Option<i64>,
+}
+
+impl EntryRow {
+    fn place(&self) -> TimelinePlace {
+        TimelinePlace {
+            recorded_at: self.recorded_at,
+            event_id: self.event_id,
+            entry_id: self.entry_id,
+        }
+    }
+
+    fn entry(self) -> Result<TimelineEntry, Failure> {
+        let amount = match (self.amount, &self.currency) {
+            (Some(amount), Some(currency)) => Some(money(amount, currency)?),
+            _ => None,
+        };
+        let subject = self.subject.as_deref();
+        let named = subject.unwrap_or("a document that is still on its way");
+        let (kind, happening) = match (self.kind.as_str(), amount) {
+            ("document", Some(amount)) => ("document", Happening::DocumentPosted {
+                kind: self.document_kind.as_deref().unwrap_or("document"),
+                reference: named,
+                amount,
+                due_on: self.due_on.unwrap_or_default(),
+            }),
+            ("receipt", Some(amount)) => ("receipt", Happening::ReceiptPosted { amount, payer: subject }),
+            ("allocation", Some(amount)) => ("allocation", Happening::Allocated { amount, reference: named }),
+            ("undo", Some(amount)) => ("undo", Happening::Undone { amount, reference: named }),
+            ("account", _) => ("account", Happening::AccountRecorded {
+                name: subject.unwrap_or_default(),
+                version: self.version.unwrap_or_default(),
+            }),
+            // A movement without lines, or one that overtook its receipt.
+            _ => ("receipt", Happening::ReceiptIdentified { payer: subject }),
+        };
+        Ok(TimelineEntry {
+            event_id: self.event_id.into(),
+            recorded_at: self.recorded_at,
+            effective_on: self.effective_on.unwrap_or_else(|| kernel::london_date(self.recorded_at)),
+            kind: kind.to_owned(),
+            summary: summary(happening),
+            amount,
+            actor: self.actor,
+            reason: self.reason.filter(|reason| !reason.is_empty()),
+            receipt_id: self.receipt_id.map(Into::into),
+            document_id: self.document_id.map(Into::into),
+        })
+    }
+}
+
+/// Entries of an account, newest first, behind `after`; with the place of the
+/// last one.
+pub(crate) async fn of_account(
+    conn: &mut PgConnection,
+    account_id: AccountId,
+    after: Option<&TimelinePlace>,
+    rows: i64,
+) -> Result<Vec<(TimelinePlace, TimelineEntry)>, Failure> {
+    let found = sqlx::query_as!(
+        EntryRow,
+        r#"select event_id as "event_id!", entry_id as "entry_id!", recorded_at as "recorded_at!", effective_on,
+                  kind as "kind!", amount, currency, actor as "actor!", reason, receipt_id, document_id, subject,
+                  document_kind, due_on, version
+           from (
+               select a.event_id, a.account_id as entry_id, a.recorded_at, null::date as effective_on,
+                      'account' as kind, null::numeric as amount, null::text as currency, a.actor,
+                      null::text as reason, null::uuid as receipt_id, null::uuid as document_id, a.name as subject,
+                      null::text as document_kind, null::date as due_on, a.version
+               from reporting.account a
+               where a.generation = (select l.generation from reporting.live l) and a.account_id = $1
+               union all
+               select d.event_id, d.document_id, d.recorded_at, d.issued_on, 'document', d.amount, d.currency,
+                      d.actor, null, null, d.document_id, d.document_ref, d.kind, d.due_on, null
+               from reporting.document d
+               where d.generation = (select l.generation from reporting.live l) and d.account_id = $1
+               union all
+               -- Receipts that came as this account's, or were found to be.
+               select s.event_id, s.receipt_id, s.recorded_at, s.effective_on,
+                      case when s.kind = 'posted' then 'receipt' else 'identified' end, r.amount, r.currency,
+                      s.actor, s.reason, s.receipt_id, null, r.payer_name, null, null, null
+               from reporting.step s
+               left join reporting.receipt r on r.generation = s.generation and r.receipt_id = s.receipt_id
+               where s.generation = (select l.generation from reporting.live l) and s.account_id = $1
+                   and (s.kind = 'posted' or not exists (
+                       select 1 from reporting.allocation a
+                       where a.generation = s.generation and a.receipt_id = s.receipt_id and a.version = s.version
+                   ))
+               union all
+               select s.event_id, a.allocation_id, a.recorded_at, a.effective_on,
+                      case when a.contra_of is null then 'allocation' else 'undo' end, a.amount, a.currency,
+                      s.actor, s.reason, a.receipt_id, a.document_id, d.document_ref, null, null, null
+               from reporting.document d
+               join reporting.allocation a on a.generation = d.generation and a.document_id = d.document_id
+               join reporting.step s
+                   on s.generation = a.generation and s.receipt_id = a.receipt_id and s.version = a.version
+               where d.generation = (select l.generation from reporting.live l) and d.account_id = $1
+           ) entry
+           where $2::timestamptz is null or (recorded_at, event_id, entry_id) < ($2, $3, $4)
+           order by recorded_at desc, event_id desc, entry_id desc
+           limit $5"#,
+        account_id.as_uuid(),
+        after.map(|place| place.recorded_at),
+        after.map(|place| place.event_id),
+        after.map(|place| place.entry_id),
+        rows,
+    )
+    .fetch_all(conn)
+    .await?;
+    found.into_iter().map(|row| Ok((row.place(), row.entry()?))).collect()
+}
+
+/// What reporting knows of a receipt: where it stands by its latest step, and
+/// every step and line, oldest first.
+pub(crate) async fn of_receipt(
+    conn: &mut PgConnection,
+    receipt_id: ReceiptId,
+) -> Result<Option<ProjectionTrace>, Failure> {
+    let head = sqlx::query!(
+        r#"select s.version as "version!", s.state as "state!", s.unallocated as "unallocated!", r.currency
+           from reporting.receipt r
+           join reporting.step s on s.generation = r.generation and s.receipt_id = r.receipt_id
+           where r.generation = (select l.generation from reporting.live l) and r.receipt_id = $1
+           order by s.version desc
+           limit 1"#,
+        receipt_id.as_uuid(),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(head) = head else { return Ok(None) };
+    let found = sqlx::query_as!(
+        EntryRow,
+        r#"select event_id as "event_id!", entry_id as "entry_id!", recorded_at as "recorded_at!", effective_on,
+                  kind as "kind!", amount, currency, actor as "actor!", reason, receipt_id, document_id, subject,
+                  null::text as document_kind, null::date as due_on, version
+           from (
+               select s.event_id, s.receipt_id as entry_id, s.recorded_at, s.effective_on,
+                      case when s.kind = 'posted' then 'receipt' else 'identified' end as kind, r.amount, r.currency,
+                      s.actor, s.reason, s.receipt_id, null::uuid as document_id, r.payer_name as subject, s.version,
+                      0 as place
+               from reporting.step s
+               join reporting.receipt r on r.generation = s.generation and r.receipt_id = s.receipt_id
+               where s.generation = (select l.generation from reporting.live l) and s.receipt_id = $1
+                   and (s.kind = 'posted' or not exists (
+                       select 1 from reporting.allocation a
+                       where a.generation = s.generation and a.receipt_id = s.receipt_id and a.version = s.version
+                   ))
+               union all
+               select s.event_id, a.allocation_id, a.recorded_at, a.effective_on,
+                      case when a.contra_of is null then 'allocation' else 'undo' end, a.amount, a.currency,
+                      s.actor, s.reason, a.receipt_id, a.document_id, d.document_ref, a.version, 1
+               from reporting.allocation a
+               join reporting.step s
+                   on s.generation = a.generation and s.receipt_id = a.receipt_id and s.version = a.version
+               left join reporting.document d on d.generation = a.generation and d.document_id = a.document_id
+               where a.generation = (select l.generation from reporting.live l) and a.receipt_id = $1
+           ) entry
+           order by version, place, entry_id"#,
+        receipt_id.as_uuid(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(Some(ProjectionTrace {
+        receipt_id,
+        version: head.version,
+        state: enum_of(head.state)?,
+        unallocated: money(head.unallocated, &head.currency)?,
+        movements: found.into_iter().map(EntryRow::entry).collect::<Result<_, _>>()?,
+    }))
+}
