@@ -105,10 +105,10 @@ pub(crate) struct Rendered;
 pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
-    let caller = request.extensions().get::<Caller>().cloned();
     let mut response = next.run(request).await;
     let status = response.status();
     let told = response.extensions_mut().remove::<Problem>();
+    let caller = response.extensions_mut().remove::<Caller>();
     if (status.is_client_error() || status.is_server_error()) && response.extensions().get::<Rendered>().is_none() {
         let problem = Problem {
             instance: Some(path.clone()),

@@ -6,11 +6,16 @@
 
 mod consume;
 pub mod domain;
+mod jobs;
+mod serve;
 mod store;
 
-use contracts::Role;
+use std::{sync::Arc, time::Duration};
+
+use contracts::{Role, api::ingestion as api};
 use messaging::{Bus, Failure, Host};
 use sqlx::migrate::Migrator;
+use tokio::sync::Notify;
 
 /// Which service this is.
 pub const ROLE: Role = Role::Ingestion;
@@ -38,9 +43,30 @@ impl Default for Options {
 /// # Errors
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
-    let _ = options;
+    // Wakes the reader of files when one is submitted.
+    let wake = Arc::new(Notify::new());
+    let woken = wake.clone();
     Host::new(bus.clone())
         .consume(consume::Inbound::new(bus))
+        .serve(|call: api::OpenImport, bus| async { Ok(serve::open_import(call, bus).await?) })
+        .serve(move |call: api::AppendImport, bus| {
+            let options = options.clone();
+            async { Ok(serve::append_import(call, bus, options).await?) }
+        })
+        .serve(move |call: api::SubmitImport, bus| {
+            let wake = wake.clone();
+            async move { Ok(serve::submit_import(call, bus, &wake).await?) }
+        })
+        .serve(|call: api::GetImport, bus| async { Ok(serve::get_import(call, bus).await?) })
+        .serve(|call: api::ListImports, bus| async { Ok(serve::list_imports(call, bus).await?) })
+        .serve(|call: api::GetReceiptOrigin, bus| async {
+            Ok(serve::receipt_origin(call, bus).await?)
+        })
+        .serve(|call: api::GetIngestionTotals, bus| async { Ok(serve::totals(call, bus).await?) })
+        // The job itself waits for the next file.
+        .job("read_imports", Duration::from_millis(1), move |bus| {
+            jobs::read_imports(bus, woken.clone())
+        })
         .run()
         .await
 }

@@ -114,7 +114,6 @@ create table reporting.movement (
     account_ref text,
     rule text not null,
     reason text not null,
-    effective_on date not null,
     recorded_at timestamptz not null,
     actor text not null,
     event_id uuid not null,

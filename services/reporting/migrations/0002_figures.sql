@@ -32,22 +32,9 @@ language sql stable as $$
     group by d.generation, d.document_id
 $$;
 
--- Lines that moved money as at the end of a day, as known at a moment. A line
--- to a document that is not issued yet does not: until then the money is still
--- unallocated, so that it is always in exactly one place.
-create function reporting.lines_at(as_of date, known_at timestamptz)
-returns table (
-    generation smallint, receipt_id uuid, allocation_id uuid, document_id uuid, account_id uuid, amount numeric
-)
-language sql stable as $$
-    select l.generation, l.receipt_id, l.allocation_id, l.document_id, l.account_id, l.amount
-    from reporting.allocation l
-    join reporting.document d
-        on d.generation = l.generation and d.document_id = l.document_id and d.issued_on <= as_of
-    where l.effective_on <= as_of and l.recorded_at <= known_at
-$$;
-
--- Receipts, what was unallocated of them, and whose they were thought to be.
+-- Receipts, what was unallocated of them, and whose they were thought to be. A
+-- line counts from the same day here and at its document, which is never before
+-- either is there: so every penny is in exactly one place on every day.
 create function reporting.receipts_at(as_of date, known_at timestamptz)
 returns table (
     receipt_id uuid, bank_reference text, booked_on date, amount numeric, unallocated numeric, currency text,
@@ -71,16 +58,18 @@ language sql stable as $$
     ) owner
     left join lateral (
         select sum(l.amount) as amount
-        from reporting.lines_at(as_of, known_at) l
+        from reporting.allocation l
         where l.generation = r.generation and l.receipt_id = r.receipt_id
+            and l.effective_on <= as_of and l.recorded_at <= known_at
     ) paid on true
     where r.generation = (select v.generation from reporting.live v)
         and r.booked_on <= as_of and r.recorded_at <= known_at
 $$;
 
 -- The only receipts that can have anything unallocated at that day: left over
--- when posted, moved later, or paying a document that was not issued yet.
--- Everything else was allocated whole as it was posted, and is most of them.
+-- when posted, moved later, or allocated from a later day on (to a document that
+-- was not issued yet). Everything else was allocated whole as it was posted, and
+-- is most of them.
 create function reporting.receipts_maybe_unallocated(as_of date)
 returns table (receipt_id uuid)
 language sql stable as $$
@@ -93,9 +82,8 @@ language sql stable as $$
     where m.generation = (select v.generation from reporting.live v)
     union
     select l.receipt_id
-    from reporting.document d
-    join reporting.allocation l on l.generation = d.generation and l.document_id = d.document_id
-    where d.generation = (select v.generation from reporting.live v) and d.issued_on > as_of and l.effective_on <= as_of
+    from reporting.allocation l
+    where l.generation = (select v.generation from reporting.live v) and l.effective_on > as_of
 $$;
 
 -- Accounts as they were known at a moment.
@@ -116,9 +104,9 @@ $$;
 -- Every step of a receipt: its posting and its movements, with who and why.
 create view reporting.step as
     select generation, receipt_id, version, 'posted' as kind, state, unallocated, account_id, rule,
-           booked_on as effective_on, recorded_at, actor, null::text as reason, event_id
+           recorded_at, actor, null::text as reason, event_id
     from reporting.receipt
     union all
     select generation, receipt_id, version, case when undone then 'undone' else 'allocated' end, state, unallocated,
-           account_id, rule, effective_on, recorded_at, actor, reason, event_id
+           account_id, rule, recorded_at, actor, reason, event_id
     from reporting.movement;

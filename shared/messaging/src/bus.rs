@@ -188,8 +188,12 @@ impl Bus {
     }
 }
 
-/// One question over `nats`; also for the command line, which has no [`Bus`].
-pub(crate) async fn ask<Q: serde::Serialize, R: serde::de::DeserializeOwned>(
+/// One question over `nats`; for those who have no [`Bus`], such as the command
+/// line.
+///
+/// # Errors
+/// As [`Bus::ask`].
+pub async fn ask<Q: serde::Serialize, R: serde::de::DeserializeOwned>(
     nats: &async_nats::Client,
     subject: &str,
     question: &Q,

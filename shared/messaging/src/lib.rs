@@ -21,7 +21,7 @@ mod relay;
 mod tables;
 pub mod topology;
 
-pub use bus::{Bus, Settings, Tx};
+pub use bus::{Bus, Settings, Tx, ask};
 pub use failure::Failure;
 pub use host::Host;
 pub use message::{Incoming, Meta, Outgoing, Raw};

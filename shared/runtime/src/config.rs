@@ -135,6 +135,8 @@ pub struct Nats {
 #[allow(missing_docs)]
 pub struct Http {
     pub listen: SocketAddr,
+    pub secure_cookies: bool,
+    pub trusted_origins: Vec<String>,
 }
 
 /// `[admin]`.

@@ -114,6 +114,24 @@ fn every_statement_ties_and_continues() {
 }
 
 #[test]
+fn ingestion_reads_every_file_without_a_doubt() {
+    let demo = demo();
+    let read = |text: String| ingestion::domain::parse::parse(text.as_bytes(), None).unwrap();
+    let accounts = read(demo.accounts_csv());
+    let documents = read(demo.documents_csv());
+    assert_eq!((accounts.items.len(), accounts.problems), (300, vec![]));
+    assert_eq!((documents.items.len(), documents.problems), (5000, vec![]));
+    for day in &demo.statements {
+        let file = read(day.xml());
+        assert_eq!((file.statements.len(), file.problems), (1, vec![]));
+        let statement = &file.statements[0];
+        assert_eq!(statement.problems, vec![], "{}", day.date);
+        assert_eq!(statement.ties, Some(true));
+        assert_eq!(statement.lines.len(), day.lines.len());
+    }
+}
+
+#[test]
 fn accounts_and_documents_per_world() {
     let demo = demo();
     let segments =

@@ -5,7 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod imports;
-mod once;
+pub(crate) mod once;
 pub(crate) mod receipts;
 pub(crate) mod reports;
 pub(crate) mod table;

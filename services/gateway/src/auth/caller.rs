@@ -2,14 +2,15 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, header},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{Extensions, HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -63,13 +64,24 @@ pub fn session_token(headers: &HeaderMap, secure: bool) -> Option<String> {
     jar.get(name).map(|cookie| cookie.value().to_owned())
 }
 
-/// The address of the other end of the connection. A proxy's headers are not
-/// believed: anybody can write them.
-pub(crate) fn address(request: &Request) -> IpAddr {
-    request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
+/// The other end of the connection. A proxy's headers are not believed: anybody
+/// can write them.
+pub(crate) struct Address(pub IpAddr);
+
+impl Address {
+    fn of(extensions: &Extensions) -> IpAddr {
+        extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Address {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(Self::of(&parts.extensions)))
+    }
 }
 
 /// Puts a [`Caller`] into the request where the session cookie or, on the API,
@@ -83,7 +95,7 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
     };
     let found = match found {
         Ok(None) if api => match basic(request.headers()) {
-            Some((name, password)) => match by_password(&app, &name, &password, address(&request)).await {
+            Some((name, password)) => match by_password(&app, &name, &password, Address::of(request.extensions())).await {
                 Ok(Verdict::Right(caller)) => Ok(Some(caller)),
                 Ok(Verdict::Wrong) => Ok(None),
                 Ok(Verdict::Wait(seconds)) => return Problem::too_many_sign_ins(seconds).into_response(),
@@ -95,15 +107,18 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
     };
     match found {
         Ok(Some(caller)) => {
-            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(caller.clone());
+            let mut response = next.run(request).await;
+            // An error page further out greets the same person.
+            response.extensions_mut().insert(caller);
+            response
         }
-        Ok(None) => {}
+        Ok(None) => next.run(request).await,
         Err(failure) => {
             let problem = Problem::from(failure);
-            return if api { problem.into_response() } else { pages::error_page(&problem, None) };
+            if api { problem.into_response() } else { pages::error_page(&problem, None) }
         }
     }
-    next.run(request).await
 }
 
 async fn by_session(app: &App, token: &str, active: bool) -> Result<Option<Caller>, Failure> {

@@ -71,7 +71,11 @@ impl Inbound {
     }
 
     /// Those of `keys` that have no row yet.
-    async fn unseen(&self, tx: &mut Tx, keys: BTreeSet<String>) -> Result<BTreeSet<String>, Failure> {
+    async fn unseen(
+        &self,
+        tx: &mut Tx,
+        keys: BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, Failure> {
         let asked: BTreeSet<String> = {
             let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             keys.into_iter().filter(|key| !seen.contains(key)).collect()
@@ -188,7 +192,10 @@ impl Consumer for Inbound {
         }
         changes.accounts = known.into_account_rows();
         if changes.duplicates > 0 {
-            tracing::debug!(duplicates = changes.duplicates, "came before and changed nothing");
+            tracing::debug!(
+                duplicates = changes.duplicates,
+                "came before and changed nothing"
+            );
         }
         let notices = if changes.lines.is_empty() {
             Vec::new()

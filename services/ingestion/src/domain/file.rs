@@ -1,6 +1,6 @@
 //! What a file adds to the books: all of it, or nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::ingestion::{AccountRecorded, ReceiptRecorded, StatementPosition};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     dedup,
     inbound::{self, Account, Document, Refused, narrow_key},
-    line::{BankLine, LineStatus, Statement, receipts_of},
+    line::{BankLine, LineStatus, Statement, is_stated, receipts_of},
     parse::{Item, Parsed},
     problem::Problem,
     record::{Changes, Known, Line, NewLine, Origin},
@@ -137,6 +137,9 @@ fn key_of(line: &BankLine) -> Uuid {
     narrow_key(&line.dedup_key, line.booked_on)
 }
 
+/// Which statement, by its key, told a line that is known.
+pub type ToldBy = HashMap<Uuid, String>;
+
 /// What of the file is new.
 ///
 /// # Errors
@@ -144,6 +147,7 @@ fn key_of(line: &BankLine) -> Uuid {
 pub fn decide(
     file: Checked,
     mut known: Known,
+    mut told_by: ToldBy,
     import_id: ImportId,
     origin: &Origin,
     now: DateTime<Utc>,
@@ -180,7 +184,8 @@ pub fn decide(
         return Err(reasons);
     }
     for statement in file.statements {
-        let new = one_statement(statement, &mut known, import_id, origin, now, &mut added);
+        let books = (&mut known, &mut told_by);
+        let new = one_statement(statement, books, import_id, origin, now, &mut added);
         for earlier in &mut added.statements {
             earlier.superseded |= earlier.key == new.key;
         }
@@ -192,7 +197,7 @@ pub fn decide(
 
 fn one_statement(
     statement: Statement,
-    known: &mut Known,
+    (known, told_by): (&mut Known, &mut ToldBy),
     import_id: ImportId,
     origin: &Origin,
     now: DateTime<Utc>,
@@ -200,7 +205,9 @@ fn one_statement(
 ) -> NewStatement {
     let statement_id = StatementId::generate();
     let bank_account = statement.account.key();
+    let key = dedup::statement_key(&statement);
     let mut duplicate_lines = 0;
+    let mut problems: Vec<String> = statement.problems.iter().map(told).collect();
     for line in &statement.lines {
         // What is not on the account yet comes again when it is, perhaps under
         // the same key: recorded now, it would be missing then.
@@ -216,8 +223,13 @@ fn one_statement(
         }
         if !known.first_sight(key_of(line)) {
             duplicate_lines += 1;
+            if let Some(doubt) = possible_twin(line, &key, told_by) {
+                problems.push(told(&doubt));
+                added.problems.push(doubt);
+            }
             continue;
         }
+        told_by.insert(key_of(line), key.clone());
         added.recorded += 1;
         let position = StatementPosition {
             statement_id,
@@ -241,7 +253,7 @@ fn one_statement(
     let last_day = || statement.lines.iter().map(|line| line.booked_on).max();
     NewStatement {
         statement_id,
-        key: dedup::statement_key(&statement),
+        key,
         superseded: false,
         ordered_on: statement
             .closes_on
@@ -260,9 +272,33 @@ fn one_statement(
         ties: statement.ties,
         lines: int(statement.lines.len()),
         duplicate_lines: int(duplicate_lines),
-        problems: statement.problems.iter().map(told).collect(),
+        problems,
         bank_statement_id: statement.id,
     }
+}
+
+/// Without a reference of the bank's own, a line of one statement and an equal
+/// one of another are the same or are twins: nothing tells. It is not recorded
+/// again, and a person is told so.
+fn possible_twin(line: &BankLine, statement_key: &str, told_by: &ToldBy) -> Option<Problem> {
+    let named = line.bank_reference.as_deref().is_some_and(is_stated);
+    let same_statement = told_by
+        .get(&key_of(line))
+        .is_some_and(|before| before == statement_key);
+    if named || same_statement {
+        return None;
+    }
+    Some(
+        Problem::new(
+            "possible_twin",
+            format!(
+                "{} booked on {} has no bank reference and equals a line of another statement; it was taken for that line and not recorded again",
+                line.signed(),
+                line.booked_on
+            ),
+        )
+        .at_line(line.source_line),
+    )
 }
 
 /// The movements that a line consists of. The first has the line's own key, so
@@ -320,4 +356,182 @@ pub fn told(problem: &Problem) -> String {
 /// Counts of one file fit: it has a limited size.
 pub fn int(count: impl TryInto<i32>) -> i32 {
     count.try_into().unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::AccountId;
+
+    use super::*;
+    use crate::domain::{parse, record::KnownAccount};
+
+    fn origin() -> Origin {
+        Origin {
+            source: "statement.xml".into(),
+            actor: "user:pat".into(),
+            message_id: None,
+            import_id: Some(import()),
+        }
+    }
+
+    fn import() -> ImportId {
+        ImportId::from(Uuid::from_u128(1))
+    }
+
+    fn checked(file: &[u8]) -> Checked {
+        check(parse::parse(file, None).unwrap()).unwrap()
+    }
+
+    /// A file after others, whose lines are known.
+    fn after(others: &[&[u8]], file: &[u8]) -> Added {
+        let mut known = Known::default();
+        let mut told_by = ToldBy::new();
+        for other in others {
+            for statement in checked(other).statements {
+                for line in &statement.lines {
+                    known.know_line(key_of(line));
+                    told_by.insert(key_of(line), dedup::statement_key(&statement));
+                }
+            }
+        }
+        decide(
+            checked(file),
+            known,
+            told_by,
+            import(),
+            &origin(),
+            DateTime::UNIX_EPOCH,
+        )
+        .unwrap()
+    }
+
+    const TWINS: &[u8] = include_bytes!("../../fixtures/twins.xml");
+    const ONE_MORE: &[u8] = include_bytes!("../../fixtures/twins-one-more.xml");
+    const BATCH: &[u8] = include_bytes!("../../fixtures/batch-details.xml");
+
+    #[test]
+    fn e29_twins_coexist_and_the_same_file_adds_nothing() {
+        let first = after(&[], TWINS);
+        assert_eq!((first.recorded, first.duplicates), (3, 0));
+        let again = after(&[TWINS], TWINS);
+        assert_eq!((again.recorded, again.duplicates), (0, 3));
+        assert!(again.changes.lines.is_empty());
+        assert_eq!(again.statements[0].duplicate_lines, 3);
+        assert_eq!(again.problems, [], "the same statement again is no doubt");
+        let more = after(&[TWINS], ONE_MORE);
+        assert_eq!((more.recorded, more.duplicates), (1, 3));
+    }
+
+    #[test]
+    fn a_known_line_without_reference_in_another_statement_is_doubted_aloud() {
+        let mut known = Known::default();
+        let mut told_by = ToldBy::new();
+        let file = checked(TWINS);
+        for line in &file.statements[0].lines {
+            known.know_line(key_of(line));
+            told_by.insert(key_of(line), "another statement".into());
+        }
+        let unnamed = file.statements[0]
+            .lines
+            .iter()
+            .filter(|line| !line.bank_reference.as_deref().is_some_and(is_stated))
+            .count();
+        let added = decide(
+            file,
+            known,
+            told_by,
+            import(),
+            &origin(),
+            DateTime::UNIX_EPOCH,
+        )
+        .unwrap();
+        assert_eq!(added.recorded, 0);
+        let doubts = added.problems.iter().filter(|p| p.code == "possible_twin");
+        assert_eq!(doubts.count(), unnamed);
+        assert!(unnamed > 0);
+    }
+
+    /// Every pence of a line is in its movements, and a feed that tells the line
+    /// as one blocks all of them.
+    #[test]
+    fn a_batch_is_split_without_gain_or_loss() {
+        let file = checked(BATCH);
+        let booked: Vec<&BankLine> = file
+            .statements
+            .iter()
+            .flat_map(|s| &s.lines)
+            .filter(|line| line.status == LineStatus::Booked)
+            .collect();
+        let total =
+            |amounts: &mut dyn Iterator<Item = Money>| Money::sum(amounts, Currency::GBP).unwrap();
+        let expected = total(&mut booked.iter().map(|line| line.signed()));
+        let keys: Vec<Uuid> = booked.iter().map(|line| key_of(line)).collect();
+        let entries = booked.len();
+
+        let added = after(&[], BATCH);
+        assert!(added.changes.lines.len() > entries, "a batch has parts");
+        let recorded = total(&mut added.changes.lines.iter().map(|new| {
+            let amount = new.line.receipt.amount;
+            if new.line.direction == contracts::inbound::Direction::Credit {
+                amount
+            } else {
+                amount.neg()
+            }
+        }));
+        assert_eq!(recorded, expected);
+        let mut unique: Vec<Uuid> = added
+            .changes
+            .lines
+            .iter()
+            .map(|l| l.line.dedup_key)
+            .collect();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), added.changes.lines.len());
+
+        let mut known = Known::default();
+        keys.into_iter().for_each(|key| known.know_line(key));
+        let again = decide(
+            checked(BATCH),
+            known,
+            ToldBy::new(),
+            import(),
+            &origin(),
+            DateTime::UNIX_EPOCH,
+        )
+        .unwrap();
+        assert!(again.changes.lines.is_empty());
+        assert_eq!(again.duplicates, entries);
+    }
+
+    #[test]
+    fn a_file_that_contradicts_the_books_is_refused_whole() {
+        let csv = b"document_ref,kind,account_ref,issued_on,due_on,gross,currency\n\
+            INV-1,invoice,A1,2026-03-01,2026-03-31,100.00,GBP\n\
+            INV-2,invoice,A1,2026-03-01,2026-03-31,50.00,GBP\n";
+        let mut known = Known::default();
+        known.know_document("INV-2".into(), Uuid::nil());
+        known.know_account(
+            "A1".into(),
+            KnownAccount {
+                account_id: AccountId::generate(),
+                version: 1,
+                content: None,
+                stored: true,
+            },
+        );
+        let reasons = decide(
+            checked(csv),
+            known,
+            ToldBy::new(),
+            import(),
+            &origin(),
+            DateTime::UNIX_EPOCH,
+        )
+        .unwrap_err();
+        assert_eq!(reasons.len(), 1);
+        assert_eq!(reasons[0].code, "ingestion.document_conflict");
+        assert_eq!(reasons[0].path.as_deref(), Some("document_ref"));
+        assert!(reasons[0].detail.contains("INV-2"), "{}", reasons[0]);
+    }
 }

@@ -449,3 +449,209 @@ fn bounded(pointer: &'static str, text: &str, max: usize) -> Result<(), Refused>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use contracts::inbound::Direction;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn wire() -> Value {
+        json!({
+            "feed": "barclays",
+            "bank_account": {"sort_code": "20-00-00", "account_number": "55779911"},
+            "bank_reference": "FPID-1",
+            "booked_on": "2026-03-02",
+            "value_on": "2026-03-02",
+            "amount": "120.50",
+            "currency": "GBP",
+            "direction": "credit",
+            "payer": {"name": "Acme Ltd", "sort_code": "60-16-13", "account_number": "1926819"},
+            "reference": "INV-1"
+        })
+    }
+
+    fn with(path: &str, value: Value) -> Value {
+        let mut wire = wire();
+        let (parent, field) = path.rsplit_once('/').unwrap();
+        wire.pointer_mut(parent).unwrap()[field] = value;
+        wire
+    }
+
+    fn read(wire: Value) -> Result<Line, Refused> {
+        receipt(serde_json::from_value(wire).unwrap(), DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_line_is_read_into_money_days_and_accounts() {
+        let line = read(wire()).unwrap();
+        assert!(line.is_receipt());
+        assert_eq!(line.receipt.bank_account, "GB:200000-55779911");
+        assert_eq!(
+            line.receipt.payer_account.as_deref(),
+            Some("GB:601613-01926819")
+        );
+        assert_eq!(line.receipt.amount.to_string(), "GBP 120.50");
+        assert_eq!(line.receipt.actor, "feed:barclays");
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        for (path, value, code) in [
+            (
+                "/amount",
+                json!("1.234"),
+                "ingestion.amount_too_many_decimals",
+            ),
+            ("/amount", json!("0.00"), "ingestion.amount_not_positive"),
+            ("/amount", json!("-5"), "ingestion.amount_not_positive"),
+            ("/amount", json!("12,50"), "ingestion.amount_not_a_number"),
+            ("/amount", json!("1e3"), "ingestion.amount_not_a_number"),
+            (
+                "/amount",
+                json!("9999999999999999"),
+                "ingestion.amount_too_large",
+            ),
+            ("/currency", json!("GPB"), "ingestion.currency_unknown"),
+            ("/bank_account", json!({}), "ingestion.account_missing"),
+            (
+                "/bank_account/sort_code",
+                json!("20-00-0"),
+                "ingestion.sort_code",
+            ),
+            (
+                "/bank_account/account_number",
+                json!(null),
+                "ingestion.account_missing",
+            ),
+            (
+                "/bank_account/iban",
+                json!("GB00NWBK60161331926819"),
+                "ingestion.iban",
+            ),
+            ("/payer/sort_code", json!("sixty"), "ingestion.sort_code"),
+            ("/bank_reference", json!(" "), "ingestion.value_missing"),
+            (
+                "/bank_reference",
+                json!("NONREF"),
+                "ingestion.bank_reference_missing",
+            ),
+            ("/feed", json!(""), "ingestion.value_missing"),
+            (
+                "/booked_on",
+                json!("0206-03-02"),
+                "ingestion.date_out_of_range",
+            ),
+            ("/reference", json!("a\u{0}b"), "ingestion.text_unprintable"),
+            (
+                "/payer/name",
+                json!("x".repeat(5000)),
+                "ingestion.text_too_long",
+            ),
+        ] {
+            let refused = read(with(path, value.clone())).unwrap_err();
+            assert_eq!((refused.code, refused.pointer), (code, path), "{value}");
+        }
+    }
+
+    /// The same movement has the same key from whatever feed, under whatever
+    /// name of our account; anything that makes it another one changes it.
+    #[test]
+    fn the_key_is_of_the_movement_alone() {
+        let key = |wire| read(wire).unwrap().dedup_key;
+        let own = key(wire());
+        assert_eq!(key(with("/feed", json!("other"))), own);
+        assert_eq!(key(with("/payer/name", json!("ACME"))), own);
+        assert_eq!(key(with("/bank_account/sort_code", json!("200000"))), own);
+        assert_eq!(key(with("/amount", json!("120.5"))), own);
+        for (path, value) in [
+            ("/amount", json!("120.51")),
+            ("/currency", json!("EUR")),
+            ("/direction", json!("debit")),
+            ("/booked_on", json!("2026-03-03")),
+            ("/value_on", json!("2026-03-03")),
+            ("/bank_reference", json!("FPID-2")),
+            ("/bank_account/account_number", json!("55779912")),
+        ] {
+            assert_ne!(key(with(path, value)), own, "{path}");
+        }
+    }
+
+    #[test]
+    fn keys_of_one_day_are_neighbours() {
+        let mut keys: Vec<_> = (0..100)
+            .map(|n: u32| {
+                let wire = with("/booked_on", json!(format!("2026-03-{:02}", 1 + n % 28)));
+                let day = wire["booked_on"].as_str().unwrap().to_owned();
+                let mut wire = wire;
+                wire["bank_reference"] = json!(format!("R{n}"));
+                (read(wire).unwrap().dedup_key, day)
+            })
+            .collect();
+        keys.sort();
+        assert!(keys.is_sorted_by_key(|(_, day)| day.clone()));
+    }
+
+    #[test]
+    fn a_debit_is_a_line_but_no_receipt() {
+        let line = read(with("/direction", json!("debit"))).unwrap();
+        assert_eq!(line.direction, Direction::Debit);
+        assert!(!line.is_receipt());
+    }
+
+    #[test]
+    fn an_account_cannot_be_its_own_parent() {
+        let wire = json!({"account_ref": "A1", "name": "Acme", "kind": "company",
+            "parent_ref": " A1 ", "currency": "GBP"});
+        let refused = account(serde_json::from_value(wire).unwrap()).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.pointer),
+            ("ingestion.own_parent", "/parent_ref")
+        );
+    }
+
+    #[test]
+    fn a_document_says_the_same_however_its_amounts_are_written() {
+        let hash = |gross: &str, lines: Value| {
+            let wire = json!({"document_ref": "INV-1", "kind": "invoice", "account_ref": "A1",
+                "issued_on": "2026-03-01", "due_on": "2026-03-31", "gross": gross,
+                "currency": "GBP", "lines": lines});
+            document(serde_json::from_value(wire).unwrap()).map(|d| d.content_hash)
+        };
+        let own = hash("100", json!([])).unwrap();
+        assert_eq!(hash("100.00", json!([])).unwrap(), own);
+        assert_eq!(hash("100", json!([{"description": "work"}])).unwrap(), own);
+        assert_ne!(hash("100.01", json!([])).unwrap(), own);
+        let refused = hash("-100", json!([])).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.pointer),
+            ("ingestion.amount_not_positive", "/gross")
+        );
+    }
+
+    proptest! {
+        /// Whatever stands in a field: a line or a refusal that names a field of
+        /// the message, never a panic.
+        #[test]
+        fn any_text_is_read_or_refused(
+            amount in ".{0,24}",
+            currency in "[A-Z]{0,4}|.{3}",
+            sort_code in ".{0,10}",
+            iban in "[A-Z]{2}[0-9]{2}[A-Z0-9]{0,32}|.{0,12}",
+            reference in ".{0,20}",
+        ) {
+            let mut wire = wire();
+            wire["amount"] = json!(amount);
+            wire["currency"] = json!(currency);
+            wire["payer"]["sort_code"] = json!(sort_code);
+            wire["bank_account"]["iban"] = json!(iban);
+            wire["bank_reference"] = json!(reference);
+            match read(wire.clone()) {
+                Ok(line) => prop_assert!(line.receipt.amount.is_positive()),
+                Err(refused) => prop_assert!(wire.pointer(refused.pointer).is_some()),
+            }
+        }
+    }
+}

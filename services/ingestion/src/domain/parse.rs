@@ -11,6 +11,9 @@ use super::{
     problem::{ParseError, Problem},
 };
 
+/// How much of a file that cannot be decoded is looked at to name its format.
+const SNIFFED_BYTES: usize = 4 * 1024;
+
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Parsed {
@@ -42,10 +45,9 @@ pub type ParseOutcome = Result<Parsed, ParseError>;
 /// # Errors
 /// [`ParseError`]: nothing of the file can be used.
 pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
-    let asked = format.unwrap_or(Format::Unknown);
     if bytes.is_empty() {
         return Err(ParseError::new(
-            asked,
+            format.unwrap_or(Format::Unknown),
             None,
             Problem::new("empty", "the file is empty"),
         ));
@@ -59,7 +61,14 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
                 Some(what) => Problem::new("unknown_format", format!("the file is {what}")),
                 None => problem,
             };
-            return Err(ParseError::new(asked, None, reason));
+            // Its beginning mostly tells all the same what it was meant to be.
+            let start = String::from_utf8_lossy(&bytes[..bytes.len().min(SNIFFED_BYTES)]);
+            let found = detect::detect_text(&start);
+            return Err(ParseError::new(
+                format.unwrap_or(found.format),
+                found.version,
+                reason,
+            ));
         }
     };
     let Detection {
@@ -80,6 +89,7 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
             ),
         ));
     }
+    let told = version.clone();
     let mut parsed = match format.unwrap_or(found) {
         format @ (Format::Camt053 | Format::Camt052 | Format::Camt054) => {
             camt::read(&decoded.text, format)
@@ -99,7 +109,12 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
             version,
             Problem::new("unknown_format", reason),
         )),
-    }?;
+    }
+    .map_err(|error| ParseError {
+        // The reader may have stopped before it came to the namespace.
+        version: error.version.or(told),
+        ..error
+    })?;
     if decoded.guessed {
         parsed.problems.push(Problem::new(
             "encoding_assumed",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use kernel::{Classified, ErrorClass};
 use serde::Serialize;
 
 use super::detect::Format;
@@ -86,8 +87,18 @@ impl ParseError {
     }
 
     /// The name of the first reason, such as `truncated`.
-    pub fn code(&self) -> &'static str {
+    pub fn first_code(&self) -> &'static str {
         self.reasons.first().map_or("refused", |reason| reason.code)
+    }
+}
+
+impl Classified for ParseError {
+    fn code(&self) -> &'static str {
+        "ingestion.file_refused"
+    }
+
+    fn class(&self) -> ErrorClass {
+        ErrorClass::Permanent
     }
 }
 

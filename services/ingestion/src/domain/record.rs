@@ -188,16 +188,14 @@ impl Known {
         }
         self.documents
             .insert(wire.document_ref.clone(), document.content_hash);
-        let account_id = match self.accounts.get(&wire.account_ref) {
-            Some(account) => account.account_id,
-            None => {
-                let awaited = KnownAccount::unseen();
-                let account_id = awaited.account_id;
-                self.accounts.insert(wire.account_ref.clone(), awaited);
+        let account_id = self
+            .accounts
+            .entry(wire.account_ref.clone())
+            .or_insert_with(|| {
                 self.changed.insert(wire.account_ref.clone());
-                account_id
-            }
-        };
+                KnownAccount::unseen()
+            })
+            .account_id;
         Ok(Some(NewDocument {
             fact: DocumentRecorded {
                 document_id: DocumentId::generate(),
@@ -243,6 +241,176 @@ impl KnownAccount {
             version: 0,
             content: None,
             stored: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::inbound::{AccountKind, BillingAccount, BillingDocument, DocumentKind};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::inbound;
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    fn account(account_ref: &str, name: &str) -> Account {
+        inbound::account(BillingAccount {
+            account_ref: account_ref.into(),
+            name: name.into(),
+            kind: AccountKind::Company,
+            parent_ref: None,
+            terms_days: Some(30),
+            currency: "GBP".into(),
+            email: None,
+            phone: None,
+            address: None,
+            segment: None,
+            department: None,
+            principal: None,
+        })
+        .unwrap()
+    }
+
+    fn document(document_ref: &str, account_ref: &str, gross: &str) -> Document {
+        inbound::document(BillingDocument {
+            document_ref: document_ref.into(),
+            kind: DocumentKind::Invoice,
+            account_ref: account_ref.into(),
+            matter_ref: None,
+            issued_on: "2026-03-01".parse().unwrap(),
+            due_on: "2026-03-31".parse().unwrap(),
+            gross: gross.into(),
+            net: None,
+            vat: None,
+            currency: "GBP".into(),
+            payment_reference: None,
+            lines: Vec::new(),
+        })
+        .unwrap()
+    }
+
+    fn feed() -> Origin {
+        Origin::feed("sage", Uuid::nil())
+    }
+
+    #[test]
+    fn a_changed_account_gets_the_next_version_and_an_unchanged_one_none() {
+        let mut known = Known::default();
+        let first = known
+            .account(&account("A1", "Acme"), "feed:sage", NOW)
+            .unwrap();
+        assert_eq!(first.version, 1);
+        assert_eq!(
+            known.account(&account("A1", "Acme"), "feed:sage", NOW),
+            None
+        );
+        let second = known
+            .account(&account("A1", "Acme Ltd"), "feed:sage", NOW)
+            .unwrap();
+        assert_eq!((second.version, second.account_id), (2, first.account_id));
+        let rows = known.into_account_rows();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (rows[0].account.version, rows[0].account.stored),
+            (2, false)
+        );
+    }
+
+    #[test]
+    fn an_account_that_did_not_change_is_not_written() {
+        let mut known = Known::default();
+        let stored = KnownAccount {
+            content: Some(account("A1", "Acme").content),
+            version: 7,
+            stored: true,
+            ..KnownAccount::unseen()
+        };
+        known.know_account("A1".into(), stored);
+        assert_eq!(
+            known.account(&account("A1", "Acme"), "feed:sage", NOW),
+            None
+        );
+        assert_eq!(known.into_account_rows(), []);
+    }
+
+    #[test]
+    fn a_document_of_an_unknown_account_awaits_it_under_the_id_it_will_keep() {
+        let mut known = Known::default();
+        let new = known
+            .document(&document("INV-1", "A1", "100"), &feed(), NOW)
+            .unwrap()
+            .unwrap();
+        let fact = known
+            .account(&account("A1", "Acme"), "feed:sage", NOW)
+            .unwrap();
+        assert_eq!((fact.account_id, fact.version), (new.fact.account_id, 1));
+
+        let mut known = Known::default();
+        known
+            .document(&document("INV-1", "A1", "100"), &feed(), NOW)
+            .unwrap();
+        let rows = known.into_account_rows();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (rows[0].account.version, &rows[0].account.content),
+            (0, &None)
+        );
+    }
+
+    #[test]
+    fn a_document_again_is_nothing_and_one_that_contradicts_is_refused() {
+        let mut known = Known::default();
+        let first = document("INV-1", "A1", "100");
+        assert!(known.document(&first, &feed(), NOW).unwrap().is_some());
+        assert_eq!(known.document(&first, &feed(), NOW).unwrap(), None);
+        let refused = known
+            .document(&document("INV-1", "A1", "101"), &feed(), NOW)
+            .unwrap_err();
+        assert_eq!(
+            (refused.code, refused.pointer),
+            ("ingestion.document_conflict", "/document_ref")
+        );
+    }
+
+    proptest! {
+        /// However often and in whatever order messages come, in one batch or in
+        /// many: an account has one id, its versions rise by one, and a document
+        /// is told once.
+        #[test]
+        fn natural_keys_hold_in_any_order(
+            messages in prop::collection::vec((0..4_u8, 0..3_u8, any::<bool>()), 0..60)
+        ) {
+            let mut known = Known::default();
+            let mut told = HashSet::new();
+            let mut accounts: HashMap<String, (AccountId, i64)> = HashMap::new();
+            for (key, variant, is_document) in messages {
+                let account_ref = format!("A{key}");
+                if is_document {
+                    let reference = format!("INV-{key}-{variant}");
+                    let new = known
+                        .document(&document(&reference, &account_ref, "100"), &feed(), NOW)
+                        .unwrap();
+                    prop_assert_eq!(new.is_some(), told.insert(reference));
+                    if let Some(new) = new {
+                        let id = accounts.entry(account_ref).or_insert((new.fact.account_id, 0)).0;
+                        prop_assert_eq!(id, new.fact.account_id);
+                    }
+                } else if let Some(fact) =
+                    known.account(&account(&account_ref, &format!("name {variant}")), "feed:x", NOW)
+                {
+                    let last = accounts.entry(account_ref).or_insert((fact.account_id, 0));
+                    prop_assert_eq!((fact.account_id, fact.version), (last.0, last.1 + 1));
+                    last.1 += 1;
+                }
+            }
+            let rows = known.into_account_rows();
+            prop_assert!(rows.is_sorted_by_key(|row| row.account_ref.clone()));
+            for row in rows {
+                let (id, version) = accounts[&row.account_ref];
+                prop_assert_eq!((row.account.account_id, row.account.version), (id, version));
+            }
         }
     }
 }

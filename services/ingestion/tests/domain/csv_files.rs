@@ -149,5 +149,5 @@ fn an_account_is_not_its_own_parent() {
         None,
     )
     .expect_err("own parent");
-    assert_eq!(error.code(), "own_parent");
+    assert_eq!(error.first_code(), "own_parent");
 }

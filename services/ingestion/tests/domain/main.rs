@@ -1,6 +1,12 @@
 //! The parsing domain against files: our own fixtures, real samples, and
 //! damaged input.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod continuity;
 mod csv_files;
 mod fixtures;

@@ -192,7 +192,7 @@ fn a_truncated_file_is_refused_wherever_it_ends() {
     for end in (60..=last).step_by(7) {
         let error = refused(&whole[..end]);
         assert!(
-            ["truncated", "malformed_xml", "unknown_format"].contains(&error.code()),
+            ["truncated", "malformed_xml", "unknown_format"].contains(&error.first_code()),
             "cut at {end}: {error}"
         );
     }
@@ -201,72 +201,82 @@ fn a_truncated_file_is_refused_wherever_it_ends() {
 #[test]
 fn an_xml_bomb_is_refused_at_its_doctype() {
     let error = refused(&fixture("entity-bomb.xml"));
-    assert_eq!(error.code(), "doctype_refused");
+    assert_eq!(error.first_code(), "doctype_refused");
     let outside = b"<!DOCTYPE Document SYSTEM \"file:///etc/passwd\">\n<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"/>";
-    assert_eq!(refused(outside).code(), "doctype_refused");
+    assert_eq!(refused(outside).first_code(), "doctype_refused");
 }
 
 #[test]
 fn limits_are_kept() {
     let deep = format!("{}{}", "<a>".repeat(100), "</a>".repeat(100));
     assert_eq!(
-        refused(&spoilt("<BkTxCd>", &format!("{deep}<BkTxCd>"))).code(),
+        refused(&spoilt("<BkTxCd>", &format!("{deep}<BkTxCd>"))).first_code(),
         "too_deep"
     );
     let long = "x".repeat(20_000);
-    assert_eq!(refused(&spoilt("FPI SMITH", &long)).code(), "text_too_long");
+    assert_eq!(
+        refused(&spoilt("FPI SMITH", &long)).first_code(),
+        "text_too_long"
+    );
     assert_eq!(
         refused(&spoilt(
             "<BkTxCd>",
             &format!("<Unknown>{long}</Unknown><BkTxCd>")
         ))
-        .code(),
+        .first_code(),
         "text_too_long"
     );
-    assert_eq!(refused(&vec![b' '; MAX_FILE_BYTES + 1]).code(), "too_large");
+    assert_eq!(
+        refused(&vec![b' '; MAX_FILE_BYTES + 1]).first_code(),
+        "too_large"
+    );
 }
 
 #[test]
 fn broken_encodings_are_refused() {
     let error = refused(&fixture("wrong-encoding.xml"));
-    assert_eq!(error.code(), "bad_encoding");
+    assert_eq!(error.first_code(), "bad_encoding");
     assert_eq!(error.reasons[0].line, Some(14));
-    assert_eq!(refused(&spoilt("UTF-8", "UTF-16")).code(), "bad_encoding");
     assert_eq!(
-        refused(&spoilt("UTF-8", "KLINGON")).code(),
+        refused(&spoilt("UTF-8", "UTF-16")).first_code(),
+        "bad_encoding"
+    );
+    assert_eq!(
+        refused(&spoilt("UTF-8", "KLINGON")).first_code(),
         "unknown_encoding"
     );
     assert_eq!(
-        refused(&spoilt("FPI SMITH", "FPI \u{0}")).code(),
+        refused(&spoilt("FPI SMITH", "FPI \u{0}")).first_code(),
         "control_character"
     );
 }
 
 #[test]
 fn other_and_empty_files_are_refused_by_name() {
-    assert_eq!(refused(b"").code(), "empty");
+    assert_eq!(refused(b"").first_code(), "empty");
     assert_eq!(
         refused(b"PK\x03\x04\x14\0\0\xff").to_string(),
         "unknown file refused: the file is a zip archive or an Office file"
     );
     assert_eq!(
-        refused(b"<Document>\n <!-- nothing -->\n</Document>").code(),
+        refused(b"<Document>\n <!-- nothing -->\n</Document>").first_code(),
         "unknown_format"
     );
     assert_eq!(
-        refused(&fixture("statement.mt940")).code(),
+        refused(&fixture("statement.mt940")).first_code(),
         "unsupported_format"
     );
     assert_eq!(
-        refused(&fixture("payment.pain.xml")).code(),
+        refused(&fixture("payment.pain.xml")).first_code(),
         "unsupported_format"
     );
     assert_eq!(
-        refused(b"<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"/>").code(),
+        refused(b"<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"/>")
+            .first_code(),
         "no_statement"
     );
     assert_eq!(
-        refused(b"<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"><BkToCstmrAcctRpt/></Document>").code(),
+        refused(b"<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"><BkToCstmrAcctRpt/></Document>").first_code(),
         "wrong_message"
     );
 }
@@ -274,13 +284,13 @@ fn other_and_empty_files_are_refused_by_name() {
 #[test]
 fn a_named_format_that_the_content_contradicts_is_refused() {
     let error = parse(&fixture("twins.xml"), Some(Format::Camt052)).expect_err("not a camt.052");
-    assert_eq!(error.code(), "other_format");
+    assert_eq!(error.first_code(), "other_format");
     assert_eq!(error.format, Format::Camt052);
     assert!(parse(&fixture("twins.xml"), Some(Format::Camt053)).is_ok());
     assert_eq!(
         parse(&fixture("accounts.csv"), Some(Format::CsvDocuments))
             .expect_err("accounts")
-            .code(),
+            .first_code(),
         "other_format"
     );
 }

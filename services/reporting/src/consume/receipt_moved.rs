@@ -29,14 +29,12 @@ pub(super) fn add(
     rows.account_ref.push(event.account_ref.clone());
     rows.rule.push(event.decision.rule.name().to_owned());
     rows.reason.push(event.reason.clone());
-    rows.effective_on.push(event.effective_on);
     rows.recorded_at.push(event.recorded_at);
     rows.actor.push(event.actor.clone());
     rows.event_id.push(event_id);
     let step = Step {
         receipt_id: event.receipt_id,
         version: event.version,
-        effective_on: event.effective_on,
         recorded_at: event.recorded_at,
     };
     for line in &event.lines {

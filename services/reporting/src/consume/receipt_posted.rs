@@ -39,8 +39,6 @@ pub(super) fn add(
     let step = Step {
         receipt_id: event.receipt_id,
         version: event.version,
-        // What was allocated at once counts from when the money counts.
-        effective_on: event.booked_on,
         recorded_at: event.recorded_at,
     };
     for line in &event.lines {

@@ -92,6 +92,7 @@ mod tests {
             document_ref: "INV-1".into(),
             account_id: AccountId::generate(),
             amount,
+            effective_on: chrono::NaiveDate::MIN,
             contra_of: None,
         }
     }

@@ -108,6 +108,19 @@ pub(crate) async fn find(
     Ok(Some(view))
 }
 
+/// Whether anything is known of an account.
+pub(crate) async fn exists(conn: &mut PgConnection, account_id: AccountId) -> Result<bool, Failure> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (
+               select 1 from reporting.account a
+               where a.generation = (select l.generation from reporting.live l) and a.account_id = $1
+           ) as "exists!""#,
+        account_id.as_uuid()
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 async fn add_balances(conn: &mut PgConnection, at: AsAt, views: &mut [AccountView]) -> Result<(), Failure> {
     if views.is_empty() {
         return Ok(());
@@ -219,9 +232,10 @@ pub(crate) async fn ledger(
                join reporting.receipts_at($2, $3) r using (receipt_id)
                left join lateral (
                    select sum(a.amount) as amount
-                   from reporting.lines_at($2, $3) a
+                   from reporting.allocation a
                    where a.generation = (select l.generation from reporting.live l)
                        and a.receipt_id = r.receipt_id and a.account_id = $1
+                       and a.effective_on <= $2 and a.recorded_at <= $3
                ) paid on true
            ),
            line as (

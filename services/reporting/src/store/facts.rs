@@ -90,7 +90,6 @@ pub(crate) struct Movements {
     pub(crate) account_ref: Vec<Option<String>>,
     pub(crate) rule: Vec<String>,
     pub(crate) reason: Vec<String>,
-    pub(crate) effective_on: Vec<NaiveDate>,
     pub(crate) recorded_at: Vec<DateTime<Utc>>,
     pub(crate) actor: Vec<String>,
     pub(crate) event_id: Vec<Uuid>,
@@ -116,7 +115,6 @@ pub(crate) struct Lines {
 pub(crate) struct Step {
     pub(crate) receipt_id: ReceiptId,
     pub(crate) version: i64,
-    pub(crate) effective_on: NaiveDate,
     pub(crate) recorded_at: DateTime<Utc>,
 }
 
@@ -129,7 +127,7 @@ impl Lines {
         self.account_id.push(line.account_id.as_uuid());
         self.amount.push(line.amount.amount());
         self.currency.push(line.amount.currency().code().to_owned());
-        self.effective_on.push(step.effective_on);
+        self.effective_on.push(line.effective_on);
         self.recorded_at.push(step.recorded_at);
         self.contra_of.push(line.contra_of.map(kernel::AllocationId::as_uuid));
     }
@@ -231,10 +229,9 @@ pub(crate) async fn insert(conn: &mut PgConnection, generation: i16, facts: Fact
     if !movements.receipt_id.is_empty() {
         sqlx::query!(
             "insert into reporting.movement (generation, receipt_id, version, undone, unallocated, state, \
-             account_id, account_ref, rule, reason, effective_on, recorded_at, actor, event_id) \
+             account_id, account_ref, rule, reason, recorded_at, actor, event_id) \
              select $1, * from unnest($2::uuid[], $3::bigint[], $4::boolean[], $5::numeric[], $6::text[], \
-             $7::uuid[], $8::text[], $9::text[], $10::text[], $11::date[], $12::timestamptz[], $13::text[], \
-             $14::uuid[]) \
+             $7::uuid[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::uuid[]) \
              on conflict do nothing",
             generation,
             &movements.receipt_id,
@@ -246,7 +243,6 @@ pub(crate) async fn insert(conn: &mut PgConnection, generation: i16, facts: Fact
             &movements.account_ref as &[Option<String>],
             &movements.rule,
             &movements.reason,
-            &movements.effective_on,
             &movements.recorded_at,
             &movements.actor,
             &movements.event_id,

@@ -99,12 +99,6 @@ pub(crate) async fn lock_rebuild(conn: &mut PgConnection) -> Result<bool, Failur
     )
 }
 
-/// Gives up the right to rebuild.
-pub(crate) async fn unlock_rebuild(conn: &mut PgConnection) -> Result<(), Failure> {
-    sqlx::query!("select pg_advisory_unlock($1)", REBUILD_LOCK).fetch_one(conn).await?;
-    Ok(())
-}
-
 /// Writes down that a rebuild begins. Whoever calls this has the right to, so
 /// one that still seems to run has died.
 pub(crate) async fn begin(
@@ -327,12 +321,12 @@ pub(crate) async fn differences(
         Difference,
         r#"with r as (
                select receipt_id, version, undone, unallocated, state, account_id, account_ref, rule, reason,
-                      effective_on, recorded_at, actor, event_id
+                      recorded_at, actor, event_id
                from reporting.movement where generation = $1 and event_id <> all($3)
            ),
            l as (
                select receipt_id, version, undone, unallocated, state, account_id, account_ref, rule, reason,
-                      effective_on, recorded_at, actor, event_id
+                      recorded_at, actor, event_id
                from reporting.movement where generation = $2
            ),
            d as (

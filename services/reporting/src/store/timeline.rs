@@ -115,7 +115,7 @@ pub(crate) async fn of_account(
                where d.generation = (select l.generation from reporting.live l) and d.account_id = $1
                union all
                -- Receipts that came as this account's, or were found to be.
-               select s.event_id, s.receipt_id, s.recorded_at, s.effective_on,
+               select s.event_id, s.receipt_id, s.recorded_at, case when s.kind = 'posted' then r.booked_on end,
                       case when s.kind = 'posted' then 'receipt' else 'identified' end, r.amount, r.currency,
                       s.actor, s.reason, s.receipt_id, null, r.payer_name, null, null, null
                from reporting.step s
@@ -173,7 +173,8 @@ pub(crate) async fn of_receipt(
                   kind as "kind!", amount, currency, actor as "actor!", reason, receipt_id, document_id, subject,
                   null::text as document_kind, null::date as due_on, version
            from (
-               select s.event_id, s.receipt_id as entry_id, s.recorded_at, s.effective_on,
+               select s.event_id, s.receipt_id as entry_id, s.recorded_at,
+                      case when s.kind = 'posted' then r.booked_on end as effective_on,
                       case when s.kind = 'posted' then 'receipt' else 'identified' end as kind, r.amount, r.currency,
                       s.actor, s.reason, s.receipt_id, null::uuid as document_id, r.payer_name as subject, s.version,
                       0 as place

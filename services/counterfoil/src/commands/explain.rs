@@ -1,0 +1,209 @@
+//! `counterfoil explain`: from the bank line to the figure on the page.
+
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+use contracts::api::{
+    allocation::TraceReceipt,
+    ingestion::GetReceiptOrigin,
+    reporting::{AccountKey, GetAccount, GetTimeline, TraceProjection},
+};
+use kernel::ReceiptId;
+
+use super::print_json;
+use crate::{Context, client::Client};
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    what: What,
+    /// A receipt's id; an account's id or reference.
+    id: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    Receipt,
+    Account,
+}
+
+impl Explain {
+    pub(crate) async fn run(self, mut context: Context) -> anyhow::Result<()> {
+        let client = Client::connect(&mut context).await?;
+        match self.what {
+            What::Receipt => receipt(&context, &client, self.id.parse()?).await,
+            What::Account => account(&context, &client, &self.id).await,
+        }
+    }
+}
+
+fn at(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S%.3fZ").to_string()
+}
+
+async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> anyhow::Result<()> {
+    let origin = client.ask(&GetReceiptOrigin { receipt_id }).await?;
+    let trace = client.ask(&TraceReceipt { receipt_id }).await?;
+    let projection = client.ask(&TraceProjection { receipt_id }).await?;
+    if context.json {
+        return print_json(&serde_json::json!({
+            "bank_line": origin, "ledger": trace, "projection": projection,
+        }));
+    }
+    println!("bank line");
+    println!(
+        "  {} booked {} on {}, by {}",
+        origin.amount, origin.booked_on, origin.bank_account, origin.source
+    );
+    if let (Some(file), Some(statement)) = (&origin.file_name, &origin.bank_statement_id) {
+        println!(
+            "  line {} of statement {statement} in {file}",
+            origin.line.unwrap_or_default()
+        );
+    }
+    if let Some(message) = &origin.message_id {
+        println!("  message {message}");
+    }
+    println!(
+        "  payer {}, text `{}`",
+        origin.payer_name.as_deref().unwrap_or("unknown"),
+        origin.narrative
+    );
+    println!("  recorded {}", at(origin.recorded_at));
+    println!(
+        "  trace {}",
+        origin.trace_id.as_deref().unwrap_or("unknown")
+    );
+
+    let receipt = &trace.detail.receipt;
+    println!("receipt {}", receipt.receipt_id);
+    println!(
+        "  {} of {} unallocated, {}, version {}, recorded {}",
+        receipt.unallocated,
+        receipt.amount,
+        receipt.state.name(),
+        receipt.version,
+        at(receipt.recorded_at)
+    );
+    let decision = &trace.detail.decision;
+    println!("decision: rule {}", decision.rule.name());
+    for evidence in &decision.evidence {
+        println!(
+            "  {} {}: {}",
+            if evidence.supports { "✔" } else { "✖" },
+            evidence.kind,
+            evidence.detail
+        );
+    }
+    if let Some(runner_up) = &decision.runner_up {
+        println!("  runner-up: {runner_up}");
+    }
+    if let Some(would) = &decision.would_have_matched {
+        println!("  {would}");
+    }
+    for suggestion in &trace.detail.suggestions {
+        let lines: Vec<_> = suggestion
+            .lines
+            .iter()
+            .map(|l| format!("{} {}", l.amount, l.document_ref))
+            .collect();
+        println!(
+            "  suggestion {} ({}): {}",
+            suggestion.rank,
+            suggestion.confidence,
+            lines.join(", ")
+        );
+    }
+    println!("allocation");
+    for allocation in &trace.detail.allocations {
+        println!(
+            "  {} {} to {}, from {}, {} by {} at {}{}{}",
+            allocation.line.allocation_id,
+            allocation.line.amount,
+            allocation.line.document_ref,
+            allocation.line.effective_on,
+            allocation.rule.name(),
+            allocation.actor,
+            at(allocation.recorded_at),
+            if allocation.undone { ", undone" } else { "" },
+            allocation
+                .line
+                .contra_of
+                .map(|of| format!(", contra of {of}"))
+                .unwrap_or_default(),
+        );
+    }
+    println!("journal");
+    for entry in &trace.journal {
+        println!(
+            "  {} Dr {} / Cr {} {}, from {}, recorded {}",
+            entry.entry_id,
+            entry.debit,
+            entry.credit,
+            entry.amount,
+            entry.effective_on,
+            at(entry.recorded_at)
+        );
+    }
+    println!("published");
+    for event in &trace.events {
+        println!(
+            "  {} {} at {}, trace {}",
+            event.event_id,
+            event.event_type,
+            if event.published {
+                at(event.recorded_at)
+            } else {
+                "(on its way)".into()
+            },
+            event.trace_id.as_deref().unwrap_or("unknown")
+        );
+    }
+    println!("projection");
+    println!(
+        "  version {}, {}, {} unallocated",
+        projection.version,
+        projection.state.name(),
+        projection.unallocated
+    );
+    for movement in &projection.movements {
+        println!(
+            "  {} {} (event {})",
+            at(movement.recorded_at),
+            movement.summary,
+            movement.event_id
+        );
+    }
+    Ok(())
+}
+
+async fn account(context: &Context, client: &Client, id: &str) -> anyhow::Result<()> {
+    let account = id
+        .parse()
+        .map_or_else(|_| AccountKey::Ref(id.to_owned()), AccountKey::Id);
+    let view = client.ask(&GetAccount { account }).await?;
+    let timeline = client
+        .ask(&GetTimeline {
+            account_id: view.account_id,
+            page: Default::default(),
+        })
+        .await?;
+    if context.json {
+        return print_json(&serde_json::json!({ "account": view, "timeline": timeline }));
+    }
+    println!("{} {}", view.account_ref, view.name);
+    for balance in &view.balances {
+        println!(
+            "  balance {}: {} open, {} overdue, {} unallocated",
+            balance.balance, balance.open, balance.overdue, balance.unallocated
+        );
+    }
+    for entry in &timeline.items {
+        println!(
+            "  {} {} by {} (event {})",
+            at(entry.recorded_at),
+            entry.summary,
+            entry.actor,
+            entry.event_id
+        );
+    }
+    Ok(())
+}

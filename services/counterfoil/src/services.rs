@@ -1,0 +1,50 @@
+//! The services of the suite, as this program runs them.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use runtime::{Config, Service};
+use tokio::sync::oneshot;
+
+/// Told the address of the web page once it is listened on.
+pub(crate) type Bound = oneshot::Sender<SocketAddr>;
+
+/// All seven, in start-up order.
+pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
+    let listen = config.http.listen;
+    let secure_cookies = config.http.secure_cookies;
+    let trusted_origins = config.http.trusted_origins.clone();
+    let demo = config.demo.enabled;
+    // Only the first start of the gateway tells; after a restart it has the
+    // same address.
+    let bound = Arc::new(Mutex::new(bound));
+    vec![
+        Service::new(ingestion::ROLE, &ingestion::MIGRATOR, |bus| {
+            ingestion::run(bus, ingestion::Options::default())
+        }),
+        Service::new(allocation::ROLE, &allocation::MIGRATOR, allocation::run),
+        Service::new(disputes::ROLE, &disputes::MIGRATOR, disputes::run),
+        Service::new(dunning::ROLE, &dunning::MIGRATOR, dunning::run),
+        Service::new(worklist::ROLE, &worklist::MIGRATOR, worklist::run),
+        Service::new(reporting::ROLE, &reporting::MIGRATOR, reporting::run),
+        Service::new(gateway::ROLE, &gateway::MIGRATOR, move |bus| {
+            let bound = bound
+                .lock()
+                .map(|mut bound| bound.take())
+                .unwrap_or_default();
+            gateway::run(
+                bus,
+                gateway::Options {
+                    listen,
+                    demo,
+                    secure_cookies,
+                    trusted_origins: trusted_origins.clone(),
+                    bound,
+                    ..gateway::Options::default()
+                },
+            )
+        }),
+    ]
+}

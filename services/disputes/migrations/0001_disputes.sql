@@ -1,0 +1,1 @@
+comment on schema disputes is 'query, dispute and complaint cases';

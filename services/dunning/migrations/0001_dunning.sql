@@ -1,0 +1,1 @@
+comment on schema dunning is 'who is chased, how, and why not';
