@@ -27,5 +27,9 @@ fn main() -> std::io::Result<ExitCode> {
         }
         fs::write(file, text)?;
     }
-    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if refused {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }

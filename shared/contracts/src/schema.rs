@@ -36,7 +36,9 @@ fn schema_of<T: JsonSchema>() -> Value {
         .to_value()
 }
 
-fn read<T: serde::de::DeserializeOwned + serde::Serialize>(payload: &[u8]) -> Result<Value, serde_json::Error> {
+fn read<T: serde::de::DeserializeOwned + serde::Serialize>(
+    payload: &[u8],
+) -> Result<Value, serde_json::Error> {
     serde_json::to_value(serde_json::from_slice::<T>(payload)?)
 }
 
@@ -69,8 +71,16 @@ where
 pub fn messages() -> Vec<Message> {
     vec![
         from_outside::<inbound::BankReceipt>("bank_receipt.v1", subject::IN_RECEIPTS, "feed"),
-        from_outside::<inbound::BillingAccount>("billing_account.v1", subject::IN_ACCOUNTS, "source"),
-        from_outside::<inbound::BillingDocument>("billing_document.v1", subject::IN_DOCUMENTS, "source"),
+        from_outside::<inbound::BillingAccount>(
+            "billing_account.v1",
+            subject::IN_ACCOUNTS,
+            "source",
+        ),
+        from_outside::<inbound::BillingDocument>(
+            "billing_document.v1",
+            subject::IN_DOCUMENTS,
+            "source",
+        ),
         event::<ingestion::AccountRecorded>(),
         event::<ingestion::DocumentRecorded>(),
         event::<ingestion::ReceiptRecorded>(),
@@ -92,7 +102,10 @@ pub fn files() -> BTreeMap<String, String> {
         files.insert(path, text + "\n");
     };
     for message in &messages {
-        put(format!("messages/{}/{}.json", message.context, message.name), &message.schema);
+        put(
+            format!("messages/{}/{}.json", message.context, message.name),
+            &message.schema,
+        );
     }
     put("streams.json".to_owned(), &streams());
     // YAML 1.2 contains JSON: one writer is enough for both.
@@ -109,7 +122,11 @@ fn streams() -> Value {
     let users: Vec<_> = Role::ALL
         .iter()
         .map(|role| service_permissions(*role, &prefix))
-        .chain(Outsider::ALL.iter().map(|who| outsider_permissions(*who, &prefix)))
+        .chain(
+            Outsider::ALL
+                .iter()
+                .map(|who| outsider_permissions(*who, &prefix)),
+        )
         .collect();
     json!({ "streams": STREAMS, "consumers": durables, "users": users })
 }
@@ -119,14 +136,26 @@ fn async_api(messages: &[Message]) -> Value {
     let mut operations = Map::new();
     for message in messages {
         let key = format!("{}_{}", message.context, message.name.replace('.', "_"));
-        let parameter = if message.inbound { "the feed or billing system" } else { "two hex digits: see subject::shard_of" };
-        let parameter_name = message.address.rsplit_once('{').map_or("", |(_, rest)| rest.trim_end_matches('}'));
+        let parameter = if message.inbound {
+            "the feed or billing system"
+        } else {
+            "two hex digits: see subject::shard_of"
+        };
+        let parameter_name = message
+            .address
+            .rsplit_once('{')
+            .map_or("", |(_, rest)| rest.trim_end_matches('}'));
         let stream = STREAMS
             .iter()
-            .find(|s| s.subjects.iter().any(|subject| {
-                let rest = message.address.strip_prefix("counterfoil.").unwrap_or_default();
-                rest.starts_with(subject.trim_end_matches('>'))
-            }))
+            .find(|s| {
+                s.subjects.iter().any(|subject| {
+                    let rest = message
+                        .address
+                        .strip_prefix("counterfoil.")
+                        .unwrap_or_default();
+                    rest.starts_with(subject.trim_end_matches('>'))
+                })
+            })
             .map(|s| s.name);
         channels.insert(key.clone(), json!({
             "address": message.address,
@@ -142,10 +171,13 @@ fn async_api(messages: &[Message]) -> Value {
             } },
             "x-jetstream": { "stream": stream },
         }));
-        operations.insert(format!("{}_{key}", if message.inbound { "receive" } else { "send" }), json!({
-            "action": if message.inbound { "receive" } else { "send" },
-            "channel": { "$ref": format!("#/channels/{key}") },
-        }));
+        operations.insert(
+            format!("{}_{key}", if message.inbound { "receive" } else { "send" }),
+            json!({
+                "action": if message.inbound { "receive" } else { "send" },
+                "channel": { "$ref": format!("#/channels/{key}") },
+            }),
+        );
     }
     json!({
         "asyncapi": "3.0.0",
@@ -206,19 +238,33 @@ fn compare(path: &str, old: &Value, new: &Value, roots: (&Value, &Value), found:
             found.push(format!("{path}: `{key}` changed"));
         }
     }
-    let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list = |value: &Value, key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
     for name in list(new, "required") {
         if !list(old, "required").contains(&name) {
-            found.push(format!("{path}/{}: is required now", name.as_str().unwrap_or_default()));
+            found.push(format!(
+                "{path}/{}: is required now",
+                name.as_str().unwrap_or_default()
+            ));
         }
     }
     for name in list(old, "required") {
         if !list(new, "required").contains(&name) {
-            found.push(format!("{path}/{}: is no longer always there", name.as_str().unwrap_or_default()));
+            found.push(format!(
+                "{path}/{}: is no longer always there",
+                name.as_str().unwrap_or_default()
+            ));
         }
     }
     for word in ["enum", "oneOf", "anyOf"] {
-        if list(old, word).len() != list(new, word).len() || (word == "enum" && list(old, word) != list(new, word)) {
+        if list(old, word).len() != list(new, word).len()
+            || (word == "enum" && list(old, word) != list(new, word))
+        {
             found.push(format!("{path}: the choices of `{word}` changed"));
         }
         for (n, (old, new)) in list(old, word).iter().zip(&list(new, word)).enumerate() {
@@ -231,7 +277,13 @@ fn compare(path: &str, old: &Value, new: &Value, roots: (&Value, &Value), found:
         compare(&format!("{path}/items"), old, new, roots, found);
     }
     let empty = Map::new();
-    let properties = |value: &'_ Value| value.get("properties").and_then(Value::as_object).cloned().unwrap_or(empty.clone());
+    let properties = |value: &'_ Value| {
+        value
+            .get("properties")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or(empty.clone())
+    };
     let fresh = properties(new);
     for (name, old) in properties(old) {
         match fresh.get(&name) {
@@ -251,13 +303,36 @@ mod tests {
 
     #[test]
     fn only_optional_additions_are_compatible() {
-        let old = schema(json!({ "a": { "type": "string" }, "k": { "enum": ["x", "y"] } }), &["a"]);
-        let trips = |properties: Value, required: &[&str]| incompatibilities(&old, &schema(properties, required));
+        let old = schema(
+            json!({ "a": { "type": "string" }, "k": { "enum": ["x", "y"] } }),
+            &["a"],
+        );
+        let trips = |properties: Value, required: &[&str]| {
+            incompatibilities(&old, &schema(properties, required))
+        };
         let k = json!({ "enum": ["x", "y"] });
-        assert!(trips(json!({ "a": { "type": "string" }, "k": k, "b": { "type": "string" } }), &["a"]).is_empty());
+        assert!(
+            trips(
+                json!({ "a": { "type": "string" }, "k": k, "b": { "type": "string" } }),
+                &["a"]
+            )
+            .is_empty()
+        );
         assert!(trips(json!({ "a": { "type": "string" } }), &["a"])[0].contains("/k: is gone"));
-        assert!(trips(json!({ "a": { "type": "integer" }, "k": k }), &["a"])[0].contains("`type` changed"));
-        assert!(trips(json!({ "a": { "type": "string" }, "k": k }), &["a", "k"])[0].contains("required now"));
-        assert!(trips(json!({ "a": { "type": "string" }, "k": { "enum": ["x"] } }), &["a"])[0].contains("enum"));
+        assert!(
+            trips(json!({ "a": { "type": "integer" }, "k": k }), &["a"])[0]
+                .contains("`type` changed")
+        );
+        assert!(
+            trips(json!({ "a": { "type": "string" }, "k": k }), &["a", "k"])[0]
+                .contains("required now")
+        );
+        assert!(
+            trips(
+                json!({ "a": { "type": "string" }, "k": { "enum": ["x"] } }),
+                &["a"]
+            )[0]
+            .contains("enum")
+        );
     }
 }

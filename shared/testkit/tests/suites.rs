@@ -146,7 +146,10 @@ async fn every_role_has_its_schema_and_sees_no_other() {
         for other in Role::ALL.into_iter().filter(|other| *other != role) {
             let theirs = sqlx::AssertSqlSafe(format!("select 1 from {other}.inbox"));
             let refused = sqlx::query(theirs).execute(&pool).await.unwrap_err();
-            let code = refused.as_database_error().and_then(|e| e.code()).unwrap();
+            let code = refused
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code)
+                .unwrap();
             assert_eq!(code, "42501", "{role} in {other}: {refused}");
         }
     }

@@ -1,1 +1,1 @@
-//! To be written.
+//! Tests of how the house is laid out: see `tests/`.

@@ -19,7 +19,10 @@ fn root() -> PathBuf {
 fn what_is_committed_is_what_the_code_says() {
     for (path, text) in files() {
         let committed = fs::read_to_string(root().join(&path)).unwrap_or_default();
-        assert!(committed == text, "schemas/{path} is out of date: run `make schemas`");
+        assert!(
+            committed == text,
+            "schemas/{path} is out of date: run `make schemas`"
+        );
     }
 }
 
@@ -61,9 +64,19 @@ fn kept(old: &Value, new: &Value, path: &str) {
 fn every_old_sample_is_read_whole_and_fits_its_schema() {
     let samples = samples();
     for message in messages() {
-        let folder = root().join("samples").join(message.context).join(&message.name);
-        let mine: Vec<_> = samples.iter().filter(|(path, _)| path.starts_with(&folder)).collect();
-        assert!(!mine.is_empty(), "{} has no golden sample", folder.display());
+        let folder = root()
+            .join("samples")
+            .join(message.context)
+            .join(&message.name);
+        let mine: Vec<_> = samples
+            .iter()
+            .filter(|(path, _)| path.starts_with(&folder))
+            .collect();
+        assert!(
+            !mine.is_empty(),
+            "{} has no golden sample",
+            folder.display()
+        );
         let validator = jsonschema::validator_for(&message.schema).unwrap();
         for (path, bytes) in mine {
             let sample: Value = serde_json::from_slice(bytes).unwrap();
@@ -86,8 +99,15 @@ fn samples_are_immutable() {
         .map(|(sum, path)| (root().join("samples").join(path), sum))
         .collect();
     for (path, bytes) in samples() {
-        let sum = written.remove(&path).unwrap_or_else(|| panic!("{} is not in SHA256SUMS", path.display()));
-        assert_eq!(sum, hex::encode(Sha256::digest(&bytes)), "{} was changed", path.display());
+        let sum = written
+            .remove(&path)
+            .unwrap_or_else(|| panic!("{} is not in SHA256SUMS", path.display()));
+        assert_eq!(
+            sum,
+            hex::encode(Sha256::digest(&bytes)),
+            "{} was changed",
+            path.display()
+        );
     }
     assert!(written.is_empty(), "gone: {written:?}");
 }
@@ -102,6 +122,7 @@ fn unknown_fields_are_ignored() {
             .into_iter()
             .find(|m| path.starts_with(root().join("samples").join(m.context).join(&m.name)))
             .unwrap();
-        (message.read)(&serde_json::to_vec(&sample).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        (message.read)(&serde_json::to_vec(&sample).unwrap())
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
 }

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Every test, against servers that are started for them and gone afterwards.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export SQLX_OFFLINE=true
+cargo build --locked -p counterfoil
+# One Postgres and one NATS for the whole run: each test has a database and a
+# subject prefix of its own.
+cargo run -q --locked -p testkit --bin test-stack -- run \
+    cargo nextest run --locked --workspace --all-targets --profile "${NEXTEST_PROFILE:-default}"
+cargo test -q --locked --workspace --doc
+if [ -d tests/browser ]; then
+    (cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund && node --test --test-concurrency=1)
+fi
