@@ -197,8 +197,7 @@ async fn read(bus: &Bus, claimed: &Claimed) -> Result<Result<(Format, Checked), 
         .await?
         .unwrap_or_default();
     let asked = claimed.format.as_deref().and_then(|name| name.parse().ok());
-    // Tens of megabytes take a second: not on a thread that others wait for.
-    let read = tokio::task::spawn_blocking(move || {
+    off_thread(move || {
         let parsed = parse::parse(&bytes, asked)
             .map_err(|error| refused(error.reasons, Some(error.format), 0))?;
         let format = parsed.format;
@@ -217,8 +216,14 @@ async fn read(bus: &Bus, claimed: &Claimed) -> Result<Result<(Format, Checked), 
             .map(|checked| (format, checked))
             .map_err(|reasons| refused(reasons, Some(format), entries))
     })
-    .await;
-    read.map_err(|panic| {
+    .await
+}
+
+/// Tens of megabytes take seconds: not on a thread that others wait for.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| {
         Failure::bug("ingestion.reader_panicked", "reading the file broke off").caused_by(panic)
     })
 }
@@ -244,7 +249,10 @@ async fn record(
 
     let mut tx = bus.begin().await?;
     let (known, told_by) = load(&mut tx, &checked, &bank_accounts, now).await?;
-    let added = match file::decide(checked, known, told_by, import_id, &origin, now) {
+    let decider = origin.clone();
+    let decided =
+        off_thread(move || file::decide(checked, known, told_by, import_id, &decider, now));
+    let added = match decided.await? {
         Ok(added) => added,
         Err(reasons) => return Ok(Some(refused(reasons, Some(format), entries))),
     };

@@ -13,11 +13,20 @@ use messaging::{Bus, Failure};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use crate::{Options, domain::detect::Format, jobs::changed, store};
+use crate::{
+    Options,
+    domain::detect::Format,
+    jobs::{changed, off_thread},
+    store,
+};
 
 /// Pieces of one file: far more than a file of the largest size needs.
 const PIECES_MAX: i32 = 4_096;
 const NAME_MAX: usize = 255;
+/// What a list shows of each import, since an answer on the broker has a limited
+/// size; `GetImport` shows all.
+const LISTED_PROBLEMS: usize = 3;
+const LISTED_STATEMENTS: usize = 10;
 
 pub(crate) async fn open_import(call: OpenImport, bus: Bus) -> Result<ImportView, Failure> {
     named("/file_name", &call.file_name)?;
@@ -132,7 +141,7 @@ pub(crate) async fn submit_import(
                     "a piece before the last one has not been uploaded",
                 )
             })?;
-        let found = hex::encode(Sha256::digest(&file));
+        let found = off_thread(move || hex::encode(Sha256::digest(&file))).await?;
         if found != call.sha256 {
             let detail = format!("the uploaded bytes have the SHA-256 {found}");
             return Err(
@@ -172,6 +181,13 @@ pub(crate) async fn list_imports(call: ListImports, bus: Bus) -> Result<Page<Imp
     let mut items = store::imports::views(bus.pool(), None, after, limit + 1).await?;
     let more = items.len() as i64 > limit;
     items.truncate(limit as usize);
+    for item in &mut items {
+        item.problems.truncate(LISTED_PROBLEMS);
+        item.statements.truncate(LISTED_STATEMENTS);
+        for statement in &mut item.statements {
+            statement.problems.truncate(LISTED_PROBLEMS);
+        }
+    }
     let next_cursor = items
         .last()
         .filter(|_| more)

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often the books are held side by side.
-pub(crate) const EVERY: Duration = Duration::from_secs(60);
+pub(crate) const EVERY: Duration = Duration::from_mins(1);
 
 /// How long services that differ may take to agree. Whoever asks gives up after
 /// ten seconds, and the last reading takes its time too.

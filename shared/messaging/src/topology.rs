@@ -18,8 +18,6 @@ use contracts::{
 
 use crate::{Bus, Failure, Settings};
 
-const MAX_STREAM_BYTES: i64 = 8 * 1024 * 1024 * 1024;
-
 fn stream_config(stream: &Stream, prefix: &Prefix) -> Config {
     Config {
         name: prefix.stream(stream.name),
@@ -29,7 +27,10 @@ fn stream_config(stream: &Stream, prefix: &Prefix) -> Config {
         storage: StorageType::File,
         discard: DiscardPolicy::Old,
         max_age: Duration::from_hours(24 * stream.max_age_days),
-        max_bytes: MAX_STREAM_BYTES,
+        // The broker's own storage limit bounds all streams together: at that
+        // point publishing fails and outboxes wait, which loses nothing, while a
+        // limit here would drop the oldest facts without a word.
+        max_bytes: -1,
         duplicate_window: Duration::from_secs(stream.duplicate_window_seconds),
         ..Config::default()
     }
@@ -113,6 +114,7 @@ async fn bound_stream(
         ("retention", have.retention == want.retention),
         ("storage", have.storage == want.storage),
         ("discard", have.discard == want.discard),
+        ("max_bytes", have.max_bytes == want.max_bytes),
         ("max_age", have.max_age == want.max_age),
         (
             "duplicate_window",

@@ -114,6 +114,15 @@ impl Cluster {
             .await
     }
 
+    /// Waits for our turn among all suites on these servers; it is over when the connection is closed.
+    pub(crate) async fn take_turn(&self) -> Result<PgConnection> {
+        let mut server = PgConnection::connect_with(&self.admin("postgres")).await?;
+        sqlx::query("select pg_advisory_lock(7)")
+            .execute(&mut server)
+            .await?;
+        Ok(server)
+    }
+
     /// Runs DDL as the superuser.
     async fn execute(&self, statement: &str) -> Result<()> {
         let mut server = PgConnection::connect_with(&self.admin("postgres")).await?;

@@ -15,7 +15,7 @@ use kernel::{Clock, SystemClock};
 use messaging::{Bus, Failure};
 use runtime::{Config, service};
 use serde::Serialize;
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection as _, PgPool, postgres::PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -87,8 +87,30 @@ impl Suite {
             admin,
             cluster: Some(cluster),
         };
-        service::apply_streams(&suite.config).await?;
+        suite.apply_streams().await?;
         Ok(suite)
+    }
+
+    /// The broker sets the largest size of a stream aside when it is made, so that it has room for the streams of one
+    /// suite only: the suites make theirs in turn, and give the room back. What is in a test's stream is small.
+    async fn apply_streams(&self) -> Result<()> {
+        let cluster = self.cluster.as_ref().context("the suite is gone")?;
+        let turn = cluster.take_turn().await?;
+        service::apply_streams(&self.config).await?;
+        for stream in &STREAMS {
+            let mut stream = self
+                .jetstream
+                .get_stream(self.prefix.stream(stream.name))
+                .await?;
+            let config = stream.info().await?.config.clone();
+            self.jetstream
+                .update_stream(jetstream::stream::Config {
+                    max_bytes: -1,
+                    ..config
+                })
+                .await?;
+        }
+        Ok(turn.close().await?)
     }
 
     /// Addresses, passwords, prefix and settings: what `runtime` needs to connect to this suite.
@@ -210,7 +232,8 @@ async fn clean(cluster: Cluster, config: &Config, prefix: &Prefix) -> Result<()>
         let nats = service::nats(config, Outsider::Platform.name()).await?;
         let jetstream = jetstream::new(nats);
         for stream in &STREAMS {
-            jetstream.delete_stream(prefix.stream(stream.name)).await?;
+            // One that was never made is not missed.
+            let _ = jetstream.delete_stream(prefix.stream(stream.name)).await;
         }
     }
     cluster.destroy().await

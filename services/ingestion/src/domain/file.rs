@@ -16,8 +16,11 @@ use super::{
     record::{Changes, Known, Line, NewLine, Origin},
 };
 
-/// A refusal names this many reasons; more would help nobody.
+/// A refusal names this many reasons, a file this many doubts, a statement this
+/// many: more would help nobody, and an answer on the broker has a limited size.
 const REASONS_MAX: usize = 100;
+const DOUBTS_MAX: usize = 100;
+const STATEMENT_DOUBTS_MAX: usize = 20;
 
 /// A file whose every record makes sense.
 #[derive(Debug)]
@@ -192,7 +195,19 @@ pub fn decide(
         added.statements.push(new);
     }
     added.changes.accounts = known.into_account_rows();
+    cut(&mut added.problems, DOUBTS_MAX, |more| {
+        Problem::new("more_problems", format!("{more} more are not shown"))
+    });
     Ok(added)
+}
+
+/// Cuts a list to `max`, and says so at its end.
+fn cut<T>(list: &mut Vec<T>, max: usize, note: impl Fn(usize) -> T) {
+    if list.len() > max {
+        let more = list.len() - max;
+        list.truncate(max);
+        list.push(note(more));
+    }
 }
 
 fn one_statement(
@@ -246,6 +261,9 @@ fn one_statement(
         );
     }
     added.duplicates += duplicate_lines;
+    cut(&mut problems, STATEMENT_DOUBTS_MAX, |more| {
+        format!("more_problems: {more} more are not shown")
+    });
     let first_day = statement
         .from
         .or_else(|| statement.lines.iter().map(|line| line.booked_on).min())
@@ -490,7 +508,9 @@ mod tests {
         assert_eq!(unique.len(), added.changes.lines.len());
 
         let mut known = Known::default();
-        keys.into_iter().for_each(|key| known.know_line(key));
+        for key in keys {
+            known.know_line(key);
+        }
         let again = decide(
             checked(BATCH),
             known,

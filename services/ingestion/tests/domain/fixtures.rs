@@ -13,7 +13,7 @@ use ingestion::domain::{
 use kernel::BankAccount;
 use serde_json::Value;
 
-use super::{codes, fixture, fixture_path, read_fixture, statement};
+use super::{changed_statement, codes, fixture, fixture_path, read_fixture, statement};
 
 const FIXTURES: &[&str] = &[
     "accounts.csv",
@@ -315,24 +315,15 @@ fn declared_encodings_are_honoured() {
     let plain = parse(text.as_bytes(), None).expect("readable");
     let with_mark = [b"\xef\xbb\xbf", text.as_bytes()].concat();
     assert_eq!(parse(&with_mark, None).expect("UTF-8 with mark"), plain);
-    let units = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
-        std::iter::once('\u{feff}')
-            .chain(text.chars())
-            .flat_map(|c| {
-                let mut buffer = [0; 2];
-                c.encode_utf16(&mut buffer).to_vec()
-            })
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let with_mark: Vec<u8> = "\u{feff}"
+            .encode_utf16()
+            .chain(text.encode_utf16())
             .flat_map(order)
-            .collect()
-    };
-    assert_eq!(
-        parse(&units(u16::to_le_bytes), None).expect("UTF-16 LE"),
-        plain
-    );
-    assert_eq!(
-        parse(&units(u16::to_be_bytes), None).expect("UTF-16 BE"),
-        plain
-    );
+            .collect();
+        assert_eq!(parse(&with_mark, None).expect("UTF-16"), plain);
+        assert_eq!(parse(&with_mark[2..], None).expect("no mark"), plain);
+    }
 }
 
 #[test]
@@ -389,4 +380,38 @@ fn reports_and_notifications_are_read_too() {
     let parsed = parse(notification.as_bytes(), None).expect("a notification");
     assert_eq!(parsed.format, Format::Camt054);
     assert_eq!(parsed.statements[0].lines.len(), 3);
+}
+
+#[test]
+fn an_amount_for_several_documents_is_given_to_none_of_them() {
+    let statement = changed_statement(
+        "uk-v08-parties.xml",
+        &[(
+            "<c:RfrdDocInf>",
+            "<c:RfrdDocInf><c:Nb>INV-99</c:Nb></c:RfrdDocInf><c:RfrdDocInf>",
+        )],
+    );
+    let lines = &receipts_of(&statement.lines[0])[0].remittance.structured;
+    let told: Vec<(&str, Option<&str>)> = lines
+        .iter()
+        .map(|line| (line.document_number.as_str(), line.amount.as_deref()))
+        .collect();
+    assert_eq!(told, [("INV-99", None), ("INV-100", None), ("CN-7", None)]);
+}
+
+#[test]
+fn the_text_of_an_entry_stands_in_only_for_missing_text() {
+    let statement = changed_statement(
+        "uk-v02-sort-code.xml",
+        &[(
+            "</TxDtls></NtryDtls>",
+            "</TxDtls></NtryDtls><AddtlNtryInf>BANK GIRO CREDIT</AddtlNtryInf>",
+        )],
+    );
+    let line = &statement.lines[0];
+    assert_eq!(line.narrative.as_deref(), Some("BANK GIRO CREDIT"));
+    assert_eq!(
+        receipts_of(line)[0].remittance.unstructured,
+        ["INV-2026-00417"]
+    );
 }

@@ -9,6 +9,7 @@
 
 mod continuity;
 mod csv_files;
+mod doubts;
 mod fixtures;
 mod properties;
 mod refusals;
@@ -42,6 +43,17 @@ fn read_fixture(name: &str) -> Parsed {
 fn statement(name: &str) -> Statement {
     let mut parsed = read_fixture(name);
     assert_eq!(parsed.statements.len(), 1, "{name}");
+    parsed.statements.remove(0)
+}
+
+/// The first statement of a fixture with texts replaced, once each.
+fn changed_statement(name: &str, changes: &[(&str, &str)]) -> Statement {
+    let mut text = String::from_utf8(fixture(name)).expect("UTF-8");
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let mut parsed = parse(text.as_bytes(), None).unwrap_or_else(|error| panic!("{error}"));
     parsed.statements.remove(0)
 }
 

@@ -1,165 +1,103 @@
-//! The service on real servers of its own: Postgres, the broker, and everybody
-//! who talks to it.
+//! The service at work in a suite of its own, and those who talk to it.
 
-use std::{
-    os::unix::fs::PermissionsExt as _,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use async_nats::{HeaderMap, jetstream};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use contracts::{
     Role,
     api::{
-        Call, Refusal,
+        Call, Page, Refusal,
         dead_letters::{DeadLetterView, ListDeadLetters},
         ingestion::{
             AppendImport, GetImport, GetIngestionTotals, ImportState, ImportView, OpenImport,
             SubmitImport,
         },
     },
+    subject::{IN_ACCOUNTS, IN_DOCUMENTS, IN_RECEIPTS},
 };
 use ingestion::Options;
-use kernel::SystemClock;
 use messaging::Bus;
-use runtime::{
-    Config, Health, LocalStack, Service, StackOptions,
-    service::{connect, migrate, nats, nats_users, supervise},
-};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use testkit::{DEADLINE, Running, Suite, eventually, eventually_some};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-pub struct World {
+pub(crate) struct World {
+    suite: Suite,
+    options: Options,
+    running: Option<Running>,
     /// Asks as the gateway does.
-    pub gateway: Bus,
-    /// Sees everything.
-    pub admin: PgPool,
-    feed: jetstream::Context,
-    billing: jetstream::Context,
-    config: Config,
-    services: Vec<Service>,
-    running: Option<(CancellationToken, JoinHandle<()>)>,
-    stack: LocalStack,
-    _directory: TempDir,
+    gateway: Bus,
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Options::default()).await
     }
 
-    pub async fn with(options: Options) -> Self {
-        // The servers do not run as root: their user must pass through.
-        let directory = tempfile::Builder::new()
-            .permissions(std::fs::Permissions::from_mode(0o711))
-            .tempdir()
-            .unwrap();
-        let mut config = Config::defaults().unwrap();
-        let stack = LocalStack::start(
-            &directory.path().join("data"),
-            StackOptions {
-                nats_users: nats_users(&config).unwrap(),
-                shared_buffers_mb: 32,
-                durable: false,
-                ..StackOptions::default()
-            },
-        )
-        .await
-        .unwrap();
-        for role in Role::ALL {
-            stack.postgres_password(role.name()).unwrap();
-        }
-        stack.configure(&mut config);
-        let services = vec![Service::new(
-            ingestion::ROLE,
-            &ingestion::MIGRATOR,
-            move |bus| ingestion::run(bus, options.clone()),
-        )];
-        migrate(&config, &services).await.unwrap();
-        let admin =
-            PgPool::connect_lazy_with(stack.admin_options().database(&config.database.name));
-        let clock = Arc::new(SystemClock);
-        let gateway = connect(&config, Role::Gateway, clock, CancellationToken::new())
-            .await
-            .unwrap();
+    pub(crate) async fn with(options: Options) -> Self {
+        let suite = Suite::start().await;
         let mut world = Self {
-            gateway,
-            admin,
-            feed: jetstream::new(nats(&config, "bank_feed").await.unwrap()),
-            billing: jetstream::new(nats(&config, "billing").await.unwrap()),
-            config,
-            services,
+            gateway: suite.bus(Role::Gateway).await,
+            suite,
+            options,
             running: None,
-            stack,
-            _directory: directory,
         };
-        world.run();
+        world.run().await;
         world
-            .eventually("the service answers", async |world| {
-                world.gateway.ask(&GetIngestionTotals {}).await.is_ok()
-            })
+    }
+
+    /// Starts the service, and waits until it answers.
+    pub(crate) async fn run(&mut self) {
+        let options = self.options.clone();
+        let running = self
+            .suite
+            .run(ingestion::ROLE, |bus| ingestion::run(bus, options))
             .await;
-        world
+        self.running = Some(running);
+        self.eventually("the service answers", async |world| {
+            world.gateway.ask(&GetIngestionTotals {}).await.is_ok()
+        })
+        .await;
     }
 
-    /// Starts the service.
-    pub fn run(&mut self) {
-        let stop = CancellationToken::new();
-        let (config, services, stopped) =
-            (self.config.clone(), self.services.clone(), stop.clone());
-        let running = tokio::spawn(async move {
-            let health = Health::default();
-            supervise(&config, &services, Arc::new(SystemClock), &health, stopped).await;
-        });
-        self.running = Some((stop, running));
-    }
-
-    /// Stops the service; the servers stay.
-    pub async fn halt(&mut self) {
-        if let Some((stop, running)) = self.running.take() {
-            stop.cancel();
-            running.await.unwrap();
+    /// Stops the service; messages that come now wait.
+    pub(crate) async fn halt(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
         }
     }
 
-    pub async fn end(mut self) {
-        self.halt().await;
-        self.admin.close().await;
-        self.stack.destroy().await.unwrap();
+    /// Sees everything.
+    pub(crate) fn admin(&self) -> &PgPool {
+        self.suite.admin_pool()
     }
 
-    pub async fn ask<C: Call>(&self, call: &C) -> C::Reply {
+    pub(crate) async fn ask<C: Call>(&self, call: &C) -> C::Reply {
         self.gateway.ask(call).await.unwrap()
     }
 
-    pub async fn refused<C: Call<Reply: std::fmt::Debug>>(&self, call: &C) -> Refusal {
+    pub(crate) async fn refused<C: Call<Reply: std::fmt::Debug>>(&self, call: &C) -> Refusal {
         self.gateway.ask(call).await.unwrap_err()
     }
 
-    /// Publishes as a bank feed, and waits until the broker has it.
-    pub async fn receipt(&self, id: &str, payload: impl AsRef<[u8]>) {
-        send(&self.feed, "counterfoil.in.bank.receipts.test", id, payload).await;
+    pub(crate) async fn receipt(&self, id: &str, payload: &str) {
+        self.publish(IN_RECEIPTS, id, payload).await;
     }
 
-    pub async fn account(&self, id: &str, payload: &Value) {
-        let subject = "counterfoil.in.billing.accounts.test";
-        send(&self.billing, subject, id, payload.to_string()).await;
+    pub(crate) async fn account(&self, id: &str, payload: &Value) {
+        self.publish(IN_ACCOUNTS, id, &payload.to_string()).await;
     }
 
-    pub async fn document(&self, id: &str, payload: &Value) {
-        let subject = "counterfoil.in.billing.documents.test";
-        send(&self.billing, subject, id, payload.to_string()).await;
+    pub(crate) async fn document(&self, id: &str, payload: &Value) {
+        self.publish(IN_DOCUMENTS, id, &payload.to_string()).await;
+    }
+
+    async fn publish(&self, kind: &str, id: &str, payload: &str) {
+        let subject = format!("{kind}.test");
+        self.suite.publish(&subject, id, payload.to_owned()).await;
     }
 
     /// Uploads a file in pieces and submits it.
-    pub async fn upload(&self, name: &str, file: &[u8], dry_run: bool) -> ImportView {
+    pub(crate) async fn upload(&self, name: &str, file: &[u8], dry_run: bool) -> ImportView {
         let opened = self
             .ask(&OpenImport {
                 file_name: name.into(),
@@ -185,51 +123,43 @@ impl World {
     }
 
     /// The import when it is done.
-    pub async fn import(&self, name: &str, file: &[u8]) -> ImportView {
+    pub(crate) async fn import(&self, name: &str, file: &[u8]) -> ImportView {
         let queued = self.upload(name, file, false).await;
         self.done(&queued).await
     }
 
-    pub async fn done(&self, import: &ImportView) -> ImportView {
+    pub(crate) async fn done(&self, import: &ImportView) -> ImportView {
         let import_id = import.import_id;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        eventually_some("the import is done", DEADLINE, async || {
             let view = self.ask(&GetImport { import_id }).await;
-            if !matches!(
+            let done = !matches!(
                 view.state,
                 ImportState::Uploading | ImportState::Queued | ImportState::Reading
-            ) {
-                return view;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "the import is not done: {view:?}"
             );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            done.then_some(view)
+        })
+        .await
     }
 
-    pub async fn dead_letters(&self) -> Vec<DeadLetterView> {
-        let subject = "counterfoil.svc.ingestion.dead-letters.list";
+    pub(crate) async fn dead_letters(&self) -> Vec<DeadLetterView> {
+        let subject = self
+            .suite
+            .prefix()
+            .subject("svc.ingestion.dead-letters.list");
         let payload = serde_json::to_vec(&ListDeadLetters::default()).unwrap();
-        let reply = self
-            .gateway
-            .nats()
-            .request(subject, payload.into())
-            .await
-            .unwrap();
-        serde_json::from_slice::<contracts::api::Page<DeadLetterView>>(&reply.payload)
+        let reply = self.gateway.nats().request(subject, payload.into()).await;
+        serde_json::from_slice::<Page<DeadLetterView>>(&reply.unwrap().payload)
             .unwrap()
             .items
     }
 
-    /// The facts told so far, by type, the oldest first.
-    pub async fn facts(&self, name: &str) -> Vec<Value> {
+    /// The facts of a type told so far, the oldest first.
+    pub(crate) async fn facts(&self, name: &str) -> Vec<Value> {
         let rows: Vec<String> = sqlx::query_scalar(
             "select payload from ingestion.outbox where event_type = $1 order by tx, seq",
         )
         .bind(format!("counterfoil.ingestion.{name}.v1"))
-        .fetch_all(&self.admin)
+        .fetch_all(self.admin())
         .await
         .unwrap();
         rows.iter()
@@ -238,34 +168,18 @@ impl World {
     }
 
     /// A count from the books.
-    pub async fn count(&self, what: &'static str) -> i64 {
+    pub(crate) async fn count(&self, what: &'static str) -> i64 {
         sqlx::query_scalar(what)
-            .fetch_one(&self.admin)
+            .fetch_one(self.admin())
             .await
             .unwrap()
     }
 
-    pub async fn eventually(&self, what: &str, mut check: impl AsyncFnMut(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !check(self).await {
-            assert!(Instant::now() < deadline, "not in time: {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    pub(crate) async fn eventually(&self, what: &str, mut check: impl AsyncFnMut(&Self) -> bool) {
+        eventually(what, DEADLINE, async || check(self).await).await;
     }
-}
 
-async fn send(
-    jetstream: &jetstream::Context,
-    subject: &'static str,
-    id: &str,
-    payload: impl AsRef<[u8]>,
-) {
-    let mut headers = HeaderMap::new();
-    headers.insert("Nats-Msg-Id", id);
-    jetstream
-        .publish_with_headers(subject, headers, payload.as_ref().to_vec().into())
-        .await
-        .unwrap()
-        .await
-        .unwrap();
+    pub(crate) async fn end(mut self) {
+        self.halt().await;
+    }
 }

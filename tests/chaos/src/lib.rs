@@ -1,0 +1,1 @@
+//! The real program, killed and restarted under load: see `tests/`.

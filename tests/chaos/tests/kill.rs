@@ -1,0 +1,271 @@
+//! The real program as separate processes, killed under load: nothing is lost,
+//! nothing happens twice, and the rest goes on.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use contracts::{Prefix, Role, api::reporting::CheckInvariants, catalogue::Outsider, subject};
+use runtime::{Config, LocalStack, StackOptions, service};
+use sqlx::PgPool;
+use testkit::{account, document, eventually, receipt};
+
+const DOCUMENTS: usize = 1500;
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The program beside this test's own folder; `make test` builds it first.
+fn program() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("counterfoil");
+    assert!(
+        path.exists(),
+        "build the program first: cargo build -p counterfoil"
+    );
+    path
+}
+
+struct House {
+    stack: LocalStack,
+    config: Config,
+    folder: tempfile::TempDir,
+    roles: Vec<(Role, Child)>,
+    admin: PgPool,
+    jetstream: async_nats::jetstream::Context,
+}
+
+impl House {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let mut config = Config::defaults().unwrap();
+        config.local.data_dir = folder.path().to_owned();
+        let options = StackOptions {
+            nats_users: service::nats_users(&config).unwrap(),
+            ..StackOptions::default()
+        };
+        let stack = LocalStack::start(folder.path(), options).await.unwrap();
+        for role in Role::ALL {
+            stack.postgres_password(role.name()).unwrap();
+        }
+        stack.configure(&mut config);
+        let migrated = Command::new(program())
+            .arg("--data-dir")
+            .arg(folder.path())
+            .arg("migrate")
+            .status()
+            .unwrap();
+        assert!(migrated.success());
+        let admin = PgPool::connect_with(stack.admin_options().database(&config.database.name))
+            .await
+            .unwrap();
+        let nats = service::nats(&config, Outsider::Platform.name())
+            .await
+            .unwrap();
+        let mut house = Self {
+            jetstream: async_nats::jetstream::new(nats),
+            stack,
+            config,
+            folder,
+            roles: Vec::new(),
+            admin,
+        };
+        for role in [Role::Ingestion, Role::Allocation, Role::Reporting] {
+            house.start(role);
+        }
+        house
+    }
+
+    fn start(&mut self, role: Role) {
+        let child = Command::new(program())
+            .arg("--data-dir")
+            .arg(self.folder.path())
+            .args([
+                "--set",
+                "admin.listen=127.0.0.1:0",
+                "--set",
+                "log.level=error",
+            ])
+            .args(["run", "--roles", role.name()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.roles.push((role, child));
+    }
+
+    fn kill(&mut self, role: Role) {
+        let at = self.roles.iter().position(|(r, _)| *r == role).unwrap();
+        let (_, mut child) = self.roles.remove(at);
+        // `Child::kill` is SIGKILL.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    async fn publish(&self, subject: String, id: String, payload: Vec<u8>) {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", id);
+        // The bank's own retry: a broker that is down comes back.
+        loop {
+            let sent = self
+                .jetstream
+                .publish_with_headers(subject.clone(), headers.clone(), payload.clone().into())
+                .await;
+            if let Ok(ack) = sent
+                && ack.await.is_ok()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        // The server may be restarting: an answer is waited for.
+        for _ in 0..200 {
+            if let Ok(count) = sqlx::query_scalar::<_, i64>(sql)
+                .fetch_one(&self.admin)
+                .await
+            {
+                return count;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("Postgres does not answer");
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.roles {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// E100, E101: kill -9 of each role, of the broker and of the database while
+/// receipts pour in.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_and_nothing_happens_twice() {
+    let mut house = House::open().await;
+    let prefix = Prefix::default();
+    for n in 0..DOCUMENTS / 10 {
+        let account = account(&format!("ACC{n:04}"));
+        let subject = prefix.subject(format_args!("{}.chaos", subject::IN_ACCOUNTS));
+        house
+            .publish(
+                subject,
+                account.account_ref.clone(),
+                serde_json::to_vec(&account).unwrap(),
+            )
+            .await;
+    }
+    for n in 0..DOCUMENTS {
+        let document = document(
+            &format!("INV-{n:05}"),
+            &format!("ACC{:04}", n / 10),
+            "10.00",
+        );
+        let subject = prefix.subject(format_args!("{}.chaos", subject::IN_DOCUMENTS));
+        house
+            .publish(
+                subject,
+                document.document_ref.clone(),
+                serde_json::to_vec(&document).unwrap(),
+            )
+            .await;
+    }
+    let subject = prefix.subject(format_args!("{}.chaos", subject::IN_RECEIPTS));
+    for n in 0..DOCUMENTS {
+        let receipt = receipt(&format!("INV-{n:05}"), "10.00");
+        let payload = serde_json::to_vec(&receipt).unwrap();
+        house
+            .publish(
+                subject.clone(),
+                receipt.bank_reference.clone(),
+                payload.clone(),
+            )
+            .await;
+        if n % 7 == 0 {
+            // The bank sends it once more, under another message id.
+            house
+                .publish(subject.clone(), format!("again-{n}"), payload)
+                .await;
+        }
+        match n {
+            200 => house.kill(Role::Allocation),
+            300 => house.start(Role::Allocation),
+            400 => house.kill(Role::Ingestion),
+            500 => house.start(Role::Ingestion),
+            600 => house.kill(Role::Reporting),
+            700 => house.start(Role::Reporting),
+            800 => {
+                house.stack.kill_nats();
+                house.stack.restart_nats().await.unwrap();
+            }
+            1000 => {
+                house.stack.kill_postgres();
+                house.stack.restart_postgres().await.unwrap();
+            }
+            1200 => {
+                house.kill(Role::Allocation);
+                house.start(Role::Allocation);
+            }
+            _ => {}
+        }
+    }
+    let all = DOCUMENTS as i64;
+    eventually("every receipt is projected", PATIENCE, async || {
+        house.count("select count(*) from reporting.receipt").await == all
+    })
+    .await;
+    assert_eq!(
+        house
+            .count("select count(*) from ingestion.bank_line")
+            .await,
+        all
+    );
+    assert_eq!(
+        house
+            .count("select count(*) from allocation.receipt where state = 'allocated'")
+            .await,
+        all
+    );
+    assert_eq!(
+        house
+            .count("select count(*) from allocation.allocation")
+            .await,
+        all
+    );
+    assert_eq!(
+        house
+            .count("select count(*) from allocation.open_item where open <> 0")
+            .await,
+        0
+    );
+    assert_eq!(
+        house
+            .count("select count(*) from allocation.dead_letter")
+            .await,
+        0
+    );
+
+    let cli = service::nats(&house.config, Outsider::Cli.name())
+        .await
+        .unwrap();
+    let call = prefix.call::<CheckInvariants>();
+    eventually("the invariants hold", PATIENCE, async || {
+        let report: Result<contracts::api::reporting::InvariantReport, _> =
+            messaging::ask(&cli, &call, &CheckInvariants {}, PATIENCE).await;
+        report.is_ok_and(|report| {
+            assert!(!report.settled || report.holds, "{report:#?}");
+            report.settled && report.holds
+        })
+    })
+    .await;
+}

@@ -1,0 +1,1 @@
+//! Business stories across the services: see `tests/`.
