@@ -12,20 +12,20 @@ use crate::problem::Problem;
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// Changes whenever a byte of any file does.
-pub const HASH: &str = env!("GATEWAY_ASSETS_HASH");
+pub(crate) const HASH: &str = env!("GATEWAY_ASSETS_HASH");
 
 /// Whether the third-party files were there when the program was built.
-pub fn complete() -> bool {
+pub(crate) fn complete() -> bool {
     env!("GATEWAY_ASSETS_COMPLETE") == "true"
 }
 
 /// Where a page finds a file.
-pub fn url(name: &str) -> String {
+pub(crate) fn url(name: &str) -> String {
     format!("/assets/{HASH}/{name}")
 }
 
 /// `GET /assets/{hash}/{name}`
-pub async fn serve(Path((hash, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+pub(crate) async fn serve(Path((hash, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
     let found = FILES.iter().find(|(file, _)| *file == name);
     let (Some((_, bytes)), true) = (found, hash == HASH) else {
         return Problem::not_found("there is no such file").into_response();

@@ -2,6 +2,7 @@
 //! sign-in. Holds no business data and no rules: every question and command
 //! goes to the service that owns it.
 
+#[allow(unused_qualifications, reason = "what utoipa makes of `params(…)`")]
 mod api;
 mod assets;
 pub mod auth;

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
-    openapi::{Object, ObjectBuilder, schema::Type},
+    openapi::{InfoBuilder, Object, ObjectBuilder, OpenApiBuilder, schema::Type},
 };
 
 use crate::{api, auth::Access, problem::Problem, routes};
@@ -84,9 +84,9 @@ fn components() -> Value {
 
 /// The whole description.
 pub fn document() -> Value {
-    let mut described = utoipa::openapi::OpenApiBuilder::new()
+    let mut described = OpenApiBuilder::new()
         .info(
-            utoipa::openapi::InfoBuilder::new()
+            InfoBuilder::new()
                 .title("Counterfoil")
                 .version("1")
                 .description(Some(
@@ -102,10 +102,7 @@ pub fn document() -> Value {
     for entry in routes::table() {
         if let Some(operation) = entry.operation {
             guarded.push((entry.path, entry.method, entry.access));
-            described.merge(utoipa::openapi::OpenApi {
-                paths: operation,
-                ..utoipa::openapi::OpenApi::default()
-            });
+            described.merge(OpenApiBuilder::new().paths(operation).build());
         }
     }
     let mut document = serde_json::to_value(described).unwrap_or_default();

@@ -83,8 +83,6 @@ pub(crate) async fn start(command: RebuildProjections, bus: Bus) -> Result<Rebui
             // Its lock goes with the connection, which tells that it was cut off.
             () = bus.shutdown().cancelled() => return,
         };
-        // With it go its locks, should it have failed while it held them.
-        drop(conn);
         let (state, differences) = outcome.unwrap_or_else(|error| {
             tracing::error!(code = error.code(), "rebuilding the projections failed: {}", error.chain());
             ("failed", vec![error.chain()])
@@ -92,6 +90,11 @@ pub(crate) async fn start(command: RebuildProjections, bus: Bus) -> Result<Rebui
         tracing::info!(state, events = rebuild.events, "the projections were rebuilt: {}", differences.join("; "));
         if let Err(error) = rebuild.conclude(&bus, state, &differences).await {
             tracing::error!(code = error.code(), "the end of a rebuild is not written down: {}", error.chain());
+        }
+        // Only now, so that nobody takes it for dead in between. If the
+        // connection is what failed, its locks are gone with it.
+        if let Err(error) = generation::unlock_all(&mut conn).await {
+            tracing::debug!("the locks of a rebuild went with its connection: {}", error.chain());
         }
     });
     status(GetRebuild {}, view_bus).await

@@ -14,7 +14,7 @@ use contracts::{
     },
 };
 use kernel::{AccountId, Money, ReceiptId};
-use stage::{Debtor, Stage, at, contra, day, debtor, line, moved, noon, posted, pounds};
+use stage::{Debtor, Stage, at, contra, day, debtor, line, moved, posted, pounds};
 
 fn aged(as_of: NaiveDate) -> GetAgedDebt {
     GetAgedDebt {
@@ -175,7 +175,8 @@ async fn buckets_bases_and_filters() {
         .ask(&GetAgedDebt { basis: AgeingBasis::Document, ..aged(day(2026, 3, 1)) })
         .await;
     let totals: Vec<_> = by_document.totals[0].buckets.iter().map(|m| m.amount().to_string()).collect();
-    assert_eq!(totals, ["60.00", "10.00", "0.00", "-5.00"]);
+    // The credit note is 90 days old, which is the last day of its band.
+    assert_eq!(totals, ["60.00", "10.00", "-5.00", "0.00"]);
     assert_eq!(total(&by_document), total(&report));
 
     // The totals are those of the accounts that match, not of one page.
@@ -414,5 +415,4 @@ async fn what_does_not_add_up_is_put_aside_and_the_rest_counts() {
     // The account's own facts are late: its documents name it.
     assert_eq!(report.rows.items[0].name, "C-001");
     assert_eq!(report.rows.items[0].account_ref, "C-001");
-    let _ = noon(day(2026, 1, 1));
 }

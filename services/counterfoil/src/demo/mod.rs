@@ -1,7 +1,8 @@
 //! The demo ledger: about 300 debtors of five kinds, 5,000 documents, sixty days of bank statements, and a live feed.
 //!
-//! Invented, pure and reproducible: the same seed and day give the same bytes. Everything goes the way that real
-//! data goes, through files that ingestion reads and messages that the feed publishes.
+//! Invented, pure and reproducible: the same seed and day give the same bytes, and another day the same debtors and
+//! documents at dates that are moved along. Everything goes the way that real data goes, through files that ingestion
+//! reads and messages that the feed publishes.
 
 #![allow(
     clippy::inconsistent_digit_grouping,

@@ -439,6 +439,23 @@ fn cells_with_commas_are_quoted() {
     assert_eq!(text.lines().count(), 301);
 }
 
+/// A demo that is started again tomorrow must not pay documents that its ledger does not know.
+#[test]
+fn another_day_has_the_same_documents_at_other_dates() {
+    let what = |demo: Demo| -> Vec<(String, String, String)> {
+        let mut all: Vec<_> = demo
+            .documents
+            .into_iter()
+            .map(|document| (document.document_ref, document.account_ref, document.gross))
+            .collect();
+        all.sort();
+        all
+    };
+    let later = Demo::generate(7, today() + Days::new(9));
+    assert_eq!(later.accounts, demo().accounts);
+    assert!(what(later) == what(demo()));
+}
+
 /// Bank holidays of that year are not known yet: no reason to fail.
 #[test]
 fn a_far_future_day_works_too() {

@@ -3,8 +3,8 @@
 use axum::{
     Json,
     extract::{
-        Extension, FromRequest, Multipart, State,
-        multipart::{Field, MultipartError, MultipartRejection},
+        Extension, FromRequest, Multipart, Request, State,
+        multipart::{Field, MultipartError},
     },
     http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
@@ -23,13 +23,20 @@ use crate::{App, auth::Caller, openapi, problem::Problem};
 const FIELD_MAX: usize = 100;
 
 /// A form with files in it, not yet read.
-#[derive(FromRequest)]
-#[from_request(via(Multipart), rejection(Problem))]
 pub(crate) struct Upload(Multipart);
 
-impl From<MultipartRejection> for Problem {
-    fn from(rejection: MultipartRejection) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "gateway.not_multipart", rejection.body_text())
+impl<S: Send + Sync> FromRequest<S> for Upload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Multipart::from_request(request, state).await {
+            Ok(form) => Ok(Self(form)),
+            Err(rejection) => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "gateway.not_multipart",
+                rejection.body_text(),
+            )),
+        }
     }
 }
 

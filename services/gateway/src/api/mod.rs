@@ -10,7 +10,7 @@ pub(crate) mod receipts;
 pub(crate) mod reports;
 pub(crate) mod table;
 
-pub use receipts::{AllocationRequest, UndoRequest};
+pub(crate) use receipts::{AllocationRequest, UndoRequest};
 
 use axum::{
     Json,

@@ -97,7 +97,7 @@ pub(crate) async fn list_suggestions(
 
 /// Allocates a receipt, wholly or in part, to one document or many.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct AllocationRequest {
+pub(crate) struct AllocationRequest {
     /// The documents and how much of the receipt each takes; negative for a
     /// credit note that is used up.
     pub lines: Vec<AllocateLine>,
@@ -110,7 +110,7 @@ pub struct AllocationRequest {
 
 /// Takes an allocation back.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct UndoRequest {
+pub(crate) struct UndoRequest {
     /// Why: kept with the contra line for ever.
     pub reason: String,
 }

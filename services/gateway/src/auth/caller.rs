@@ -26,9 +26,9 @@ use crate::{App, pages, problem::Problem, store};
 /// Where no TLS stands in front.
 pub const SESSION_COOKIE: &str = "counterfoil_session";
 /// The prefix makes browsers refuse it without `Secure` or from another host.
-pub const SESSION_COOKIE_SECURE: &str = "__Host-counterfoil_session";
+pub(crate) const SESSION_COOKIE_SECURE: &str = "__Host-counterfoil_session";
 /// Sent by our own page when it refreshes itself: no sign of life of a person.
-pub const REFRESH_HEADER: &str = "x-counterfoil-refresh";
+pub(crate) const REFRESH_HEADER: &str = "x-counterfoil-refresh";
 
 /// Who sent a request.
 #[derive(Debug, Clone)]
@@ -46,19 +46,19 @@ impl Caller {
 }
 
 /// A new secret and its SHA-256, which alone is stored.
-pub fn new_session() -> (String, [u8; 32]) {
+pub(crate) fn new_session() -> (String, [u8; 32]) {
     let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let sha256 = token_sha256(&token);
     (token, sha256)
 }
 
 /// What the store knows a session by.
-pub fn token_sha256(token: &str) -> [u8; 32] {
+pub(crate) fn token_sha256(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
 /// The secret in the session cookie.
-pub fn session_token(headers: &HeaderMap, secure: bool) -> Option<String> {
+pub(crate) fn session_token(headers: &HeaderMap, secure: bool) -> Option<String> {
     let name = if secure { SESSION_COOKIE_SECURE } else { SESSION_COOKIE };
     let jar = CookieJar::from_headers(headers);
     jar.get(name).map(|cookie| cookie.value().to_owned())

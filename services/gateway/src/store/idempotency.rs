@@ -6,14 +6,14 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 /// How long an answer is kept for a client that asks again.
-pub const KEPT_HOURS: i64 = 24;
+pub(crate) const KEPT_HOURS: i64 = 24;
 /// A command still without an answer after this long was cut off: it may be
 /// given again, since its command id is the same and moves the money once.
 const CUT_OFF: TimeDelta = TimeDelta::minutes(2);
 
 /// What identifies a command, and what it says.
 #[derive(Debug, Clone, Copy)]
-pub struct Command<'c> {
+pub(crate) struct Command<'c> {
     pub caller: Uuid,
     pub route: &'c str,
     pub key: &'c str,
@@ -23,7 +23,7 @@ pub struct Command<'c> {
 
 /// Where a command stands when a client gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
+pub(crate) enum Begun {
     /// Nobody gave it before: give it, then [`finish`], [`release`] or
     /// [`abandon`] it.
     New,
@@ -36,7 +36,7 @@ pub enum Begun {
 }
 
 /// Takes the key, or tells what became of it.
-pub async fn begin(pool: &PgPool, command: Command<'_>, now: DateTime<Utc>) -> Result<Begun, Failure> {
+pub(crate) async fn begin(pool: &PgPool, command: Command<'_>, now: DateTime<Utc>) -> Result<Begun, Failure> {
     // One statement decides: two requests at once cannot both be the first.
     let taken = sqlx::query!(
         "insert into gateway.idempotency as i (caller, route, key, request_sha256, started_at)
@@ -81,7 +81,7 @@ pub async fn begin(pool: &PgPool, command: Command<'_>, now: DateTime<Utc>) -> R
 }
 
 /// Keeps the answer for the next time.
-pub async fn finish(pool: &PgPool, command: Command<'_>, status: u16, body: &[u8]) -> Result<(), Failure> {
+pub(crate) async fn finish(pool: &PgPool, command: Command<'_>, status: u16, body: &[u8]) -> Result<(), Failure> {
     sqlx::query!(
         "update gateway.idempotency set status = $4, body = $5
          where caller = $1 and route = $2 and key = $3 and status is null",
@@ -97,7 +97,7 @@ pub async fn finish(pool: &PgPool, command: Command<'_>, status: u16, body: &[u8
 }
 
 /// Nobody knows whether the money moved: only the same request may come again.
-pub async fn release(pool: &PgPool, command: Command<'_>) -> Result<(), Failure> {
+pub(crate) async fn release(pool: &PgPool, command: Command<'_>) -> Result<(), Failure> {
     sqlx::query!(
         "update gateway.idempotency set released = true
          where caller = $1 and route = $2 and key = $3 and status is null",
@@ -111,7 +111,7 @@ pub async fn release(pool: &PgPool, command: Command<'_>) -> Result<(), Failure>
 }
 
 /// Gives the key back: the command was refused, nothing moved.
-pub async fn abandon(pool: &PgPool, command: Command<'_>) -> Result<(), Failure> {
+pub(crate) async fn abandon(pool: &PgPool, command: Command<'_>) -> Result<(), Failure> {
     sqlx::query!(
         "delete from gateway.idempotency
          where caller = $1 and route = $2 and key = $3 and status is null",

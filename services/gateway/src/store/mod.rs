@@ -1,9 +1,9 @@
 //! The only SQL of the gateway: who may come in, who is in, and which commands
 //! were already given.
 
-pub mod idempotency;
-pub mod sessions;
-pub mod users;
+pub(crate) mod idempotency;
+pub(crate) mod sessions;
+pub(crate) mod users;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use messaging::Failure;
@@ -19,7 +19,7 @@ const EXPIRE_BATCH: i64 = 1000;
 ///
 /// # Errors
 /// When the database does.
-pub async fn expire(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, Failure> {
+pub(crate) async fn expire(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, Failure> {
     let sessions = sqlx::query!(
         "delete from gateway.session where token_sha256 in (
             select token_sha256 from gateway.session

@@ -8,22 +8,22 @@ use uuid::Uuid;
 use crate::auth::UserRole;
 
 /// A session that nobody uses for this long is over.
-pub const IDLE: TimeDelta = TimeDelta::hours(2);
+pub(crate) const IDLE: TimeDelta = TimeDelta::hours(2);
 /// A session is over after this long, however busy.
-pub const LONGEST: TimeDelta = TimeDelta::hours(12);
+pub(crate) const LONGEST: TimeDelta = TimeDelta::hours(12);
 /// Use is written down at most this often: a list page makes many requests.
 const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// Who a session belongs to.
 #[derive(Debug, Clone)]
-pub struct SessionUser {
+pub(crate) struct SessionUser {
     pub user_id: Uuid,
     pub name: String,
     pub roles: Vec<UserRole>,
 }
 
 /// Opens a session under the SHA-256 of its secret.
-pub async fn open(pool: &PgPool, token_sha256: &[u8], user_id: Uuid, now: DateTime<Utc>) -> Result<(), Failure> {
+pub(crate) async fn open(pool: &PgPool, token_sha256: &[u8], user_id: Uuid, now: DateTime<Utc>) -> Result<(), Failure> {
     sqlx::query!(
         "insert into gateway.session (token_sha256, user_id, created_at, last_seen_at, expires_at)
          values ($1, $2, $3, $3, $4)",
@@ -40,7 +40,7 @@ pub async fn open(pool: &PgPool, token_sha256: &[u8], user_id: Uuid, now: DateTi
 /// Whose session it is, if it is open still. `active` tells whether a person
 /// did something, or only a page refreshed itself: the latter does not keep a
 /// session open.
-pub async fn find(
+pub(crate) async fn find(
     pool: &PgPool,
     token_sha256: &[u8],
     now: DateTime<Utc>,
@@ -77,7 +77,7 @@ pub async fn find(
 }
 
 /// Ends a session.
-pub async fn close(pool: &PgPool, token_sha256: &[u8]) -> Result<(), Failure> {
+pub(crate) async fn close(pool: &PgPool, token_sha256: &[u8]) -> Result<(), Failure> {
     sqlx::query!("delete from gateway.session where token_sha256 = $1", token_sha256)
         .execute(pool)
         .await?;

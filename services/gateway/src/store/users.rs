@@ -9,7 +9,7 @@ use crate::auth::UserRole;
 
 /// A user as the database has it.
 #[derive(Debug, Clone)]
-pub struct LocalUser {
+pub(crate) struct LocalUser {
     pub user_id: Uuid,
     pub name: String,
     /// A PHC string.
@@ -18,7 +18,7 @@ pub struct LocalUser {
 }
 
 /// The user of that name who is not disabled.
-pub async fn find(pool: &PgPool, name: &str) -> Result<Option<LocalUser>, Failure> {
+pub(crate) async fn find(pool: &PgPool, name: &str) -> Result<Option<LocalUser>, Failure> {
     let row = sqlx::query!(
         "select user_id, name, password_hash, roles
          from gateway.local_user where name = $1 and disabled_at is null",
@@ -35,7 +35,7 @@ pub async fn find(pool: &PgPool, name: &str) -> Result<Option<LocalUser>, Failur
 }
 
 /// Whether there is a demo user of that name, disabled or not.
-pub async fn demo_exists(pool: &PgPool, name: &str) -> Result<bool, Failure> {
+pub(crate) async fn demo_exists(pool: &PgPool, name: &str) -> Result<bool, Failure> {
     let found = sqlx::query_scalar!(
         r#"select exists (select from gateway.local_user where name = $1 and demo) as "found!""#,
         name,
@@ -46,7 +46,7 @@ pub async fn demo_exists(pool: &PgPool, name: &str) -> Result<bool, Failure> {
 }
 
 /// Inserts a user; `false` when the name is taken.
-pub async fn insert(pool: &PgPool, user: &LocalUser, demo: bool, now: DateTime<Utc>) -> Result<bool, Failure> {
+pub(crate) async fn insert(pool: &PgPool, user: &LocalUser, demo: bool, now: DateTime<Utc>) -> Result<bool, Failure> {
     let roles: Vec<String> = user.roles.iter().map(|role| role.name().to_owned()).collect();
     let done = sqlx::query!(
         "insert into gateway.local_user (user_id, name, password_hash, roles, demo, created_at)
@@ -65,7 +65,7 @@ pub async fn insert(pool: &PgPool, user: &LocalUser, demo: bool, now: DateTime<U
 }
 
 /// Lets the demo users in.
-pub async fn enable_demo(pool: &PgPool) -> Result<(), Failure> {
+pub(crate) async fn enable_demo(pool: &PgPool) -> Result<(), Failure> {
     sqlx::query!("update gateway.local_user set disabled_at = null where demo and disabled_at is not null")
         .execute(pool)
         .await?;
@@ -73,7 +73,7 @@ pub async fn enable_demo(pool: &PgPool) -> Result<(), Failure> {
 }
 
 /// Keeps the demo users out, and ends their sessions.
-pub async fn disable_demo(pool: &PgPool, now: DateTime<Utc>) -> Result<(), Failure> {
+pub(crate) async fn disable_demo(pool: &PgPool, now: DateTime<Utc>) -> Result<(), Failure> {
     sqlx::query!("update gateway.local_user set disabled_at = $1 where demo and disabled_at is null", now)
         .execute(pool)
         .await?;
@@ -84,7 +84,7 @@ pub async fn disable_demo(pool: &PgPool, now: DateTime<Utc>) -> Result<(), Failu
 }
 
 /// Failed sign-ins of each subject that has any.
-pub async fn failures(pool: &PgPool, subjects: &[String]) -> Result<Vec<(String, i32, DateTime<Utc>)>, Failure> {
+pub(crate) async fn failures(pool: &PgPool, subjects: &[String]) -> Result<Vec<(String, i32, DateTime<Utc>)>, Failure> {
     let rows = sqlx::query!(
         "select subject, failures, last_at from gateway.sign_in_failure where subject = any($1)",
         subjects,
@@ -95,7 +95,7 @@ pub async fn failures(pool: &PgPool, subjects: &[String]) -> Result<Vec<(String,
 }
 
 /// Counts one more failure for each subject.
-pub async fn count_failure(pool: &PgPool, subjects: &[String], now: DateTime<Utc>) -> Result<(), Failure> {
+pub(crate) async fn count_failure(pool: &PgPool, subjects: &[String], now: DateTime<Utc>) -> Result<(), Failure> {
     sqlx::query!(
         "insert into gateway.sign_in_failure as f (subject, failures, last_at)
          select subject, 1, $2 from unnest($1::text[]) as subject order by subject
@@ -110,7 +110,7 @@ pub async fn count_failure(pool: &PgPool, subjects: &[String], now: DateTime<Utc
 }
 
 /// Forgets the failures of one subject.
-pub async fn forget_failures(pool: &PgPool, subject: &str) -> Result<(), Failure> {
+pub(crate) async fn forget_failures(pool: &PgPool, subject: &str) -> Result<(), Failure> {
     sqlx::query!("delete from gateway.sign_in_failure where subject = $1", subject)
         .execute(pool)
         .await?;

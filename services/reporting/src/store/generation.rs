@@ -99,6 +99,12 @@ pub(crate) async fn lock_rebuild(conn: &mut PgConnection) -> Result<bool, Failur
     )
 }
 
+/// Gives up the right to rebuild, and whatever else a rebuild holds.
+pub(crate) async fn unlock_all(conn: &mut PgConnection) -> Result<(), Failure> {
+    sqlx::query!(r#"select pg_advisory_unlock_all()::text as "void""#).fetch_one(conn).await?;
+    Ok(())
+}
+
 /// Writes down that a rebuild begins. Whoever calls this has the right to, so
 /// one that still seems to run has died.
 pub(crate) async fn begin(
@@ -166,8 +172,28 @@ pub(crate) async fn finish(
     Ok(())
 }
 
-/// The latest rebuild, and whether anybody is still at it.
+/// The latest rebuild: running while anybody is at it, failed if nobody is and
+/// its end was never written down.
 pub(crate) async fn latest(conn: &mut PgConnection) -> Result<Option<Rebuild>, Failure> {
+    let Some((mut rebuild, mut alive)) = look(conn).await? else { return Ok(None) };
+    if rebuild.state == "running" && !alive {
+        // Looked at twice, because the statement sees rows as at its beginning
+        // and locks as at its end: it may have ended properly in between.
+        match look(conn).await? {
+            Some(again) => (rebuild, alive) = again,
+            None => return Ok(None),
+        }
+    }
+    if alive {
+        "running".clone_into(&mut rebuild.state);
+    } else if rebuild.state == "running" {
+        "failed".clone_into(&mut rebuild.state);
+        rebuild.differences = vec!["the process that rebuilt it ended".to_owned()];
+    }
+    Ok(Some(rebuild))
+}
+
+async fn look(conn: &mut PgConnection) -> Result<Option<(Rebuild, bool)>, Failure> {
     let row = sqlx::query!(
         r#"select state, events, events_total, started_at, finished_at, differences,
                   exists (
@@ -184,19 +210,15 @@ pub(crate) async fn latest(conn: &mut PgConnection) -> Result<Option<Rebuild>, F
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| {
-        let died = row.state == "running" && !row.alive;
-        Rebuild {
-            state: if died { "failed".to_owned() } else { row.state },
+        let rebuild = Rebuild {
+            state: row.state,
             events: row.events,
             events_total: row.events_total,
             started_at: row.started_at,
             finished_at: row.finished_at,
-            differences: if died {
-                vec!["the process that rebuilt it ended".to_owned()]
-            } else {
-                row.differences
-            },
-        }
+            differences: row.differences,
+        };
+        (rebuild, row.alive)
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Reporting on real servers, with the test in the part of allocation.
 
-#![allow(dead_code, reason = "no test binary uses all of the stage")]
+#![allow(dead_code, unreachable_pub, reason = "a module of several test binaries, none of which uses all of it")]
 
 use std::collections::HashSet;
 
