@@ -14,7 +14,11 @@ use std::{env, fmt::Write as _, fs, path::Path};
 use sha2::{Digest as _, Sha256};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    for watched in ["web/app", "web/manifest.sha256", "web/node_modules/.package-lock.json"] {
+    for watched in [
+        "web/app",
+        "web/manifest.sha256",
+        "web/node_modules/.package-lock.json",
+    ] {
         println!("cargo:rerun-if-changed={watched}");
     }
     println!("cargo:rerun-if-env-changed=COUNTERFOIL_ASSETS_REQUIRED");
@@ -28,14 +32,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         write_if_changed(&out.join(name), bytes)?;
         all.update(name);
         all.update(bytes);
-        writeln!(table, "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))),")?;
+        writeln!(
+            table,
+            "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))),"
+        )?;
         Ok(())
     };
 
     let mut own: Vec<_> = fs::read_dir(web.join("app"))?.collect::<Result<_, _>>()?;
     own.sort_by_key(fs::DirEntry::file_name);
     for file in own {
-        let name = file.file_name().into_string().map_err(|name| format!("{} is no UTF-8", name.display()))?;
+        let name = file
+            .file_name()
+            .into_string()
+            .map_err(|name| format!("{} is no UTF-8", name.display()))?;
         // Tests of the modules stand beside them.
         if !name.ends_with(".test.js") {
             embed(&name, &fs::read(file.path())?)?;
@@ -44,8 +54,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut missing = Vec::new();
     for line in fs::read_to_string(web.join("manifest.sha256"))?.lines() {
-        let (expected, path) = line.split_once("  ").ok_or("manifest.sha256: expected `<sha256>  <path>`")?;
-        let name = Path::new(path).file_name().and_then(|name| name.to_str()).ok_or("manifest.sha256: no file name")?;
+        let (expected, path) = line
+            .split_once("  ")
+            .ok_or("manifest.sha256: expected `<sha256>  <path>`")?;
+        let name = Path::new(path)
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or("manifest.sha256: no file name")?;
         let Ok(bytes) = fs::read(web.join(path)) else {
             missing.push(path.to_owned());
             continue;
@@ -57,13 +72,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         embed(name, &bytes)?;
     }
     if !missing.is_empty() && env::var("COUNTERFOIL_ASSETS_REQUIRED").is_ok_and(|v| v == "1") {
-        return Err(format!("missing {}: run `npm ci --ignore-scripts` in services/gateway/web", missing.join(", ")).into());
+        return Err(format!(
+            "missing {}: run `npm ci --ignore-scripts` in services/gateway/web",
+            missing.join(", ")
+        )
+        .into());
     }
 
     table.push_str("]\n");
     write_if_changed(&out.join("assets.rs"), table.as_bytes())?;
-    println!("cargo:rustc-env=GATEWAY_ASSETS_HASH={}", &hex::encode(all.finalize())[..16]);
-    println!("cargo:rustc-env=GATEWAY_ASSETS_COMPLETE={}", missing.is_empty());
+    println!(
+        "cargo:rustc-env=GATEWAY_ASSETS_HASH={}",
+        &hex::encode(all.finalize())[..16]
+    );
+    println!(
+        "cargo:rustc-env=GATEWAY_ASSETS_COMPLETE={}",
+        missing.is_empty()
+    );
     Ok(())
 }
 

@@ -25,7 +25,10 @@ pub(crate) fn url(name: &str) -> String {
 }
 
 /// `GET /assets/{hash}/{name}`
-pub(crate) async fn serve(Path((hash, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+pub(crate) async fn serve(
+    Path((hash, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
     let found = FILES.iter().find(|(file, _)| *file == name);
     let (Some((_, bytes)), true) = (found, hash == HASH) else {
         return Problem::not_found("there is no such file").into_response();
@@ -41,10 +44,18 @@ pub(crate) async fn serve(Path((hash, name)): Path<(String, String)>, headers: H
             HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
         ),
     ];
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+    if headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known.as_bytes() == etag.as_bytes())
+    {
         return (StatusCode::NOT_MODIFIED, cached).into_response();
     }
-    (cached, [(header::CONTENT_TYPE, content_type(&name))], *bytes).into_response()
+    (
+        cached,
+        [(header::CONTENT_TYPE, content_type(&name))],
+        *bytes,
+    )
+        .into_response()
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -68,16 +79,30 @@ mod tests {
     async fn files_are_cached_for_ever_under_their_hash_alone() {
         let response = get(HASH, "app.css", HeaderMap::new()).await;
         assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
-        assert!(response.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "text/css; charset=utf-8"
+        );
+        assert!(
+            response.headers()[header::CACHE_CONTROL]
+                .to_str()
+                .unwrap()
+                .contains("immutable")
+        );
         assert_eq!(get("0000", "app.css", HeaderMap::new()).await.status(), 404);
-        assert_eq!(get(HASH, "../Cargo.toml", HeaderMap::new()).await.status(), 404);
+        assert_eq!(
+            get(HASH, "../Cargo.toml", HeaderMap::new()).await.status(),
+            404
+        );
     }
 
     #[tokio::test]
     async fn a_known_file_is_not_sent_again() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::IF_NONE_MATCH, format!("\"{HASH}\"").parse().unwrap());
+        headers.insert(
+            header::IF_NONE_MATCH,
+            format!("\"{HASH}\"").parse().unwrap(),
+        );
         assert_eq!(get(HASH, "app.css", headers).await.status(), 304);
     }
 
@@ -87,8 +112,13 @@ mod tests {
             let text = String::from_utf8_lossy(bytes);
             for line in text.lines().filter(|_| !name.starts_with("htmx")) {
                 let at = line.trim_start();
-                let said = line.contains("http://www.w3.org/") || at.starts_with("//") || at.starts_with('*');
-                assert!(said || !(line.contains("http://") || line.contains("https://")), "{name}: {line}");
+                let said = line.contains("http://www.w3.org/")
+                    || at.starts_with("//")
+                    || at.starts_with('*');
+                assert!(
+                    said || !(line.contains("http://") || line.contains("https://")),
+                    "{name}: {line}"
+                );
             }
         }
     }

@@ -2,6 +2,11 @@
 //! sign-in. Holds no business data and no rules: every question and command
 //! goes to the service that owns it.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a problem is made once per request, and ends it"
+)]
+
 #[allow(unused_qualifications, reason = "what utoipa makes of `params(…)`")]
 mod api;
 mod assets;
@@ -94,7 +99,10 @@ pub async fn run(bus: Bus, mut options: Options) -> Result<(), Failure> {
     let mut csrf = CsrfLayer::new();
     for origin in &options.trusted_origins {
         csrf = csrf.add_trusted_origin(origin).map_err(|error| {
-            Failure::permanent("gateway.trusted_origin", format!("`{origin}` cannot be trusted: {error}"))
+            Failure::permanent(
+                "gateway.trusted_origin",
+                format!("`{origin}` cannot be trusted: {error}"),
+            )
         })?;
     }
     auth::users::settle_demo(bus.pool(), options.demo, bus.now()).await?;
@@ -119,7 +127,11 @@ pub async fn run(bus: Bus, mut options: Options) -> Result<(), Failure> {
         }
         Ok(())
     });
-    tokio::try_join!(host.run(), app.notices.listen(&bus), serve(listener, router, &bus))?;
+    tokio::try_join!(
+        host.run(),
+        app.notices.listen(&bus),
+        serve(listener, router, &bus)
+    )?;
     Ok(())
 }
 

@@ -1,7 +1,13 @@
 //! The description of the API (OpenAPI 3.1), made from the same table that
 //! routes requests and from the same types that travel on the broker.
 
-use axum::{Json, http::header, response::{IntoResponse, Response}};
+use std::collections::HashMap;
+
+use axum::{
+    Json,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use contracts::api::{Page, allocation, ingestion, reporting};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
@@ -14,7 +20,10 @@ use crate::{api, auth::Access, problem::Problem, routes};
 
 /// The form of an upload.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only described, never made: the form is read as a stream")]
+#[expect(
+    dead_code,
+    reason = "only described, never made: the form is read as a stream"
+)]
 pub(crate) struct ImportForm {
     /// One of the formats that ingestion reads; detected from the content when
     /// absent. Comes before the file.
@@ -36,7 +45,10 @@ fn one_of<const N: usize>(values: [&'static str; N], default: &'static str) -> O
 }
 
 pub(crate) fn receipt_queue() -> Object {
-    one_of(["to_review", "suggested", "unidentified", "allocated", "all"], "to_review")
+    one_of(
+        ["to_review", "suggested", "unidentified", "allocated", "all"],
+        "to_review",
+    )
 }
 
 pub(crate) fn ageing_basis() -> Object {
@@ -79,7 +91,53 @@ fn components() -> Value {
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.
     schemas.extend(answers.take_definitions(true));
-    Value::Object(schemas)
+    named_pages(Value::Object(schemas))
+}
+
+/// The many kinds of [`Page`] come out numbered; here each gets the name of
+/// what is on it, such as `Page_for_ReceiptView`.
+fn named_pages(schemas: Value) -> Value {
+    let name = |(number, schema): (&String, &Value)| {
+        let item = schema
+            .pointer("/properties/items/items/$ref")?
+            .as_str()?
+            .rsplit('/')
+            .next()?;
+        let is_page = number
+            .trim_start_matches("Page")
+            .bytes()
+            .all(|b| b.is_ascii_digit());
+        (is_page && number.starts_with("Page"))
+            .then(|| (number.clone(), format!("Page_for_{item}")))
+    };
+    let names: HashMap<String, String> = schemas
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(name)
+        .collect();
+    renamed(schemas, &names)
+}
+
+fn renamed(value: Value, names: &HashMap<String, String>) -> Value {
+    const AT: &str = "#/components/schemas/";
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(key, value)| {
+                (
+                    names.get(&key).cloned().unwrap_or(key),
+                    renamed(value, names),
+                )
+            })
+            .collect(),
+        Value::Array(items) => items.into_iter().map(|item| renamed(item, names)).collect(),
+        Value::String(text) => match text.strip_prefix(AT).and_then(|number| names.get(number)) {
+            Some(name) => Value::String(format!("{AT}{name}")),
+            None => Value::String(text),
+        },
+        other => other,
+    }
 }
 
 /// The whole description.
@@ -141,7 +199,11 @@ pub fn text() -> String {
 
 /// `GET /openapi.json`
 pub(crate) async fn serve() -> Response {
-    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(document())).into_response()
+    (
+        [(header::CACHE_CONTROL, "public, max-age=300")],
+        Json(document()),
+    )
+        .into_response()
 }
 
 #[cfg(test)]
@@ -185,21 +247,38 @@ mod tests {
             if !entry.path.starts_with("/api/") {
                 continue;
             }
-            let operation = &document["paths"][entry.path.as_str()][entry.method.as_str().to_ascii_lowercase()];
-            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{} is not described", entry.path));
+            let operation =
+                &document["paths"][entry.path.as_str()][entry.method.as_str().to_ascii_lowercase()];
+            let id = operation["operationId"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{} is not described", entry.path));
             assert!(ids.insert(id.to_owned()), "{id} twice");
             assert!(operation["responses"]["default"].is_object(), "{id}");
-            assert!(operation["x-roles"].is_string() || operation["x-roles"].is_array(), "{id}");
+            assert!(
+                operation["x-roles"].is_string() || operation["x-roles"].is_array(),
+                "{id}"
+            );
         }
     }
 
     #[test]
     fn moving_money_needs_a_key() {
         let document = document();
-        for path in ["/api/v1/receipts/{id}/allocations", "/api/v1/allocations/{id}/undo"] {
-            let parameters = document["paths"][path]["post"]["parameters"].as_array().unwrap();
-            let key = parameters.iter().find(|p| p["name"] == "Idempotency-Key").unwrap();
-            assert_eq!((key["in"].as_str(), key["required"].as_bool()), (Some("header"), Some(true)));
+        for path in [
+            "/api/v1/receipts/{id}/allocations",
+            "/api/v1/allocations/{id}/undo",
+        ] {
+            let parameters = document["paths"][path]["post"]["parameters"]
+                .as_array()
+                .unwrap();
+            let key = parameters
+                .iter()
+                .find(|p| p["name"] == "Idempotency-Key")
+                .unwrap();
+            assert_eq!(
+                (key["in"].as_str(), key["required"].as_bool()),
+                (Some("header"), Some(true))
+            );
         }
     }
 }

@@ -107,7 +107,10 @@ impl Problem {
                 "gateway.cross_site",
                 "the request came from another site's page and was not let through",
             ),
-            StatusCode::PAYLOAD_TOO_LARGE => ("gateway.too_large", "the request is larger than is taken here"),
+            StatusCode::PAYLOAD_TOO_LARGE => (
+                "gateway.too_large",
+                "the request is larger than is taken here",
+            ),
             StatusCode::GATEWAY_TIMEOUT => ("gateway.timeout", "the answer took too long"),
             StatusCode::BAD_REQUEST => ("gateway.bad_request", "the request cannot be read"),
             _ => ("gateway.error", "the request could not be answered"),
@@ -164,7 +167,11 @@ impl From<Failure> for Problem {
 
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "gateway.bad_query", rejection.body_text())
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "gateway.bad_query",
+            rejection.body_text(),
+        )
     }
 }
 
@@ -243,7 +250,10 @@ mod tests {
     fn the_answer_says_what_it_is_and_when_to_come_back() {
         let response = Problem::too_many_sign_ins(8).into_response();
         assert_eq!(response.status(), 429);
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
         assert_eq!(response.headers()[header::RETRY_AFTER], "8");
     }
 }

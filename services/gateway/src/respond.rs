@@ -29,7 +29,9 @@ static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
         .f64_histogram("http_server_request_duration")
         .with_unit("s")
         .with_description("time until an answer began, by route and status")
-        .with_boundaries(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+        .with_boundaries(vec![
+            0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        ])
         .build()
 });
 
@@ -71,8 +73,15 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
         .map_or("none", MatchedPath::as_str)
         .to_owned();
     let method = request.method().as_str().to_owned();
-    let span = tracing::info_span!("http", otel.name = format!("{method} {route}"), request_id = id, status = tracing::field::Empty);
-    let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
+    let span = tracing::info_span!(
+        "http",
+        otel.name = format!("{method} {route}"),
+        request_id = id,
+        status = tracing::field::Empty
+    );
+    let parent = global::get_text_map_propagator(|propagator| {
+        propagator.extract(&Headers(request.headers()))
+    });
     if let Err(error) = span.set_parent(parent) {
         tracing::trace!(%error, "the client's trace is not continued");
     }
@@ -92,7 +101,9 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert("x-request-id", id);
     }
-    global::get_text_map_propagator(|propagator| propagator.inject_context(&span.context(), &mut HeadersMut(headers)));
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&span.context(), &mut HeadersMut(headers))
+    });
     response
 }
 
@@ -104,12 +115,17 @@ pub(crate) struct Rendered;
 /// headers that keep it where it belongs.
 pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(|RequestId(id)| id.clone());
     let mut response = next.run(request).await;
     let status = response.status();
     let told = response.extensions_mut().remove::<Problem>();
     let caller = response.extensions_mut().remove::<Caller>();
-    if (status.is_client_error() || status.is_server_error()) && response.extensions().get::<Rendered>().is_none() {
+    if (status.is_client_error() || status.is_server_error())
+        && response.extensions().get::<Rendered>().is_none()
+    {
         let problem = Problem {
             instance: Some(path.clone()),
             request_id: id,
@@ -133,7 +149,10 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));

@@ -63,9 +63,19 @@ impl Entry {
 
     /// Address and method stand in the handler's description.
     fn api(access: Access, (_, operation, handler): UtoipaMethodRouter<App>) -> Self {
-        let (path, item) = operation.paths.iter().next().map_or_else(Default::default, |(path, item)| (path.clone(), item.clone()));
+        let (path, item) = operation
+            .paths
+            .iter()
+            .next()
+            .map_or_else(Default::default, |(path, item)| {
+                (path.clone(), item.clone())
+            });
         Self {
-            method: if item.post.is_some() { Method::POST } else { Method::GET },
+            method: if item.post.is_some() {
+                Method::POST
+            } else {
+                Method::GET
+            },
             path,
             access,
             operation: Some(operation),
@@ -87,8 +97,18 @@ pub(crate) fn table() -> Vec<Entry> {
     vec![
         // Before sign-in.
         Entry::page(GET, "/sign-in", Access::Public, get(pages::sign_in::form)),
-        Entry::page(POST, "/sign-in", Access::Public, post(pages::sign_in::submit)),
-        Entry::page(GET, "/assets/{hash}/{name}", Access::Public, get(assets::serve)),
+        Entry::page(
+            POST,
+            "/sign-in",
+            Access::Public,
+            post(pages::sign_in::submit),
+        ),
+        Entry::page(
+            GET,
+            "/assets/{hash}/{name}",
+            Access::Public,
+            get(assets::serve),
+        ),
         Entry::page(GET, "/openapi.json", Access::Public, get(openapi::serve)),
         // Pages.
         Entry::page(POST, "/sign-out", READ, post(pages::sign_in::sign_out)),
@@ -100,14 +120,30 @@ pub(crate) fn table() -> Vec<Entry> {
             Access::ALLOCATE,
             post(pages::cash::allocate),
         ),
-        Entry::page(POST, "/cash/undo", Access::ALLOCATE, post(pages::cash::undo)),
+        Entry::page(
+            POST,
+            "/cash/undo",
+            Access::ALLOCATE,
+            post(pages::cash::undo),
+        ),
         Entry::page(GET, "/accounts", READ, get(pages::accounts::list)),
         Entry::page(GET, "/accounts/{id}", READ, get(pages::accounts::show)),
         Entry::page(GET, "/aged-debt", READ, get(pages::aged_debt::show)),
         Entry::page(GET, "/aged-debt/items", READ, get(pages::aged_debt::items)),
-        Entry::page(GET, "/aged-debt/export.csv", READ, get(pages::aged_debt::export)),
+        Entry::page(
+            GET,
+            "/aged-debt/export.csv",
+            READ,
+            get(pages::aged_debt::export),
+        ),
         Entry::page(GET, "/imports", READ, get(pages::imports::list)),
-        Entry::page(POST, "/imports", Access::IMPORT, post(pages::imports::upload)).sized(Size::Upload),
+        Entry::page(
+            POST,
+            "/imports",
+            Access::IMPORT,
+            post(pages::imports::upload),
+        )
+        .sized(Size::Upload),
         Entry::page(GET, "/imports/{id}", READ, get(pages::imports::show)),
         // The API.
         Entry::api(Access::IMPORT, routes!(api::imports::import)).sized(Size::Upload),
@@ -139,9 +175,14 @@ pub(crate) fn router(app: App, csrf: CsrfLayer) -> Router {
         let handler = entry.handler;
         let handler = match entry.size {
             Size::Ordinary => handler
-                .route_layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_WITHIN))
+                .route_layer(TimeoutLayer::with_status_code(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    ANSWER_WITHIN,
+                ))
                 .route_layer(DefaultBodyLimit::max(BODY_MAX)),
-            Size::Upload => handler.route_layer(DefaultBodyLimit::max(app.options.upload_limit.saturating_add(FORM_EXTRA))),
+            Size::Upload => handler.route_layer(DefaultBodyLimit::max(
+                app.options.upload_limit.saturating_add(FORM_EXTRA),
+            )),
             Size::Endless => handler.route_layer(DefaultBodyLimit::max(BODY_MAX)),
         };
         let handler = handler.route_layer(middleware::from_fn_with_state(entry.access, require));
@@ -176,8 +217,12 @@ async fn require(State(access): State<Access>, request: Request, next: Next) -> 
             let mut response = Problem::sign_in_needed().into_response();
             // A browser would open its own dialogue over our page.
             if !request.headers().contains_key("sec-fetch-mode") {
-                let basic = header::HeaderValue::from_static("Basic realm=\"counterfoil\", charset=\"UTF-8\"");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+                let basic = header::HeaderValue::from_static(
+                    "Basic realm=\"counterfoil\", charset=\"UTF-8\"",
+                );
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, basic);
             }
             response
         }
@@ -188,7 +233,8 @@ async fn require(State(access): State<Access>, request: Request, next: Next) -> 
 /// Where a person wanted to go, as far as going there again is safe.
 pub(crate) fn destination(method: &Method, uri: &Uri) -> String {
     if method == Method::GET {
-        uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+        uri.path_and_query()
+            .map_or_else(|| "/".to_owned(), ToString::to_string)
     } else {
         "/".to_owned()
     }

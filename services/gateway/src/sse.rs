@@ -64,7 +64,8 @@ impl Notices {
             .subscribe(bus.prefix().subject("notice.>"))
             .await
             .map_err(|error| {
-                Failure::transient("gateway.notices", "the broker gives no notices").caused_by(error)
+                Failure::transient("gateway.notices", "the broker gives no notices")
+                    .caused_by(error)
             })?;
         loop {
             tokio::select! {
@@ -80,28 +81,34 @@ impl Notices {
 
     fn stream(&self, shutdown: CancellationToken) -> impl Stream<Item = Notice> + use<> {
         let until = Instant::now() + LONGEST;
-        stream::unfold((self.0.subscribe(), shutdown), move |(mut notices, shutdown)| async move {
-            let first = tokio::select! {
-                () = shutdown.cancelled() => return None,
-                () = tokio::time::sleep_until(until) => return None,
-                first = notices.recv() => first,
-            };
-            let mut topics = Vec::new();
-            gather(&mut topics, first)?;
-            let pause = Instant::now() + COALESCE;
-            while Instant::now() < pause
-                && let Ok(next) = tokio::time::timeout_at(pause, notices.recv()).await
-                && gather(&mut topics, next).is_some()
-            {}
-            topics.sort();
-            topics.dedup();
-            Some((Notice { topics }, (notices, shutdown)))
-        })
+        stream::unfold(
+            (self.0.subscribe(), shutdown),
+            move |(mut notices, shutdown)| async move {
+                let first = tokio::select! {
+                    () = shutdown.cancelled() => return None,
+                    () = tokio::time::sleep_until(until) => return None,
+                    first = notices.recv() => first,
+                };
+                let mut topics = Vec::new();
+                gather(&mut topics, first)?;
+                let pause = Instant::now() + COALESCE;
+                while Instant::now() < pause
+                    && let Ok(next) = tokio::time::timeout_at(pause, notices.recv()).await
+                    && gather(&mut topics, next).is_some()
+                {}
+                topics.sort();
+                topics.dedup();
+                Some((Notice { topics }, (notices, shutdown)))
+            },
+        )
     }
 }
 
 /// `None` when there will be no more.
-fn gather(topics: &mut Vec<String>, next: Result<Arc<[String]>, broadcast::error::RecvError>) -> Option<()> {
+fn gather(
+    topics: &mut Vec<String>,
+    next: Result<Arc<[String]>, broadcast::error::RecvError>,
+) -> Option<()> {
     match next {
         Ok(more) => topics.extend(more.iter().cloned()),
         Err(broadcast::error::RecvError::Lagged(_)) => topics.push(EVERYTHING.to_owned()),
@@ -119,19 +126,28 @@ fn gather(topics: &mut Vec<String>, next: Result<Arc<[String]>, broadcast::error
 )]
 pub(crate) async fn listen(State(app): State<App>) -> impl IntoResponse {
     let hello = stream::once(async {
-        Ok::<_, Infallible>(Event::default().event("hello").retry(Duration::from_secs(2)).data("{}"))
+        Ok::<_, Infallible>(
+            Event::default()
+                .event("hello")
+                .retry(Duration::from_secs(2))
+                .data("{}"),
+        )
     });
-    let notices = app.notices.stream(app.bus.shutdown().clone()).map(|notice| {
-        let event = Event::default().event("notice");
-        Ok(event.json_data(&notice).unwrap_or_default())
-    });
+    let notices = app
+        .notices
+        .stream(app.bus.shutdown().clone())
+        .map(|notice| {
+            let event = Event::default().event("notice");
+            Ok(event.json_data(&notice).unwrap_or_default())
+        });
     let headers = [(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     )];
     (
         headers,
-        Sse::new(hello.chain(notices)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))),
+        Sse::new(hello.chain(notices))
+            .keep_alive(KeepAlive::new().interval(Duration::from_secs(15))),
     )
 }
 
@@ -150,7 +166,10 @@ mod tests {
         let told = stream.next().await.unwrap();
         assert_eq!(told.topics, ["account:1", "aged-debt", "receipts"]);
         shutdown.cancel();
-        assert!(stream.next().await.is_none(), "a stream ends with the service");
+        assert!(
+            stream.next().await.is_none(),
+            "a stream ends with the service"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,9 @@
 //! The committed description of the API is the one that is served.
 
-#![allow(clippy::disallowed_methods, reason = "a test is told by its environment to rewrite the file")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test is told by its environment to rewrite the file"
+)]
 
 use std::{env, fs, path::Path};
 

@@ -1,7 +1,7 @@
 //! Messages with their attributes: CloudEvents 1.0 in binary mode (`ce-*`
 //! headers); structured mode is understood too where it comes in.
 
-use std::sync::LazyLock;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -103,7 +103,7 @@ impl Raw {
                 sequence: info.stream_sequence,
                 time: header(&headers, "ce-time")
                     .and_then(|time| DateTime::parse_from_rfc3339(time).ok())
-                    .map_or_else(|| info.published.into(), |time| time.to_utc()),
+                    .map_or_else(|| info.published, |time| time.to_utc()),
                 traceparent: header(&headers, "traceparent").map(str::to_owned),
             },
             stream: info.stream.to_owned(),
@@ -317,7 +317,8 @@ fn header_text(text: &str) -> String {
         if byte.is_ascii_graphic() && byte != b'%' && byte != b'"' {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -31,7 +31,7 @@ impl Parse {
         if context.json {
             super::print_json(&json)?;
         } else if let Ok(parsed) = &outcome {
-            let entries: usize = parsed.statements.iter().map(|s| s.entries.len()).sum();
+            let entries: usize = parsed.statements.iter().map(|s| s.lines.len()).sum();
             println!(
                 "{}: {} statements with {entries} entries, {} records, {} remarks",
                 parsed.version.as_deref().unwrap_or(parsed.format.name()),

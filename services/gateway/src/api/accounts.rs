@@ -6,7 +6,9 @@ use axum::{
     http::Uri,
     response::{IntoResponse as _, Response},
 };
-use contracts::api::reporting::{AccountKey, AccountView, GetAccount, GetLedger, GetTimeline, ListAccounts};
+use contracts::api::reporting::{
+    AccountKey, AccountView, GetAccount, GetLedger, GetTimeline, ListAccounts,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -21,6 +23,7 @@ pub(crate) struct AccountsQuery {
     /// Where the page begins, from `next_cursor`.
     cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
@@ -47,7 +50,9 @@ pub(crate) async fn list_accounts(
 /// An account by its id or by the billing system's reference. A reference that
 /// looks like an id is taken for one.
 pub(crate) async fn find(app: &App, id: String) -> Result<AccountView, Problem> {
-    let account = id.parse().map_or_else(|_| AccountKey::Ref(id), AccountKey::Id);
+    let account = id
+        .parse()
+        .map_or_else(|_| AccountKey::Ref(id), AccountKey::Id);
     Ok(app.bus.ask(&GetAccount { account }).await?)
 }
 
@@ -57,7 +62,10 @@ pub(crate) async fn find(app: &App, id: String) -> Result<AccountView, Problem> 
     params(("id" = String, Path, description = "The account's id or its reference")),
     responses((status = 200, description = "The account", body = ref("#/components/schemas/AccountView")))
 )]
-pub(crate) async fn get_account(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn get_account(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     Ok(Json(find(&app, id).await?).into_response())
 }
 
@@ -70,6 +78,7 @@ pub(crate) struct LedgerQuery {
     /// Where the page begins, from `next_cursor`.
     cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
@@ -103,6 +112,7 @@ pub(crate) struct TimelineQuery {
     /// Where the page begins, from `next_cursor`.
     cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 

@@ -10,7 +10,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use contracts::api::ingestion::{AppendImport, GetImport, ImportView, ListImports, OpenImport, SubmitImport};
+use contracts::api::ingestion::{
+    AppendImport, GetImport, ImportView, ListImports, OpenImport, SubmitImport,
+};
 use kernel::ImportId;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -45,7 +47,11 @@ impl From<MultipartError> for Problem {
         if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return too_large();
         }
-        Self::new(StatusCode::BAD_REQUEST, "gateway.upload_broken", error.body_text())
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "gateway.upload_broken",
+            error.body_text(),
+        )
     }
 }
 
@@ -74,7 +80,9 @@ pub(crate) async fn receive(
     let mut imports = Vec::new();
     while let Some(mut field) = form.next_field().await? {
         match field.name() {
-            Some("format") => format = Some(short(&mut field).await?).filter(|format| !format.is_empty()),
+            Some("format") => {
+                format = Some(short(&mut field).await?).filter(|format| !format.is_empty())
+            }
             Some("dry_run") => {
                 dry_run = match short(&mut field).await?.as_str() {
                     "true" | "on" | "1" => true,
@@ -103,12 +111,19 @@ pub(crate) async fn receive(
         }
     }
     if imports.is_empty() {
-        return Err(unusable("/file", "there is no file in the form field `file`"));
+        return Err(unusable(
+            "/file",
+            "there is no file in the form field `file`",
+        ));
     }
     Ok(imports)
 }
 
-async fn pass_on(app: &App, open: &OpenImport, field: &mut Field<'_>) -> Result<ImportView, Problem> {
+async fn pass_on(
+    app: &App,
+    open: &OpenImport,
+    field: &mut Field<'_>,
+) -> Result<ImportView, Problem> {
     let mut hash = Sha256::new();
     let mut bytes = 0;
     let mut piece = 0;
@@ -154,7 +169,10 @@ async fn short(field: &mut Field<'_>) -> Result<String, Problem> {
     while let Some(chunk) = field.chunk().await? {
         text.extend_from_slice(&chunk);
         if text.len() > FIELD_MAX {
-            return Err(unusable("", "a form field is longer than anything it may say"));
+            return Err(unusable(
+                "",
+                "a form field is longer than anything it may say",
+            ));
         }
     }
     Ok(String::from_utf8_lossy(&text).trim().to_owned())
@@ -163,7 +181,12 @@ async fn short(field: &mut Field<'_>) -> Result<String, Problem> {
 /// The last part of a path, without what has no business in a name.
 fn file_name(given: &str) -> String {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    last.chars().filter(|c| !c.is_control()).take(255).collect::<String>().trim().to_owned()
+    last.chars()
+        .filter(|c| !c.is_control())
+        .take(255)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// Brings in a file: `multipart/form-data` with `file` and, before it, `format`
@@ -195,6 +218,7 @@ pub(crate) struct ImportsQuery {
     /// Where the page begins, from `next_cursor`.
     cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn page_request(cursor: Option<String>, limit: Option<u16>) -> PageRe
 
 /// What a person typed into a search box; nothing typed is no search.
 pub(crate) fn search(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 /// A page of a list, with a link to the next.
@@ -65,20 +66,30 @@ fn next_link(uri: &Uri, cursor: &str) -> Option<HeaderValue> {
         .unwrap_or_default()
         .split('&')
         .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-    let query: Vec<String> = others.map(str::to_owned).chain([format!("cursor={}", encoded(cursor))]).collect();
-    HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))).ok()
+    let query: Vec<String> = others
+        .map(str::to_owned)
+        .chain([format!("cursor={}", encoded(cursor))])
+        .collect();
+    HeaderValue::from_str(&format!(
+        "<{}?{}>; rel=\"next\"",
+        uri.path(),
+        query.join("&")
+    ))
+    .ok()
 }
 
 /// `text` as it may stand in a query.
 pub(crate) fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut out, byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                out.push('%');
+                out.push_str(&hex::encode_upper([byte]));
+            }
+            out
+        })
 }
 
 /// A JSON body; what is wrong with it is told with a pointer to the place.
@@ -96,7 +107,11 @@ fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Prob
         ));
     }
     let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, "gateway.bad_json", format!("the body is no JSON: {error}"))
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "gateway.bad_json",
+            format!("the body is no JSON: {error}"),
+        )
     })?;
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(error.path());
@@ -122,32 +137,60 @@ mod tests {
 
     #[test]
     fn the_next_link_keeps_the_question_and_replaces_the_cursor() {
-        let uri: Uri = "/api/v1/receipts?queue=all&cursor=old&limit=10".parse().unwrap();
+        let uri: Uri = "/api/v1/receipts?queue=all&cursor=old&limit=10"
+            .parse()
+            .unwrap();
         assert_eq!(
             next_link(&uri, "a b/+=").unwrap(),
             "</api/v1/receipts?queue=all&limit=10&cursor=a%20b%2F%2B%3D>; rel=\"next\""
         );
         let bare: Uri = "/api/v1/receipts".parse().unwrap();
-        assert_eq!(next_link(&bare, "x").unwrap(), "</api/v1/receipts?cursor=x>; rel=\"next\"");
+        assert_eq!(
+            next_link(&bare, "x").unwrap(),
+            "</api/v1/receipts?cursor=x>; rel=\"next\""
+        );
     }
 
     #[test]
     fn pages_are_never_longer_than_the_longest() {
         assert_eq!(page_request(None, Some(5000)).limit, Some(200));
-        assert_eq!(page_request(Some(String::new()), None), PageRequest::default());
+        assert_eq!(
+            page_request(Some(String::new()), None),
+            PageRequest::default()
+        );
     }
 
     #[test]
     fn a_bad_body_names_the_place() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, "application/json; charset=utf-8".parse().unwrap());
+        headers.insert(
+            header::CONTENT_TYPE,
+            "application/json; charset=utf-8".parse().unwrap(),
+        );
         let id = "0198c0de-0000-7000-8000-000000000001";
         let body = format!(
             r#"{{"reason":"x","lines":[{{"document_id":"{id}","amount":{{"amount":12.5,"currency":"GBP"}}}}]}}"#
         );
-        let problem = json::<AllocationRequest>(&headers, body.as_bytes()).err().unwrap();
-        assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (422, "/lines/0/amount/amount"));
-        assert_eq!(json::<AllocationRequest>(&headers, b"{").err().unwrap().status, 400);
-        assert_eq!(json::<AllocationRequest>(&HeaderMap::new(), b"{}").err().unwrap().status, 415);
+        let problem = json::<AllocationRequest>(&headers, body.as_bytes())
+            .err()
+            .unwrap();
+        assert_eq!(
+            (problem.status, problem.errors[0].pointer.as_str()),
+            (422, "/lines/0/amount/amount")
+        );
+        assert_eq!(
+            json::<AllocationRequest>(&headers, b"{")
+                .err()
+                .unwrap()
+                .status,
+            400
+        );
+        assert_eq!(
+            json::<AllocationRequest>(&HeaderMap::new(), b"{}")
+                .err()
+                .unwrap()
+                .status,
+            415
+        );
     }
 }

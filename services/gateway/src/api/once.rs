@@ -89,7 +89,8 @@ where
     }
     match act(command_id(caller.user_id, route, key)).await {
         Ok(reply) => {
-            let body = serde_json::to_vec(&reply).map_err(|error| Problem::from(messaging::Failure::from(error)))?;
+            let body = serde_json::to_vec(&reply)
+                .map_err(|error| Problem::from(messaging::Failure::from(error)))?;
             idempotency::finish(pool, command, 200, &body).await?;
             Ok(answer(200, body.into(), false))
         }
@@ -117,7 +118,10 @@ fn fingerprint(said: [&[u8]; 2]) -> [u8; 32] {
 fn answer(status: u16, body: Bytes, again: bool) -> Response {
     let mut response = (StatusCode::from_u16(status).unwrap_or_default(), body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     if again {
         headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
@@ -138,7 +142,7 @@ mod tests {
         assert_ne!(first, command_id(jo, "allocate", "k2"));
         // Golden: a client that repeats a command after an upgrade of ours must
         // not move the money again.
-        assert_eq!(first.to_string(), "GOLDEN");
+        assert_eq!(first.to_string(), "efabdad0-1265-54bc-90c4-ab154fd88f80");
     }
 
     #[test]
@@ -146,13 +150,18 @@ mod tests {
         let with = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("idempotency-key", value.parse().unwrap());
-            key(&headers).map(str::to_owned).map_err(|problem| problem.status)
+            key(&headers)
+                .map(str::to_owned)
+                .map_err(|problem| problem.status)
         };
         assert_eq!(with("abc"), Ok("abc".into()));
         assert_eq!(with("\"abc\""), Ok("abc".into()));
         assert_eq!(with(""), Err(400));
         assert_eq!(with(&"x".repeat(201)), Err(400));
-        assert_eq!(key(&HeaderMap::new()).unwrap_err().code, "gateway.idempotency_key_missing");
+        assert_eq!(
+            key(&HeaderMap::new()).unwrap_err().code,
+            "gateway.idempotency_key_missing"
+        );
     }
 
     #[test]

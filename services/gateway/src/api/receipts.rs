@@ -8,8 +8,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use contracts::api::allocation::{
-    AllocateLine, AllocateReceipt, CountReceipts, FindOpenItems, GetReceipt, ListReceipts, ReceiptQueue,
-    UndoAllocation,
+    AllocateLine, AllocateReceipt, CountReceipts, FindOpenItems, GetReceipt, ListReceipts,
+    ReceiptQueue, UndoAllocation,
 };
 use kernel::{AccountId, AllocationId, Currency, ReceiptId};
 use schemars::JsonSchema;
@@ -31,6 +31,7 @@ pub(crate) struct ReceiptsQuery {
     /// Where the page begins, from `next_cursor`.
     cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
@@ -118,7 +119,11 @@ pub(crate) struct UndoRequest {
 fn stated(reason: &str) -> Result<String, Problem> {
     let reason = reason.trim();
     if reason.is_empty() {
-        return Err(Problem::invalid("gateway.reason_missing", "/reason", "say why"));
+        return Err(Problem::invalid(
+            "gateway.reason_missing",
+            "/reason",
+            "say why",
+        ));
     }
     Ok(reason.to_owned())
 }
@@ -143,18 +148,25 @@ pub(crate) async fn allocate(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let said = [uri.path().as_bytes(), &body];
-    once(&app, &caller, "allocate", &headers, said, async |command_id| {
-        let request: AllocationRequest = json(&headers, &body)?;
-        let command = AllocateReceipt {
-            command_id,
-            receipt_id,
-            expected_version: request.expected_version,
-            reason: stated(&request.reason)?,
-            lines: request.lines,
-            actor: caller.actor(),
-        };
-        Ok(app.bus.ask(&command).await?)
-    })
+    once(
+        &app,
+        &caller,
+        "allocate",
+        &headers,
+        said,
+        async |command_id| {
+            let request: AllocationRequest = json(&headers, &body)?;
+            let command = AllocateReceipt {
+                command_id,
+                receipt_id,
+                expected_version: request.expected_version,
+                reason: stated(&request.reason)?,
+                lines: request.lines,
+                actor: caller.actor(),
+            };
+            Ok(app.bus.ask(&command).await?)
+        },
+    )
     .await
 }
 
@@ -205,6 +217,7 @@ pub(crate) struct ItemsQuery {
     /// Where the page begins, from `next_cursor`.
     cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 

@@ -43,6 +43,7 @@ pub(crate) struct AgedDebtQuery {
     /// Where the page begins, from `rows.next_cursor`.
     pub cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u16>,
 }
 
@@ -77,14 +78,22 @@ pub(crate) async fn aged_debt(
     Ok(varied(match wanted(&headers)? {
         Form::Json => {
             let report = app.bus.ask(&query.question()).await?;
-            with_next(&uri, report.rows.next_cursor.as_deref(), Json(&report).into_response())
+            with_next(
+                &uri,
+                report.rows.next_cursor.as_deref(),
+                Json(&report).into_response(),
+            )
         }
         Form::Csv => aged_debt_file(&app, query.question(), false).await?,
     }))
 }
 
 /// All rows of the aged debt as a file.
-pub(crate) async fn aged_debt_file(app: &App, mut question: GetAgedDebt, for_people: bool) -> Result<Response, Problem> {
+pub(crate) async fn aged_debt_file(
+    app: &App,
+    mut question: GetAgedDebt,
+    for_people: bool,
+) -> Result<Response, Problem> {
     question.page = whole();
     let mut table: Option<Table> = None;
     loop {
@@ -149,6 +158,7 @@ pub(crate) struct AgedItemsQuery {
     /// Where the page begins, from `next_cursor`.
     pub cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u16>,
 }
 
@@ -189,7 +199,15 @@ pub(crate) async fn aged_items(
     let mut table = Table {
         name: "aged-debt-items".to_owned(),
         columns: [
-            "document_ref", "kind", "account_ref", "account_name", "issued_on", "due_on", "days", "currency", "amount",
+            "document_ref",
+            "kind",
+            "account_ref",
+            "account_name",
+            "issued_on",
+            "due_on",
+            "days",
+            "currency",
+            "amount",
             "open",
         ]
         .map(str::to_owned)
@@ -228,6 +246,7 @@ pub(crate) struct UnallocatedQuery {
     /// Where the page begins, from `rows.next_cursor`.
     pub cursor: Option<String>,
     /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u16>,
 }
 
@@ -266,8 +285,16 @@ pub(crate) async fn unallocated(
         let table = table.get_or_insert_with(|| Table {
             name: format!("unallocated-{}", report.as_of),
             columns: [
-                "receipt_id", "booked_on", "age_days", "currency", "amount", "unallocated", "payer_name", "narrative",
-                "state", "account_ref",
+                "receipt_id",
+                "booked_on",
+                "age_days",
+                "currency",
+                "amount",
+                "unallocated",
+                "payer_name",
+                "narrative",
+                "state",
+                "account_ref",
             ]
             .map(str::to_owned)
             .into(),
@@ -326,6 +353,8 @@ fn nothing() -> Table {
 
 /// The same address has several forms: caches must not mix them up.
 fn varied(mut response: Response) -> Response {
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("Accept"));
     response
 }

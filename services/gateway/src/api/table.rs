@@ -36,7 +36,9 @@ pub(crate) fn wanted(headers: &HeaderMap) -> Result<Form, Problem> {
         .map(|range| {
             let mut parts = range.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
-            let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1000, thousandths);
+            let quality = parts
+                .find_map(|part| part.strip_prefix("q="))
+                .map_or(1000, thousandths);
             (quality, media)
         })
         .filter(|(quality, _)| *quality > 0)
@@ -61,7 +63,10 @@ pub(crate) fn wanted(headers: &HeaderMap) -> Result<Form, Problem> {
 
 /// A quality value such as `0.8`, in thousandths.
 fn thousandths(quality: &str) -> u16 {
-    let (whole, fraction) = quality.trim().split_once('.').unwrap_or((quality.trim(), ""));
+    let (whole, fraction) = quality
+        .trim()
+        .split_once('.')
+        .unwrap_or((quality.trim(), ""));
     let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
     format!("{whole}{fraction}").parse().unwrap_or(0).min(1000)
 }
@@ -124,16 +129,26 @@ impl Table {
         let mut writer = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
             .from_writer(mark.as_bytes().to_vec());
-        let broken = |error: csv::Error| Failure::bug("gateway.csv", "the table cannot be written").caused_by(error);
+        let broken = |error: csv::Error| {
+            Failure::bug("gateway.csv", "the table cannot be written").caused_by(error)
+        };
         writer.write_record(&self.columns).map_err(broken)?;
         for row in &self.rows {
-            writer.write_record(row.iter().map(Cell::csv)).map_err(broken)?;
+            writer
+                .write_record(row.iter().map(Cell::csv))
+                .map_err(broken)?;
         }
-        let body = writer
-            .into_inner()
-            .map_err(|error| Failure::bug("gateway.csv", format!("the table cannot be written: {error}")))?;
+        let body = writer.into_inner().map_err(|error| {
+            Failure::bug(
+                "gateway.csv",
+                format!("the table cannot be written: {error}"),
+            )
+        })?;
         let headers = [
-            (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
+            (
+                header::CONTENT_TYPE,
+                "text/csv; charset=utf-8; header=present".to_owned(),
+            ),
             (
                 header::CONTENT_DISPOSITION,
                 format!("attachment; filename=\"{}.csv\"", self.name),
@@ -162,7 +177,10 @@ mod tests {
         assert_eq!(form("*/*"), Ok(Form::Json));
         assert_eq!(form("text/csv"), Ok(Form::Csv));
         assert_eq!(form("application/json;q=0.5, text/csv"), Ok(Form::Csv));
-        assert_eq!(form("text/csv;q=0.1, application/json;q=0.25"), Ok(Form::Json));
+        assert_eq!(
+            form("text/csv;q=0.1, application/json;q=0.25"),
+            Ok(Form::Json)
+        );
         assert_eq!(form("text/csv;q=0, */*;q=0.1"), Ok(Form::Json));
         assert_eq!(form("image/png"), Err(406));
     }
@@ -178,11 +196,20 @@ mod tests {
                     Cell::Amount(Money::parse("-120", Currency::GBP).unwrap()),
                     Cell::Date(NaiveDate::from_ymd_opt(2026, 11, 22).unwrap()),
                 ],
-                vec![Cell::text("Müller, \"Söhne\""), Cell::Count(-3), Cell::Empty],
+                vec![
+                    Cell::text("Müller, \"Söhne\""),
+                    Cell::Count(-3),
+                    Cell::Empty,
+                ],
             ],
         };
         let response = table.into_csv(true).unwrap();
-        assert!(response.headers()[header::CONTENT_DISPOSITION].to_str().unwrap().contains("unallocated.csv"));
+        assert!(
+            response.headers()[header::CONTENT_DISPOSITION]
+                .to_str()
+                .unwrap()
+                .contains("unallocated.csv")
+        );
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         assert_eq!(
             String::from_utf8(body.to_vec()).unwrap(),

@@ -59,7 +59,11 @@ pub(crate) fn token_sha256(token: &str) -> [u8; 32] {
 
 /// The secret in the session cookie.
 pub(crate) fn session_token(headers: &HeaderMap, secure: bool) -> Option<String> {
-    let name = if secure { SESSION_COOKIE_SECURE } else { SESSION_COOKIE };
+    let name = if secure {
+        SESSION_COOKIE_SECURE
+    } else {
+        SESSION_COOKIE
+    };
     let jar = CookieJar::from_headers(headers);
     jar.get(name).map(|cookie| cookie.value().to_owned())
 }
@@ -72,7 +76,9 @@ impl Address {
     fn of(extensions: &Extensions) -> IpAddr {
         extensions
             .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| {
+                peer.ip()
+            })
     }
 }
 
@@ -90,17 +96,28 @@ impl<S: Sync> FromRequestParts<S> for Address {
 pub(crate) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let api = request.uri().path().starts_with("/api/");
     let found = match session_token(request.headers(), app.options.secure_cookies) {
-        Some(token) => by_session(&app, &token, !request.headers().contains_key(REFRESH_HEADER)).await,
+        Some(token) => {
+            by_session(
+                &app,
+                &token,
+                !request.headers().contains_key(REFRESH_HEADER),
+            )
+            .await
+        }
         None => Ok(None),
     };
     let found = match found {
         Ok(None) if api => match basic(request.headers()) {
-            Some((name, password)) => match by_password(&app, &name, &password, Address::of(request.extensions())).await {
-                Ok(Verdict::Right(caller)) => Ok(Some(caller)),
-                Ok(Verdict::Wrong) => Ok(None),
-                Ok(Verdict::Wait(seconds)) => return Problem::too_many_sign_ins(seconds).into_response(),
-                Err(failure) => Err(failure),
-            },
+            Some((name, password)) => {
+                match by_password(&app, &name, &password, Address::of(request.extensions())).await {
+                    Ok(Verdict::Right(caller)) => Ok(Some(caller)),
+                    Ok(Verdict::Wrong) => Ok(None),
+                    Ok(Verdict::Wait(seconds)) => {
+                        return Problem::too_many_sign_ins(seconds).into_response();
+                    }
+                    Err(failure) => Err(failure),
+                }
+            }
             None => Ok(None),
         },
         other => other,
@@ -116,13 +133,18 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
         Ok(None) => next.run(request).await,
         Err(failure) => {
             let problem = Problem::from(failure);
-            if api { problem.into_response() } else { pages::error_page(&problem, None) }
+            if api {
+                problem.into_response()
+            } else {
+                pages::error_page(&problem, None)
+            }
         }
     }
 }
 
 async fn by_session(app: &App, token: &str, active: bool) -> Result<Option<Caller>, Failure> {
-    let user = store::sessions::find(app.bus.pool(), &token_sha256(token), app.bus.now(), active).await?;
+    let user =
+        store::sessions::find(app.bus.pool(), &token_sha256(token), app.bus.now(), active).await?;
     Ok(user.map(|user| Caller {
         user_id: user.user_id,
         name: user.name,
@@ -150,7 +172,12 @@ pub(crate) enum Verdict {
 }
 
 /// Checks a name and a password, and slows down whoever guesses.
-pub(crate) async fn by_password(app: &App, name: &str, password: &str, address: IpAddr) -> Result<Verdict, Failure> {
+pub(crate) async fn by_password(
+    app: &App,
+    name: &str,
+    password: &str,
+    address: IpAddr,
+) -> Result<Verdict, Failure> {
     let (pool, now) = (app.bus.pool(), app.bus.now());
     let name = name.to_lowercase();
     let user = store::users::find(pool, &name).await?;
@@ -165,7 +192,11 @@ pub(crate) async fn by_password(app: &App, name: &str, password: &str, address: 
         if let Some(wait) = throttle::wait(&failures, now) {
             return Ok(Verdict::Wait(wait.num_seconds().max(1)));
         }
-        let right = password::verify(password, user.as_ref().map(|user| user.password_hash.as_str())).await?;
+        let right = password::verify(
+            password,
+            user.as_ref().map(|user| user.password_hash.as_str()),
+        )
+        .await?;
         if right {
             if !failures.is_empty() {
                 store::users::forget_failures(pool, &subjects.user).await?;
@@ -215,7 +246,9 @@ impl BasicCache {
 
     fn knows(&self, proof: &Proof) -> bool {
         let proofs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        proofs.get(proof).is_some_and(|since| since.elapsed() < Self::KEPT)
+        proofs
+            .get(proof)
+            .is_some_and(|since| since.elapsed() < Self::KEPT)
     }
 
     fn remember(&self, proof: Proof) {

@@ -11,11 +11,11 @@ pub mod users;
 
 use std::{fmt, str::FromStr};
 
-pub use caller::{Caller, SESSION_COOKIE};
 pub(crate) use caller::{
-    Address, BasicCache, REFRESH_HEADER, SESSION_COOKIE_SECURE, Verdict, by_password, identify, new_session,
-    session_token, token_sha256,
+    Address, BasicCache, REFRESH_HEADER, SESSION_COOKIE_SECURE, Verdict, by_password, identify,
+    new_session, session_token, token_sha256,
 };
+pub use caller::{Caller, SESSION_COOKIE};
 
 /// What somebody works as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -25,7 +25,12 @@ pub async fn hash(password: &str) -> Result<String, Failure> {
 fn hash_now(password: &str) -> Result<String, Failure> {
     let hash: PasswordHash = Argon2::default()
         .hash_password(password.as_bytes())
-        .map_err(|error| Failure::bug("gateway.password_hash", format!("the password cannot be hashed: {error}")))?;
+        .map_err(|error| {
+            Failure::bug(
+                "gateway.password_hash",
+                format!("the password cannot be hashed: {error}"),
+            )
+        })?;
     Ok(hash.to_string())
 }
 
@@ -57,10 +62,12 @@ fn nobodys_hash() -> Option<String> {
         .clone()
 }
 
-async fn on_its_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Failure::bug("gateway.password_thread", "checking a password panicked").caused_by(error))
+async fn on_its_own_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        Failure::bug("gateway.password_thread", "checking a password panicked").caused_by(error)
+    })
 }
 
 #[cfg(test)]
@@ -74,11 +81,18 @@ mod tests {
         assert!(verify("correct horse battery", Some(&phc)).await.unwrap());
         assert!(!verify("Correct horse battery", Some(&phc)).await.unwrap());
         assert!(!verify("correct horse battery", None).await.unwrap());
-        assert!(!verify(&"x".repeat(MAX_LENGTH + 1), Some(&phc)).await.unwrap());
+        assert!(
+            !verify(&"x".repeat(MAX_LENGTH + 1), Some(&phc))
+                .await
+                .unwrap()
+        );
     }
 
     #[tokio::test]
     async fn two_hashes_of_one_password_differ() {
-        assert_ne!(hash("the same password").await.unwrap(), hash("the same password").await.unwrap());
+        assert_ne!(
+            hash("the same password").await.unwrap(),
+            hash("the same password").await.unwrap()
+        );
     }
 }

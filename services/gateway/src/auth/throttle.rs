@@ -48,7 +48,8 @@ pub fn wait(failures: &[(String, i32, DateTime<Utc>)], now: DateTime<Utc>) -> Op
             };
             let over = failures.checked_sub(free).filter(|over| *over >= 0)?;
             // 2 s, 4 s, 8 s, … at the first failure that is one too many.
-            let delay = TimeDelta::seconds(2_i64.saturating_pow(over.unsigned_abs().min(16) + 1)).min(LONGEST);
+            let delay = TimeDelta::seconds(2_i64.saturating_pow(over.unsigned_abs().min(16) + 1))
+                .min(LONGEST);
             Some(*last + delay - now).filter(|left| *left > TimeDelta::zero())
         })
         .max()

@@ -47,11 +47,18 @@ pub async fn create_user(
     if !(password::MIN_LENGTH..=password::MAX_LENGTH).contains(&password.len()) {
         return Err(Failure::permanent(
             "gateway.password_length",
-            format!("a password has {} to {} bytes", password::MIN_LENGTH, password::MAX_LENGTH),
+            format!(
+                "a password has {} to {} bytes",
+                password::MIN_LENGTH,
+                password::MAX_LENGTH
+            ),
         ));
     }
     if roles.is_empty() {
-        return Err(Failure::permanent("gateway.user_roles", "a user needs at least one role"));
+        return Err(Failure::permanent(
+            "gateway.user_roles",
+            "a user needs at least one role",
+        ));
     }
     let user = LocalUser {
         user_id: Uuid::now_v7(),
@@ -70,7 +77,11 @@ pub async fn create_user(
 }
 
 /// Lets the demo users in, or keeps them out.
-pub(crate) async fn settle_demo(pool: &PgPool, demo: bool, now: DateTime<Utc>) -> Result<(), Failure> {
+pub(crate) async fn settle_demo(
+    pool: &PgPool,
+    demo: bool,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
     if !demo {
         return users::disable_demo(pool, now).await;
     }
@@ -85,7 +96,10 @@ pub(crate) async fn settle_demo(pool: &PgPool, demo: bool, now: DateTime<Utc>) -
             roles: roles.to_vec(),
         };
         if !users::insert(pool, &user, true, now).await? {
-            tracing::warn!(name, "a real user has the name of a demo user: it stays as it is");
+            tracing::warn!(
+                name,
+                "a real user has the name of a demo user: it stays as it is"
+            );
         }
     }
     users::enable_demo(pool).await?;

@@ -8,7 +8,10 @@ use axum::{
 };
 use contracts::api::{
     Page,
-    reporting::{AccountView, AgedRow, Bucket, GetAgedDebt, GetLedger, GetTimeline, LedgerLine, ListAccounts, TimelineEntry},
+    reporting::{
+        AccountView, AgedRow, Bucket, GetAgedDebt, GetLedger, GetTimeline, LedgerLine,
+        ListAccounts, TimelineEntry,
+    },
 };
 use kernel::Money;
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
@@ -60,7 +63,9 @@ pub(crate) async fn list(
     let page = AccountsPage {
         shell: visit.shell(Section::Accounts, "Accounts"),
         accounts: page.items,
-        next: page.next_cursor.map(|cursor| format!("{here}&cursor={}", encoded(&cursor))),
+        next: page
+            .next_cursor
+            .map(|cursor| format!("{here}&cursor={}", encoded(&cursor))),
         first: first.then_some(here),
         search: text,
     };
@@ -111,11 +116,18 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     Query(query): Query<AccountQuery>,
 ) -> Result<Response, PageProblem> {
-    let page = assemble(&app, &visit, id, query).await.map_err(visit.give_up())?;
+    let page = assemble(&app, &visit, id, query)
+        .await
+        .map_err(visit.give_up())?;
     Ok(visit.show(StatusCode::OK, &page))
 }
 
-async fn assemble(app: &App, visit: &Visit, id: String, query: AccountQuery) -> Result<AccountPage, Problem> {
+async fn assemble(
+    app: &App,
+    visit: &Visit,
+    id: String,
+    query: AccountQuery,
+) -> Result<AccountPage, Problem> {
     let account = find(app, id).await?;
     let account_id = account.account_id;
     let all = query.ledger == "all";
@@ -133,13 +145,31 @@ async fn assemble(app: &App, visit: &Visit, id: String, query: AccountQuery) -> 
         page: page_request(None, Some(contracts::api::PageRequest::MAX)),
         ..GetAgedDebt::default()
     };
-    let (ledger, timeline, aged) = tokio::try_join!(app.bus.ask(&ledger), app.bus.ask(&timeline), app.bus.ask(&aged))?;
-    let here = format!("/accounts/{account_id}?ledger={}", if all { "all" } else { "open" });
-    let more = |page: Option<String>, name: &str| page.map(|cursor| format!("{here}&{name}={}", encoded(&cursor)));
-    let Page { items: lines, next_cursor: ledger_next } = ledger;
-    let Page { items: entries, next_cursor: timeline_next } = timeline;
+    let (ledger, timeline, aged) = tokio::try_join!(
+        app.bus.ask(&ledger),
+        app.bus.ask(&timeline),
+        app.bus.ask(&aged)
+    )?;
+    let here = format!(
+        "/accounts/{account_id}?ledger={}",
+        if all { "all" } else { "open" }
+    );
+    let more = |page: Option<String>, name: &str| {
+        page.map(|cursor| format!("{here}&{name}={}", encoded(&cursor)))
+    };
+    let Page {
+        items: lines,
+        next_cursor: ledger_next,
+    } = ledger;
+    let Page {
+        items: entries,
+        next_cursor: timeline_next,
+    } = timeline;
     Ok(AccountPage {
-        shell: visit.shell(Section::Accounts, format!("{} {}", account.account_ref, account.name)),
+        shell: visit.shell(
+            Section::Accounts,
+            format!("{} {}", account.account_ref, account.name),
+        ),
         ageing: aged
             .rows
             .items
@@ -162,7 +192,9 @@ fn ageing(buckets: &[Bucket], row: &AgedRow) -> Ageing {
     let whole: Decimal = row.buckets.iter().map(positive).sum();
     let share = |amount: Decimal| -> i64 {
         let thousandths = (amount * Decimal::ONE_THOUSAND).checked_div(whole);
-        thousandths.and_then(|share| share.round().to_i64()).unwrap_or(0)
+        thousandths
+            .and_then(|share| share.round().to_i64())
+            .unwrap_or(0)
     };
     let mut until = Decimal::ZERO;
     let bands = buckets
@@ -179,7 +211,10 @@ fn ageing(buckets: &[Bucket], row: &AgedRow) -> Ageing {
             }
         })
         .collect();
-    Ageing { bands, total: row.total }
+    Ageing {
+        bands,
+        total: row.total,
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +256,11 @@ mod tests {
             buckets: vec![gbp("0"); 4],
             ..row
         };
-        assert!(ageing(&buckets, &nothing).bands.iter().all(|band| band.width == 0));
+        assert!(
+            ageing(&buckets, &nothing)
+                .bands
+                .iter()
+                .all(|band| band.width == 0)
+        );
     }
 }

@@ -6,7 +6,9 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use contracts::api::reporting::{AgedDebt, AgedItem, AgedRow, AgedTotals, AgeingBasis, GetAgedDebt, GetAgedItems};
+use contracts::api::reporting::{
+    AgedDebt, AgedItem, AgedRow, AgedTotals, AgeingBasis, GetAgedDebt, GetAgedItems,
+};
 use kernel::{AccountId, Currency, Money};
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use serde::Deserialize;
@@ -37,19 +39,31 @@ pub(crate) struct Filters {
 }
 
 /// `None` for an empty field, a problem for one that makes no sense.
-fn maybe<T>(text: &str, name: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+fn maybe<T>(
+    text: &str,
+    name: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
-    read(text)
-        .map(Some)
-        .ok_or_else(|| Problem::invalid("gateway.bad_filter", &format!("/{name}"), format!("“{text}” cannot be read")))
+    read(text).map(Some).ok_or_else(|| {
+        Problem::invalid(
+            "gateway.bad_filter",
+            &format!("/{name}"),
+            format!("“{text}” cannot be read"),
+        )
+    })
 }
 
 impl Filters {
     fn basis(&self) -> AgeingBasis {
-        if self.basis == "document" { AgeingBasis::Document } else { AgeingBasis::Due }
+        if self.basis == "document" {
+            AgeingBasis::Document
+        } else {
+            AgeingBasis::Due
+        }
     }
 
     fn question(&self) -> Result<GetAgedDebt, Problem> {
@@ -69,7 +83,9 @@ impl Filters {
             known_at: maybe(&self.known_at, "known_at", from_local)?,
             basis: self.basis(),
             account_id: maybe(&self.account_id, "account_id", |text| text.parse().ok())?,
-            currency: maybe(&self.currency, "currency", |text| Currency::parse(text).ok())?,
+            currency: maybe(&self.currency, "currency", |text| {
+                Currency::parse(text).ok()
+            })?,
             bucket: maybe(&self.bucket, "bucket", |text| text.parse().ok())?,
             page: page_request(Some(self.cursor.clone()), None),
         })
@@ -92,14 +108,26 @@ impl Filters {
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name}={}", encoded(value)))
             .collect();
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+        if query.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{path}?{}", query.join("&"))
+        }
     }
 
     /// The documents behind a cell, at the moment that the page shows.
-    fn items(&self, report: &AgedDebt, account: Option<AccountId>, currency: Currency, bucket: Option<usize>) -> String {
+    fn items(
+        &self,
+        report: &AgedDebt,
+        account: Option<AccountId>,
+        currency: Currency,
+        bucket: Option<usize>,
+    ) -> String {
         Self {
             as_of: report.as_of.to_string(),
-            known_at: report.known_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+            known_at: report
+                .known_at
+                .to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
             basis: self.basis.clone(),
             account_id: account.map(|id| id.to_string()).unwrap_or_default(),
             currency: currency.code().to_owned(),
@@ -118,7 +146,7 @@ struct Cell {
 }
 
 struct Row {
-    row: AgedRow,
+    aged: AgedRow,
     cells: Vec<Cell>,
     href: String,
 }
@@ -163,16 +191,32 @@ pub(crate) async fn show(
         known_at: local(report.known_at),
         then,
         by_document: report.basis == AgeingBasis::Document,
-        titles: report.buckets.iter().map(|bucket| bucket.title.clone()).collect(),
+        titles: report
+            .buckets
+            .iter()
+            .map(|bucket| bucket.title.clone())
+            .collect(),
         rows: rows(&filters, &report),
         totals: totals(&filters, &report),
         next: report.rows.next_cursor.clone().map(|cursor| {
-            Filters { cursor, ..filters.clone() }.link("/aged-debt")
+            Filters {
+                cursor,
+                ..filters.clone()
+            }
+            .link("/aged-debt")
         }),
         first: (!filters.cursor.is_empty()).then(|| {
-            Filters { cursor: String::new(), ..filters.clone() }.link("/aged-debt")
+            Filters {
+                cursor: String::new(),
+                ..filters.clone()
+            }
+            .link("/aged-debt")
         }),
-        csv: Filters { cursor: String::new(), ..filters.clone() }.link("/aged-debt/export.csv"),
+        csv: Filters {
+            cursor: String::new(),
+            ..filters.clone()
+        }
+        .link("/aged-debt/export.csv"),
         filters,
     };
     Ok(visit.show(StatusCode::OK, &page))
@@ -181,8 +225,16 @@ pub(crate) async fn show(
 fn rows(filters: &Filters, report: &AgedDebt) -> Vec<Row> {
     // Not due is not hot, and currencies are not compared.
     let hottest = |currency: Currency| {
-        let overdue = report.rows.items.iter().filter(|row| row.currency == currency);
-        overdue.flat_map(|row| row.buckets.iter().skip(1)).map(|money| money.amount()).max().unwrap_or_default()
+        let overdue = report
+            .rows
+            .items
+            .iter()
+            .filter(|row| row.currency == currency);
+        overdue
+            .flat_map(|row| row.buckets.iter().skip(1))
+            .map(|money| money.amount())
+            .max()
+            .unwrap_or_default()
     };
     report
         .rows
@@ -193,12 +245,16 @@ fn rows(filters: &Filters, report: &AgedDebt) -> Vec<Row> {
             let cells = row.buckets.iter().enumerate().map(|(index, amount)| Cell {
                 amount: *amount,
                 href: filters.items(report, Some(row.account_id), row.currency, Some(index)),
-                heat: if index == 0 { 0 } else { heat(amount.amount(), hottest) },
+                heat: if index == 0 {
+                    0
+                } else {
+                    heat(amount.amount(), hottest)
+                },
             });
             Row {
                 cells: cells.collect(),
                 href: filters.items(report, Some(row.account_id), row.currency, None),
-                row: row.clone(),
+                aged: row.clone(),
             }
         })
         .collect()
@@ -230,7 +286,10 @@ fn heat(amount: Decimal, hottest: Decimal) -> i64 {
         return 0;
     }
     let fifths = (amount * Decimal::from(5)).checked_div(hottest);
-    fifths.and_then(|fifths| fifths.ceil().to_i64()).unwrap_or(0).clamp(1, 5)
+    fifths
+        .and_then(|fifths| fifths.ceil().to_i64())
+        .unwrap_or(0)
+        .clamp(1, 5)
 }
 
 /// `GET /aged-debt/export.csv`
@@ -240,7 +299,9 @@ pub(crate) async fn export(
     Query(filters): Query<Filters>,
 ) -> Result<Response, PageProblem> {
     let question = filters.question().map_err(visit.give_up())?;
-    aged_debt_file(&app, question, true).await.map_err(visit.give_up())
+    aged_debt_file(&app, question, true)
+        .await
+        .map_err(visit.give_up())
 }
 
 #[derive(Template)]
@@ -264,7 +325,9 @@ pub(crate) async fn items(
     visit: Visit,
     Query(filters): Query<Filters>,
 ) -> Result<Response, PageProblem> {
-    let page = assemble(&app, &visit, filters).await.map_err(visit.give_up())?;
+    let page = assemble(&app, &visit, filters)
+        .await
+        .map_err(visit.give_up())?;
     Ok(visit.show(StatusCode::OK, &page))
 }
 
@@ -299,10 +362,18 @@ async fn assemble(app: &App, visit: &Visit, filters: Filters) -> Result<AgedItem
             .map(|bucket| bucket.title.clone()),
         as_of: Some(report.as_of.uk()),
         next: found.next_cursor.map(|cursor| {
-            Filters { cursor, ..filters.clone() }.link("/aged-debt/items")
+            Filters {
+                cursor,
+                ..filters.clone()
+            }
+            .link("/aged-debt/items")
         }),
         first: (!filters.cursor.is_empty()).then(|| {
-            Filters { cursor: String::new(), ..filters.clone() }.link("/aged-debt/items")
+            Filters {
+                cursor: String::new(),
+                ..filters.clone()
+            }
+            .link("/aged-debt/items")
         }),
         items: found.items,
     })
@@ -335,7 +406,10 @@ mod tests {
         };
         let question = filters.question().unwrap();
         assert_eq!(question.as_of.unwrap().to_string(), "2026-10-31");
-        assert_eq!(question.known_at.unwrap().to_rfc3339(), "2026-11-02T08:00:00+00:00");
+        assert_eq!(
+            question.known_at.unwrap().to_rfc3339(),
+            "2026-11-02T08:00:00+00:00"
+        );
         assert_eq!(question.basis, AgeingBasis::Document);
         let bad = Filters {
             as_of: "31/10/2026".into(),

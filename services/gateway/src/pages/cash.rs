@@ -11,11 +11,12 @@ use axum::{
     response::Response,
 };
 use contracts::api::{
-    allocation::{
-        AllocateLine, AllocateReceipt, AllocationView, CountReceipts, FindOpenItems, GetReceipt, ListReceipts,
-        OpenItemView, QueueCounts, ReceiptDetail, ReceiptQueue, ReceiptView, Suggestion, UndoAllocation,
-    },
     Page, PageRequest,
+    allocation::{
+        AllocateLine, AllocateReceipt, AllocationView, CountReceipts, FindOpenItems, GetReceipt,
+        ListReceipts, OpenItemView, QueueCounts, ReceiptDetail, ReceiptQueue, ReceiptView,
+        Suggestion, UndoAllocation,
+    },
 };
 use futures::future::join_all;
 use kernel::{AllocationId, Currency, DocumentId, Money, ReceiptId};
@@ -72,7 +73,8 @@ impl Place {
                         if !value.trim().is_empty() && place.entered.len() < LINES_MAX {
                             place.entered.push((id, value.clone()));
                         }
-                    } else if let Some(id) = name.strip_prefix("r.").and_then(|id| id.parse().ok()) {
+                    } else if let Some(id) = name.strip_prefix("r.").and_then(|id| id.parse().ok())
+                    {
                         place.references.insert(id, value.clone());
                     }
                 }
@@ -82,13 +84,19 @@ impl Place {
     }
 
     fn list(&self) -> String {
-        let mut href = format!("/cash?queue={}", queue_name(self.queue));
-        for (name, value) in [("search", &self.search), ("cursor", &self.cursor)] {
-            if !value.is_empty() {
-                href.push_str(&format!("&{name}={}", encoded(value)));
+        let field = |name: &str, value: &str| {
+            if value.is_empty() {
+                String::new()
+            } else {
+                format!("&{name}={}", encoded(value))
             }
-        }
-        href
+        };
+        format!(
+            "/cash?queue={}{}{}",
+            queue_name(self.queue),
+            field("search", &self.search),
+            field("cursor", &self.cursor)
+        )
     }
 
     fn with(&self, receipt: ReceiptId) -> String {
@@ -112,7 +120,10 @@ fn queue_named(name: &str) -> ReceiptQueue {
 }
 
 fn queue_name(queue: ReceiptQueue) -> &'static str {
-    QUEUES.into_iter().find(|(known, ..)| *known == queue).map_or("", |(_, name, _)| name)
+    QUEUES
+        .into_iter()
+        .find(|(known, ..)| *known == queue)
+        .map_or("", |(_, name, _)| name)
 }
 
 /// A queue as a tab: a filter with its count and its money.
@@ -217,7 +228,12 @@ pub(crate) async fn show(
 }
 
 /// Asks for all that the page shows. `refused` is why a form was not accepted.
-async fn assemble(app: &App, visit: &Visit, place: Place, refused: Option<&Problem>) -> Result<CashPage, Problem> {
+async fn assemble(
+    app: &App,
+    visit: &Visit,
+    place: Place,
+    refused: Option<&Problem>,
+) -> Result<CashPage, Problem> {
     let list = ListReceipts {
         queue: place.queue,
         search: Some(place.search.clone()).filter(|search| !search.is_empty()),
@@ -227,13 +243,22 @@ async fn assemble(app: &App, visit: &Visit, place: Place, refused: Option<&Probl
         },
     };
     let (counts, receipts) = tokio::try_join!(app.bus.ask(&CountReceipts {}), app.bus.ask(&list))?;
-    let chosen = place.receipt.or_else(|| receipts.items.first().map(|first| first.receipt_id));
+    let chosen = place
+        .receipt
+        .or_else(|| receipts.items.first().map(|first| first.receipt_id));
     let may_allocate = Access::ALLOCATE.allows(&visit.caller.roles);
     let (mut detail, mut missing) = (None, None);
     if let Some(receipt_id) = chosen {
-        match app.bus.ask(&GetReceipt { receipt_id }).await.map_err(Problem::from) {
+        match app
+            .bus
+            .ask(&GetReceipt { receipt_id })
+            .await
+            .map_err(Problem::from)
+        {
             Ok(found) => detail = Some(detailed(app, &place, found, may_allocate, refused).await?),
-            Err(problem) if problem.status() == StatusCode::NOT_FOUND => missing = Some(problem.detail),
+            Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
+                missing = Some(problem.detail)
+            }
             Err(problem) => return Err(problem),
         }
     }
@@ -242,9 +267,13 @@ async fn assemble(app: &App, visit: &Visit, place: Place, refused: Option<&Probl
         shell: visit.shell(Section::Cash, "Cash"),
         tabs: tabs(&counts, &place),
         queue: queue_name(place.queue),
-        older: receipts
-            .next_cursor
-            .map(|cursor| Place { cursor, ..place.clone() }.list()),
+        older: receipts.next_cursor.map(|cursor| {
+            Place {
+                cursor,
+                ..place.clone()
+            }
+            .list()
+        }),
         newest: (!place.cursor.is_empty()).then(|| {
             Place {
                 cursor: String::new(),
@@ -272,8 +301,14 @@ async fn assemble(app: &App, visit: &Visit, place: Place, refused: Option<&Probl
 /// The receipt to turn to when `chosen` is done: the one below it, or else the
 /// one above.
 fn neighbour(receipts: &Page<ReceiptView>, chosen: ReceiptId) -> Option<ReceiptId> {
-    let at = receipts.items.iter().position(|receipt| receipt.receipt_id == chosen)?;
-    let beside = receipts.items.get(at + 1).or_else(|| receipts.items.get(at.checked_sub(1)?));
+    let at = receipts
+        .items
+        .iter()
+        .position(|receipt| receipt.receipt_id == chosen)?;
+    let beside = receipts
+        .items
+        .get(at + 1)
+        .or_else(|| receipts.items.get(at.checked_sub(1)?));
     beside.map(|receipt| receipt.receipt_id)
 }
 
@@ -317,7 +352,7 @@ async fn detailed(
         .into_iter()
         .map(|suggestion| {
             let total = Money::sum(suggestion.lines.iter().map(|line| line.amount), currency);
-            let lines: String = suggestion
+            let lines: Vec<String> = suggestion
                 .lines
                 .iter()
                 .map(|line| {
@@ -327,7 +362,7 @@ async fn detailed(
                 .collect();
             Card {
                 total: total.map_or_else(|error| error.to_string(), |total| total.uk()),
-                adjust: format!("{}{lines}", place.with(receipt.receipt_id)),
+                adjust: format!("{}{}", place.with(receipt.receipt_id), lines.concat()),
                 suggestion,
             }
         })
@@ -404,7 +439,11 @@ async fn manual(
                     None
                 }
             };
-            Offer { item, amount, problem }
+            Offer {
+                item,
+                amount,
+                problem,
+            }
         })
         .collect();
     let mut problems = Vec::new();
@@ -426,14 +465,22 @@ async fn manual(
         more: found.next_cursor.is_some(),
         reason: place.reason.clone(),
         problems,
-        remainder: receipt.unallocated.checked_sub(allocated).unwrap_or(receipt.unallocated),
+        remainder: receipt
+            .unallocated
+            .checked_sub(allocated)
+            .unwrap_or(receipt.unallocated),
         allocated,
         begun: refused.is_some() || !place.entered.is_empty(),
         offers,
     })
 }
 
-async fn find_again(app: &App, id: DocumentId, reference: &str, currency: Currency) -> Option<OpenItemView> {
+async fn find_again(
+    app: &App,
+    id: DocumentId,
+    reference: &str,
+    currency: Currency,
+) -> Option<OpenItemView> {
     let found = app
         .bus
         .ask(&FindOpenItems {
@@ -461,11 +508,21 @@ fn lines(place: &Place, currency: Currency) -> Result<Vec<AllocateLine>, Problem
         .iter()
         .filter_map(|(document_id, typed)| Some((*document_id, typed_amount(typed)?)))
         .map(|(document_id, text)| {
-            let amount = Money::parse(&text, currency)
-                .map_err(|error| Problem::invalid("gateway.bad_amount", &format!("/a.{document_id}"), error.to_string()))?;
-            Ok(AllocateLine { document_id, amount })
+            let amount = Money::parse(&text, currency).map_err(|error| {
+                Problem::invalid(
+                    "gateway.bad_amount",
+                    &format!("/a.{document_id}"),
+                    error.to_string(),
+                )
+            })?;
+            Ok(AllocateLine {
+                document_id,
+                amount,
+            })
         })
-        .filter(|line: &Result<AllocateLine, Problem>| !line.as_ref().is_ok_and(|line| line.amount.is_zero()))
+        .filter(|line: &Result<AllocateLine, Problem>| {
+            !line.as_ref().is_ok_and(|line| line.amount.is_zero())
+        })
         .collect::<Result<_, Problem>>()?;
     if lines.is_empty() {
         return Err(Problem::invalid(
@@ -503,7 +560,11 @@ pub(crate) async fn allocate(
             let page = assemble(&app, &visit, place, Some(&problem))
                 .await
                 .map_err(visit.give_up())?;
-            if page.detail.as_ref().is_some_and(|detail| detail.manual.is_some()) {
+            if page
+                .detail
+                .as_ref()
+                .is_some_and(|detail| detail.manual.is_some())
+            {
                 Ok(visit.show(problem.status(), &page))
             } else {
                 Err(visit.give_up()(problem))
@@ -522,7 +583,13 @@ async fn move_money(
 ) -> Result<(ReceiptDetail, Vec<AllocateLine>), Problem> {
     let currency = field(pairs, "currency")
         .and_then(|code| Currency::parse(code).ok())
-        .ok_or_else(|| Problem::invalid("gateway.bad_form", "/currency", "the form names no currency"))?;
+        .ok_or_else(|| {
+            Problem::invalid(
+                "gateway.bad_form",
+                "/currency",
+                "the form names no currency",
+            )
+        })?;
     let lines = lines(place, currency)?;
     let command = AllocateReceipt {
         command_id: command_id(visit.caller.user_id, "page", form_key(pairs)?),
@@ -539,11 +606,19 @@ async fn move_money(
 fn form_key(pairs: &Pairs) -> Result<&str, Problem> {
     field(pairs, "key")
         .filter(|key| (1..=200).contains(&key.len()))
-        .ok_or_else(|| Problem::invalid("gateway.bad_form", "/key", "the form has no key: load the page again"))
+        .ok_or_else(|| {
+            Problem::invalid(
+                "gateway.bad_form",
+                "/key",
+                "the form has no key: load the page again",
+            )
+        })
 }
 
 fn reason(pairs: &Pairs, usual: &str) -> String {
-    let given = field(pairs, "reason").map(str::trim).filter(|reason| !reason.is_empty());
+    let given = field(pairs, "reason")
+        .map(str::trim)
+        .filter(|reason| !reason.is_empty());
     given.unwrap_or(usual).to_owned()
 }
 
@@ -569,7 +644,10 @@ fn allocated(detail: &ReceiptDetail, lines: &[AllocateLine]) -> Toast {
         })
         .collect();
     Toast {
-        text: format!("Allocated {} to {documents}.", total.map(|total| total.uk()).unwrap_or_default()),
+        text: format!(
+            "Allocated {} to {documents}.",
+            total.map(|total| total.uk()).unwrap_or_default()
+        ),
         warning: false,
         undo: Some(Undo {
             receipt: detail.receipt.receipt_id,
@@ -598,7 +676,11 @@ pub(crate) async fn undo(
     // One by one, in order: they are all of one receipt.
     for allocation_id in &allocations {
         let command = UndoAllocation {
-            command_id: command_id(visit.caller.user_id, "page", &format!("{key}\n{allocation_id}")),
+            command_id: command_id(
+                visit.caller.user_id,
+                "page",
+                &format!("{key}\n{allocation_id}"),
+            ),
             allocation_id: *allocation_id,
             actor: visit.caller.actor(),
             reason: reason.clone(),
@@ -616,14 +698,19 @@ pub(crate) async fn undo(
         (1, None) => "Undid 1 allocation. The money is back on the receipt.".to_owned(),
         (_, None) => format!("Undid {undone} allocations. The money is back on the receipt."),
         (0, Some(why)) => format!("Not undone: {why}."),
-        (_, Some(why)) => format!("Undid {undone} of {} allocations, then: {why}.", allocations.len()),
+        (_, Some(why)) => format!(
+            "Undid {undone} of {} allocations, then: {why}.",
+            allocations.len()
+        ),
     };
     let toast = Toast {
         warning: undone == 0 || undone < allocations.len(),
         text,
         undo: None,
     };
-    let to = place.receipt.map_or_else(|| place.list(), |receipt| place.with(receipt));
+    let to = place
+        .receipt
+        .map_or_else(|| place.list(), |receipt| place.with(receipt));
     Ok(visit.go(&to, &toast))
 }
 

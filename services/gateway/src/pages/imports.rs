@@ -51,7 +51,9 @@ pub(crate) async fn list(
     visit: Visit,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, PageProblem> {
-    let page = assemble(&app, &visit, query.cursor, None).await.map_err(visit.give_up())?;
+    let page = assemble(&app, &visit, query.cursor, None)
+        .await
+        .map_err(visit.give_up())?;
     Ok(visit.show(StatusCode::OK, &page))
 }
 
@@ -71,7 +73,9 @@ async fn assemble(
     Ok(ImportsPage {
         shell: visit.shell(Section::Imports, "Imports"),
         imports: found.items,
-        next: found.next_cursor.map(|cursor| format!("/imports?cursor={}", encoded(&cursor))),
+        next: found
+            .next_cursor
+            .map(|cursor| format!("/imports?cursor={}", encoded(&cursor))),
         first,
         may_import: Access::IMPORT.allows(&visit.caller.roles),
         limit: size(app.options.upload_limit as u64),
@@ -85,7 +89,11 @@ fn size(bytes: u64) -> String {
     match bytes {
         0..STEP => format!("{bytes} B"),
         STEP..1_048_576 => format!("{}.{} kB", bytes / STEP, bytes % STEP * 10 / STEP),
-        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
+        _ => format!(
+            "{}.{} MB",
+            bytes / 1_048_576,
+            bytes % 1_048_576 * 10 / 1_048_576
+        ),
     }
     .replace(".0 ", " ")
 }
@@ -123,7 +131,9 @@ pub(crate) async fn upload(
         }
         Err(problem) if problem.status().is_client_error() => {
             let status = problem.status();
-            let page = assemble(&app, &visit, None, Some(problem)).await.map_err(visit.give_up())?;
+            let page = assemble(&app, &visit, None, Some(problem))
+                .await
+                .map_err(visit.give_up())?;
             Ok(visit.show(status, &page))
         }
         Err(problem) => Err(visit.give_up()(problem)),
@@ -157,7 +167,11 @@ pub(crate) async fn show(
     visit: Visit,
     Path(import_id): Path<ImportId>,
 ) -> Result<Response, PageProblem> {
-    let import = app.bus.ask(&GetImport { import_id }).await.map_err(visit.give_up())?;
+    let import = app
+        .bus
+        .ask(&GetImport { import_id })
+        .await
+        .map_err(visit.give_up())?;
     let page = ImportPage {
         shell: visit.shell(Section::Imports, import.file_name.clone()),
         import,

@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use crate::{assets, auth::Caller, problem::Problem, respond::Rendered};
+use crate::{auth::Caller, problem::Problem, respond::Rendered};
 pub(crate) use visit::{Toast, Undo, Visit};
 
 /// A place in the rail.
@@ -39,10 +39,30 @@ pub(crate) struct Place {
 }
 
 pub(crate) const RAIL: [Place; 4] = [
-    Place { section: Section::Cash, title: "Cash", href: "/cash", key: "c" },
-    Place { section: Section::Accounts, title: "Accounts", href: "/accounts", key: "l" },
-    Place { section: Section::AgedDebt, title: "Aged debt", href: "/aged-debt", key: "a" },
-    Place { section: Section::Imports, title: "Imports", href: "/imports", key: "i" },
+    Place {
+        section: Section::Cash,
+        title: "Cash",
+        href: "/cash",
+        key: "c",
+    },
+    Place {
+        section: Section::Accounts,
+        title: "Accounts",
+        href: "/accounts",
+        key: "l",
+    },
+    Place {
+        section: Section::AgedDebt,
+        title: "Aged debt",
+        href: "/aged-debt",
+        key: "a",
+    },
+    Place {
+        section: Section::Imports,
+        title: "Imports",
+        href: "/imports",
+        key: "i",
+    },
 ];
 
 /// What surrounds every page.
@@ -57,28 +77,19 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(crate) fn asset(&self, name: &str) -> String {
-        assets::url(name)
-    }
-
-    pub(crate) fn assets_complete(&self) -> bool {
-        assets::complete()
-    }
-
-    pub(crate) fn rail(&self) -> &'static [Place] {
-        &RAIL
-    }
-
-    /// New for every form that moves money: sent twice, it counts once.
-    pub(crate) fn key(&self) -> String {
-        uuid::Uuid::now_v7().to_string()
-    }
-
     /// `controller, manager`
     pub(crate) fn roles(&self) -> String {
         let roles = self.caller.iter().flat_map(|caller| &caller.roles);
-        roles.map(|role| role.name().replace('_', " ")).collect::<Vec<_>>().join(", ")
+        roles
+            .map(|role| role.name().replace('_', " "))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
+}
+
+/// New for every form that moves money: sent twice, it counts once.
+pub(crate) fn new_key() -> String {
+    uuid::Uuid::now_v7().to_string()
 }
 
 /// A page as an answer.
@@ -86,16 +97,23 @@ pub(crate) fn html(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(text) => {
             let headers = [
-                (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-                (header::VARY, HeaderValue::from_static("HX-Request, HX-Request-Type")),
+                (
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("text/html; charset=utf-8"),
+                ),
+                (
+                    header::VARY,
+                    HeaderValue::from_static("HX-Request, HX-Request-Type"),
+                ),
             ];
             let mut response = (status, headers, text).into_response();
             if !status.is_success() {
                 response.extensions_mut().insert(Rendered);
                 // The address of a form that was not accepted shows nothing.
-                response
-                    .headers_mut()
-                    .insert(HeaderName::from_static("hx-push-url"), HeaderValue::from_static("false"));
+                response.headers_mut().insert(
+                    HeaderName::from_static("hx-push-url"),
+                    HeaderValue::from_static("false"),
+                );
             }
             response
         }
@@ -127,7 +145,9 @@ pub(crate) fn error_page(problem: &Problem, caller: Option<&Caller>) -> Response
     };
     let mut response = html(problem.status(), &page);
     if let Some(seconds) = problem.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -27,7 +27,9 @@ impl Uk for NaiveDate {
 impl Uk for DateTime<Utc> {
     /// `22 Nov 2026 09:41`, in London.
     fn uk(&self) -> String {
-        self.with_timezone(&London).format("%-d %b %Y %H:%M").to_string()
+        self.with_timezone(&London)
+            .format("%-d %b %Y %H:%M")
+            .to_string()
     }
 }
 
@@ -53,12 +55,16 @@ impl Uk for Vec<Money> {
 
 /// A moment to the second, in London: the stamp of a page.
 pub(crate) fn stamp(at: DateTime<Utc>) -> String {
-    at.with_timezone(&London).format("%-d %b %Y %H:%M:%S").to_string()
+    at.with_timezone(&London)
+        .format("%-d %b %Y %H:%M:%S")
+        .to_string()
 }
 
 /// A moment as `<input type="datetime-local">` has it, in London.
 pub(crate) fn local(at: DateTime<Utc>) -> String {
-    at.with_timezone(&London).format("%Y-%m-%dT%H:%M").to_string()
+    at.with_timezone(&London)
+        .format("%Y-%m-%dT%H:%M")
+        .to_string()
 }
 
 /// What [`local`] wrote, or RFC 3339. In the hour that happens twice when
@@ -153,7 +159,8 @@ impl Named for ImportState {
 
 impl<T: Named> Named for Option<T> {
     fn said(&self) -> String {
-        self.as_ref().map_or_else(|| NOTHING.to_owned(), Named::said)
+        self.as_ref()
+            .map_or_else(|| NOTHING.to_owned(), Named::said)
     }
 }
 
@@ -164,14 +171,23 @@ pub(crate) fn typed_amount(text: &str) -> Option<String> {
         .chars()
         .filter(|c| !c.is_whitespace() && !matches!(c, ',' | '£' | '€' | '$'))
         .collect();
-    let (negative, digits) = match text.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
+    let (negative, digits) = match text
+        .strip_prefix('(')
+        .and_then(|inner| inner.strip_suffix(')'))
+    {
         Some(inner) => (true, inner),
-        None => text.strip_prefix(['-', '−']).map_or((false, text.as_str()), |rest| (true, rest)),
+        None => text
+            .strip_prefix(['-', '−'])
+            .map_or((false, text.as_str()), |rest| (true, rest)),
     };
     if digits.is_empty() {
         return None;
     }
-    Some(if negative { format!("-{digits}") } else { digits.to_owned() })
+    Some(if negative {
+        format!("-{digits}")
+    } else {
+        digits.to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -190,16 +206,33 @@ mod tests {
         assert_eq!(at("2026-11-22T09:41:07Z").uk(), "22 Nov 2026 09:41");
         assert_eq!(at("2026-07-01T23:30:00Z").uk(), "2 Jul 2026 00:30");
         assert_eq!(stamp(at("2026-11-22T09:41:07Z")), "22 Nov 2026 09:41:07");
-        assert_eq!(NaiveDate::from_ymd_opt(2026, 3, 2).unwrap().uk(), "2 Mar 2026");
+        assert_eq!(
+            NaiveDate::from_ymd_opt(2026, 3, 2).unwrap().uk(),
+            "2 Mar 2026"
+        );
     }
 
     #[test]
     fn a_typed_moment_is_londons_and_reads_back() {
-        assert_eq!(from_local("2026-07-01T00:30"), Some(at("2026-06-30T23:30:00Z")));
-        assert_eq!(from_local("2026-06-30T23:30:00Z"), Some(at("2026-06-30T23:30:00Z")));
+        assert_eq!(
+            from_local("2026-07-01T00:30"),
+            Some(at("2026-06-30T23:30:00Z"))
+        );
+        assert_eq!(
+            from_local("2026-06-30T23:30:00Z"),
+            Some(at("2026-06-30T23:30:00Z"))
+        );
         assert_eq!(local(at("2026-06-30T23:30:00Z")), "2026-07-01T00:30");
-        assert_eq!(from_local("2026-10-25T01:30"), Some(at("2026-10-25T01:30:00Z")), "the hour that happens twice");
-        assert_eq!(from_local("2026-03-29T01:30"), None, "the hour that does not happen");
+        assert_eq!(
+            from_local("2026-10-25T01:30"),
+            Some(at("2026-10-25T01:30:00Z")),
+            "the hour that happens twice"
+        );
+        assert_eq!(
+            from_local("2026-03-29T01:30"),
+            None,
+            "the hour that does not happen"
+        );
         assert_eq!(from_local("yesterday"), None);
     }
 
@@ -208,7 +241,10 @@ mod tests {
         let gbp = |text: &str| Money::parse(text, Currency::GBP).unwrap();
         assert_eq!(gbp("1234.5").uk(), "£1,234.50");
         assert_eq!(gbp("-120").uk(), "(£120.00)");
-        assert_eq!(vec![gbp("1"), Money::parse("2", Currency::EUR).unwrap()].uk(), "£1.00 + €2.00");
+        assert_eq!(
+            vec![gbp("1"), Money::parse("2", Currency::EUR).unwrap()].uk(),
+            "£1.00 + €2.00"
+        );
         assert_eq!(None::<Money>.uk(), "–");
     }
 

@@ -19,8 +19,8 @@ use crate::{
     App,
     api::encoded,
     auth::{
-        self, Address, SESSION_COOKIE, SESSION_COOKIE_SECURE, Verdict, by_password, new_session, token_sha256,
-        users::{DEMO_PASSWORD, DEMO_USERS},
+        self, Address, SESSION_COOKIE, SESSION_COOKIE_SECURE, Verdict, by_password, new_session,
+        token_sha256,
     },
     problem::Problem,
     routes::destination,
@@ -53,14 +53,6 @@ impl SignInPage {
             demo: app.options.demo,
         }
     }
-
-    fn demo_users(&self) -> [&'static str; DEMO_USERS.len()] {
-        DEMO_USERS.map(|(name, _)| name)
-    }
-
-    fn demo_password(&self) -> &'static str {
-        DEMO_PASSWORD
-    }
 }
 
 #[derive(Deserialize)]
@@ -71,7 +63,9 @@ pub(crate) struct Next {
 
 /// An address on this site, whatever was asked for.
 fn safe(next: &str) -> &str {
-    let local = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    let local = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains(['\\', '\r', '\n', '\t']);
     if local { next } else { "/" }
 }
 
@@ -80,14 +74,23 @@ pub(crate) fn first(request: &Request) -> Response {
     let to = |next: &str| format!("/sign-in?next={}", encoded(safe(next)));
     if request.headers().contains_key("hx-request") {
         // The whole page has to change, not a part of it.
-        let at = request.headers().get("hx-current-url").and_then(|url| url.to_str().ok());
+        let at = request
+            .headers()
+            .get("hx-current-url")
+            .and_then(|url| url.to_str().ok());
         let next = at.and_then(|url| url.parse::<Uri>().ok()).map_or_else(
             || "/".to_owned(),
-            |url| url.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            |url| {
+                url.path_and_query()
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
+            },
         );
         let mut response = Problem::sign_in_needed().into_response();
         if let Ok(value) = HeaderValue::try_from(to(&next)) {
-            response.headers_mut().insert(HeaderName::from_static("hx-redirect"), value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("hx-redirect"), value);
         }
         response.extensions_mut().remove::<Problem>();
         response.extensions_mut().insert(crate::respond::Rendered);
@@ -98,7 +101,10 @@ pub(crate) fn first(request: &Request) -> Response {
 
 /// `GET /sign-in`
 pub(crate) async fn form(State(app): State<App>, Query(Next { next }): Query<Next>) -> Response {
-    html(StatusCode::OK, &SignInPage::new(&app, String::new(), &next, None))
+    html(
+        StatusCode::OK,
+        &SignInPage::new(&app, String::new(), &next, None),
+    )
 }
 
 #[derive(Deserialize)]
@@ -114,7 +120,11 @@ pub(crate) async fn submit(
     State(app): State<App>,
     Address(address): Address,
     headers: HeaderMap,
-    Form(Credentials { name, password, next }): Form<Credentials>,
+    Form(Credentials {
+        name,
+        password,
+        next,
+    }): Form<Credentials>,
 ) -> Response {
     match enter(&app, address, &headers, name.trim(), &password).await {
         Ok(Entered::In(cookie)) => {
@@ -162,13 +172,21 @@ async fn enter(
             sessions::open(app.bus.pool(), &sha256, caller.user_id, app.bus.now()).await?;
             tracing::info!(user = caller.name, "signed in");
             let longest = sessions::LONGEST.num_seconds();
-            Ok(Entered::In(session_cookie(&token, longest, app.options.secure_cookies)))
+            Ok(Entered::In(session_cookie(
+                &token,
+                longest,
+                app.options.secure_cookies,
+            )))
         }
     }
 }
 
 fn session_cookie(value: &str, seconds: i64, secure: bool) -> String {
-    let name = if secure { SESSION_COOKIE_SECURE } else { SESSION_COOKIE };
+    let name = if secure {
+        SESSION_COOKIE_SECURE
+    } else {
+        SESSION_COOKIE
+    };
     cookie(name, value, seconds, secure)
 }
 
@@ -192,7 +210,14 @@ mod tests {
     #[test]
     fn after_sign_in_nobody_is_sent_to_another_site() {
         assert_eq!(safe("/cash?queue=all"), "/cash?queue=all");
-        for elsewhere in ["https://evil.example", "//evil.example", "/\\evil.example", "cash", "", "/a\r\nb"] {
+        for elsewhere in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "cash",
+            "",
+            "/a\r\nb",
+        ] {
             assert_eq!(safe(elsewhere), "/", "{elsewhere:?}");
         }
     }
@@ -214,7 +239,10 @@ mod tests {
         let request = Request::builder()
             .uri("/cash")
             .header("hx-request", "true")
-            .header("hx-current-url", "http://127.0.0.1:8080/cash?queue=all&receipt=1")
+            .header(
+                "hx-current-url",
+                "http://127.0.0.1:8080/cash?queue=all&receipt=1",
+            )
             .body(axum::body::Body::empty())
             .unwrap();
         let response = first(&request);

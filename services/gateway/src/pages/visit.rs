@@ -77,7 +77,9 @@ impl FromRequestParts<App> for Visit {
 
 fn toast(headers: &HeaderMap) -> Option<Toast> {
     let jar = CookieJar::from_headers(headers);
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(jar.get(TOAST_COOKIE)?.value()).ok()?;
+    let bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(jar.get(TOAST_COOKIE)?.value())
+        .ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
@@ -113,7 +115,10 @@ impl Visit {
         let mut response = Redirect::to(to).into_response();
         let value = serde_json::to_vec(toast).unwrap_or_default();
         let value = BASE64_URL_SAFE_NO_PAD.encode(value);
-        set_cookie(&mut response, &cookie(TOAST_COOKIE, &value, 60, self.secure));
+        set_cookie(
+            &mut response,
+            &cookie(TOAST_COOKIE, &value, 60, self.secure),
+        );
         response
     }
 

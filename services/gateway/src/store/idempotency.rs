@@ -36,7 +36,11 @@ pub(crate) enum Begun {
 }
 
 /// Takes the key, or tells what became of it.
-pub(crate) async fn begin(pool: &PgPool, command: Command<'_>, now: DateTime<Utc>) -> Result<Begun, Failure> {
+pub(crate) async fn begin(
+    pool: &PgPool,
+    command: Command<'_>,
+    now: DateTime<Utc>,
+) -> Result<Begun, Failure> {
     // One statement decides: two requests at once cannot both be the first.
     let taken = sqlx::query!(
         "insert into gateway.idempotency as i (caller, route, key, request_sha256, started_at)
@@ -81,7 +85,12 @@ pub(crate) async fn begin(pool: &PgPool, command: Command<'_>, now: DateTime<Utc
 }
 
 /// Keeps the answer for the next time.
-pub(crate) async fn finish(pool: &PgPool, command: Command<'_>, status: u16, body: &[u8]) -> Result<(), Failure> {
+pub(crate) async fn finish(
+    pool: &PgPool,
+    command: Command<'_>,
+    status: u16,
+    body: &[u8],
+) -> Result<(), Failure> {
     sqlx::query!(
         "update gateway.idempotency set status = $4, body = $5
          where caller = $1 and route = $2 and key = $3 and status is null",

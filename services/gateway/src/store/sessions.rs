@@ -23,7 +23,12 @@ pub(crate) struct SessionUser {
 }
 
 /// Opens a session under the SHA-256 of its secret.
-pub(crate) async fn open(pool: &PgPool, token_sha256: &[u8], user_id: Uuid, now: DateTime<Utc>) -> Result<(), Failure> {
+pub(crate) async fn open(
+    pool: &PgPool,
+    token_sha256: &[u8],
+    user_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
     sqlx::query!(
         "insert into gateway.session (token_sha256, user_id, created_at, last_seen_at, expires_at)
          values ($1, $2, $3, $3, $4)",
@@ -78,8 +83,11 @@ pub(crate) async fn find(
 
 /// Ends a session.
 pub(crate) async fn close(pool: &PgPool, token_sha256: &[u8]) -> Result<(), Failure> {
-    sqlx::query!("delete from gateway.session where token_sha256 = $1", token_sha256)
-        .execute(pool)
-        .await?;
+    sqlx::query!(
+        "delete from gateway.session where token_sha256 = $1",
+        token_sha256
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }

@@ -46,8 +46,17 @@ pub(crate) async fn demo_exists(pool: &PgPool, name: &str) -> Result<bool, Failu
 }
 
 /// Inserts a user; `false` when the name is taken.
-pub(crate) async fn insert(pool: &PgPool, user: &LocalUser, demo: bool, now: DateTime<Utc>) -> Result<bool, Failure> {
-    let roles: Vec<String> = user.roles.iter().map(|role| role.name().to_owned()).collect();
+pub(crate) async fn insert(
+    pool: &PgPool,
+    user: &LocalUser,
+    demo: bool,
+    now: DateTime<Utc>,
+) -> Result<bool, Failure> {
+    let roles: Vec<String> = user
+        .roles
+        .iter()
+        .map(|role| role.name().to_owned())
+        .collect();
     let done = sqlx::query!(
         "insert into gateway.local_user (user_id, name, password_hash, roles, demo, created_at)
          values ($1, $2, $3, $4, $5, $6)
@@ -66,17 +75,22 @@ pub(crate) async fn insert(pool: &PgPool, user: &LocalUser, demo: bool, now: Dat
 
 /// Lets the demo users in.
 pub(crate) async fn enable_demo(pool: &PgPool) -> Result<(), Failure> {
-    sqlx::query!("update gateway.local_user set disabled_at = null where demo and disabled_at is not null")
-        .execute(pool)
-        .await?;
+    sqlx::query!(
+        "update gateway.local_user set disabled_at = null where demo and disabled_at is not null"
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
 /// Keeps the demo users out, and ends their sessions.
 pub(crate) async fn disable_demo(pool: &PgPool, now: DateTime<Utc>) -> Result<(), Failure> {
-    sqlx::query!("update gateway.local_user set disabled_at = $1 where demo and disabled_at is null", now)
-        .execute(pool)
-        .await?;
+    sqlx::query!(
+        "update gateway.local_user set disabled_at = $1 where demo and disabled_at is null",
+        now
+    )
+    .execute(pool)
+    .await?;
     sqlx::query!("delete from gateway.session where user_id in (select user_id from gateway.local_user where demo)")
         .execute(pool)
         .await?;
@@ -84,18 +98,28 @@ pub(crate) async fn disable_demo(pool: &PgPool, now: DateTime<Utc>) -> Result<()
 }
 
 /// Failed sign-ins of each subject that has any.
-pub(crate) async fn failures(pool: &PgPool, subjects: &[String]) -> Result<Vec<(String, i32, DateTime<Utc>)>, Failure> {
+pub(crate) async fn failures(
+    pool: &PgPool,
+    subjects: &[String],
+) -> Result<Vec<(String, i32, DateTime<Utc>)>, Failure> {
     let rows = sqlx::query!(
         "select subject, failures, last_at from gateway.sign_in_failure where subject = any($1)",
         subjects,
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.subject, row.failures, row.last_at)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.subject, row.failures, row.last_at))
+        .collect())
 }
 
 /// Counts one more failure for each subject.
-pub(crate) async fn count_failure(pool: &PgPool, subjects: &[String], now: DateTime<Utc>) -> Result<(), Failure> {
+pub(crate) async fn count_failure(
+    pool: &PgPool,
+    subjects: &[String],
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
     sqlx::query!(
         "insert into gateway.sign_in_failure as f (subject, failures, last_at)
          select subject, 1, $2 from unnest($1::text[]) as subject order by subject
@@ -111,8 +135,11 @@ pub(crate) async fn count_failure(pool: &PgPool, subjects: &[String], now: DateT
 
 /// Forgets the failures of one subject.
 pub(crate) async fn forget_failures(pool: &PgPool, subject: &str) -> Result<(), Failure> {
-    sqlx::query!("delete from gateway.sign_in_failure where subject = $1", subject)
-        .execute(pool)
-        .await?;
+    sqlx::query!(
+        "delete from gateway.sign_in_failure where subject = $1",
+        subject
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }

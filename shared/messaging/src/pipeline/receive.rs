@@ -151,7 +151,7 @@ async fn settle_batch<C: Consumer>(bus: &Bus, consumer: &Arc<C>, messages: Vec<M
                     }
                     Err(error) => match batch::bury(bus, C::STREAM, raw, &error).await {
                         Ok(()) => {
-                            settle(bus, C::STREAM, "dead_letter", message, AckKind::Ack).await
+                            settle(bus, C::STREAM, "dead_letter", message, AckKind::Ack).await;
                         }
                         Err(buried) => retry_later(bus, C::STREAM, message, one, &buried).await,
                     },

@@ -82,11 +82,11 @@ fn past(document: DocumentId, amount: &str) -> AllocationView {
             account_id: AccountId::generate(),
             amount: gbp(amount),
             contra_of: None,
+            effective_on: day(),
         },
         rule: Rule::Manual,
         actor: "user:jo".into(),
         reason: "by hand".into(),
-        effective_on: day(),
         recorded_at: moment(),
         undone: false,
     }
@@ -123,7 +123,11 @@ fn page(detail: Option<Detail>, may_allocate: bool) -> String {
             totals: vec![gbp("212000")],
         }],
     };
-    let role = if may_allocate { UserRole::Controller } else { UserRole::Auditor };
+    let role = if may_allocate {
+        UserRole::Controller
+    } else {
+        UserRole::Auditor
+    };
     CashPage {
         shell: Shell {
             title: "Cash".into(),
@@ -160,18 +164,35 @@ fn page(detail: Option<Detail>, may_allocate: bool) -> String {
 
 #[test]
 fn what_a_payer_writes_is_text_and_never_markup() {
-    let html = page(Some(detail(receipt("10250", "10250"), None, Vec::new())), true);
+    let html = page(
+        Some(detail(receipt("10250", "10250"), None, Vec::new())),
+        true,
+    );
     assert!(!html.contains("<b>ACME"), "markup of a payer got through");
     assert!(html.contains("&#60;b&#62;ACME&#60;/b&#62; &#38; Söhne"));
-    assert!(html.contains("value=\"acme &#38; co\""), "the search is kept");
+    assert!(
+        html.contains("value=\"acme &#38; co\""),
+        "the search is kept"
+    );
 }
 
 /// The page promises to browsers that nothing is inline: see the policy in
 /// `respond`.
 #[test]
 fn nothing_is_inline_and_nothing_is_elsewhere() {
-    let html = page(Some(detail(receipt("10250", "10250"), None, Vec::new())), true);
-    for forbidden in [" style=", " onclick=", "<style", "javascript:", "hx-on", "http://", "https://"] {
+    let html = page(
+        Some(detail(receipt("10250", "10250"), None, Vec::new())),
+        true,
+    );
+    for forbidden in [
+        " style=",
+        " onclick=",
+        "<style",
+        "javascript:",
+        "hx-on",
+        "http://",
+        "https://",
+    ] {
         assert!(!html.contains(forbidden), "{forbidden}");
     }
     for script in html.split("<script").skip(1) {
@@ -188,12 +209,18 @@ fn a_tab_is_a_filter_with_its_count_and_money() {
 
 #[test]
 fn a_suggestion_says_what_speaks_for_and_against_it_in_words() {
-    let html = page(Some(detail(receipt("10250", "10250"), None, Vec::new())), true);
+    let html = page(
+        Some(detail(receipt("10250", "10250"), None, Vec::new())),
+        true,
+    );
     assert!(html.contains("<span class=\"vh\">For: </span> the document number is in the text"));
     assert!(html.contains("<span class=\"vh\">Against: </span> the amount is not the open amount"));
     assert!(html.contains("High confidence"));
     assert!(html.contains("It would have been automatic if: the amount had been £10,000.00"));
-    assert!(html.contains("name=\"version\" value=\"3\""), "a receipt that moved on is noticed");
+    assert!(
+        html.contains("name=\"version\" value=\"3\""),
+        "a receipt that moved on is noticed"
+    );
     assert!(html.contains("Accept £10,250.00"));
 }
 
@@ -204,7 +231,10 @@ fn who_may_only_read_sees_no_buttons() {
         view: past(document, "100"),
         may_undo: false,
     }];
-    let html = page(Some(detail(receipt("10250", "10250"), None, history)), false);
+    let html = page(
+        Some(detail(receipt("10250", "10250"), None, history)),
+        false,
+    );
     assert!(!html.contains("data-accept") && !html.contains("data-allocate"));
     assert!(!html.contains("action=\"/cash/undo\""));
     assert!(html.contains("High confidence"), "but everything else");
@@ -238,11 +268,17 @@ fn what_was_typed_is_still_there_when_the_form_is_refused() {
         remainder: gbp("10250"),
         begun: true,
     };
-    let html = page(Some(detail(receipt("10250", "10250"), Some(manual), Vec::new())), true);
+    let html = page(
+        Some(detail(receipt("10250", "10250"), Some(manual), Vec::new())),
+        true,
+    );
     assert!(html.contains("value=\"12x\"") && html.contains("aria-invalid=\"true\""));
     assert!(html.contains("value=\"as agreed\""));
     assert!(html.contains("role=\"alert\"") && html.contains("the receipt is at version 4"));
-    assert!(html.contains(" hx-morph-skip"), "a live update leaves the form alone");
+    assert!(
+        html.contains(" hx-morph-skip"),
+        "a live update leaves the form alone"
+    );
 }
 
 #[test]
@@ -270,9 +306,17 @@ fn the_address_holds_the_view_and_reads_back() {
 
 #[test]
 fn lines_are_what_was_typed_to_the_penny() {
-    let (one, two, three) = (DocumentId::generate(), DocumentId::generate(), DocumentId::generate());
+    let (one, two, three) = (
+        DocumentId::generate(),
+        DocumentId::generate(),
+        DocumentId::generate(),
+    );
     let place = Place {
-        entered: vec![(one, "1,000.50".into()), (two, "(250)".into()), (three, "0".into())],
+        entered: vec![
+            (one, "1,000.50".into()),
+            (two, "(250)".into()),
+            (three, "0".into()),
+        ],
         ..Place::default()
     };
     let lines = lines(&place, Currency::GBP).unwrap();
@@ -289,9 +333,18 @@ fn a_line_that_cannot_be_read_or_no_line_at_all_is_refused() {
         ..Place::default()
     };
     let problem = lines(&with("10.001"), Currency::GBP).unwrap_err();
-    assert_eq!((problem.status, problem.errors[0].pointer.clone()), (422, format!("/a.{id}")));
-    assert_eq!(lines(&Place::default(), Currency::GBP).unwrap_err().code, "gateway.nothing_allocated");
-    assert_eq!(lines(&with("0.00"), Currency::GBP).unwrap_err().code, "gateway.nothing_allocated");
+    assert_eq!(
+        (problem.status, problem.errors[0].pointer.clone()),
+        (422, format!("/a.{id}"))
+    );
+    assert_eq!(
+        lines(&Place::default(), Currency::GBP).unwrap_err().code,
+        "gateway.nothing_allocated"
+    );
+    assert_eq!(
+        lines(&with("0.00"), Currency::GBP).unwrap_err().code,
+        "gateway.nothing_allocated"
+    );
 }
 
 #[test]
