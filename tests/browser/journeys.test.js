@@ -255,23 +255,18 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
 
   journey('reads the aged debt from the total down to the document', { as: 'manager' }, async ({ page }) => {
     await page.goto('/aged-debt');
-    const [{ totals }] = [await table(page)];
-    const shown = totals[0];
-    const { headings } = await table(page);
+    // Every page of accounts; all show the moment of the first.
+    const pages = [await table(page)];
+    for (let { more } = pages[0]; more; { more } = pages.at(-1)) {
+      await page.goto(more);
+      pages.push(await table(page));
+    }
+    assert.ok(pages.length > 1, 'the demo has more debtors than one page shows');
+    const { headings } = pages[0];
     const buckets = headings.slice(1, headings.indexOf('Total'));
     assert.equal(buckets.length, 6);
-
-    // Every page of accounts; all show the same moment.
     const sums = Object.fromEntries([...buckets, 'Total', 'Unallocated'].map((title) => [title, 0n]));
     let accounts = 0;
-    const pages = [await table(page)];
-    for (let more = page.getByRole('link', { name: 'More accounts' }); (await more.count()) > 0; ) {
-      await Promise.all([page.waitForURL(/cursor=/), more.click()]);
-      await page.waitForLoadState();
-      const next = await table(page);
-      if (next.rows[0].Account === pages.at(-1).rows[0].Account) continue;
-      pages.push(next);
-    }
     for (const { rows } of pages) {
       accounts += rows.length;
       for (const line of rows) {
@@ -280,10 +275,12 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
         assert.equal(across, pence(line.Total), `${line.Account} across`);
       }
     }
-    const last = pages.at(-1).totals[0];
-    assert.equal(`All ${accounts} accounts`, last.Account);
-    for (const title of Object.keys(sums)) assert.equal(sums[title], pence(last[title]), title);
-    assert.equal(buckets.reduce((sum, title) => sum + pence(shown[title]), 0n), pence(shown.Total), 'the totals across');
+    for (const { totals } of pages) {
+      const [total] = totals;
+      assert.equal(total.Account, `All ${accounts} accounts`);
+      for (const title of Object.keys(sums)) assert.equal(pence(total[title]), sums[title], title);
+      assert.equal(buckets.reduce((sum, title) => sum + pence(total[title]), 0n), pence(total.Total), 'the totals across');
+    }
 
     // The as-of filter stays in the address and goes along.
     const asOf = daysAgo(60);
@@ -487,7 +484,8 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     assert.deepEqual(await receipt(RECEIPTS.untouched), untouched);
   });
 
-  journey('works without scripts', { as: 'payments', javaScriptEnabled: false }, async ({ page }) => {
+  journey('works without scripts', { as: 'payments', javaScriptEnabled: false }, async (visitor) => {
+    const { page } = visitor;
     const plain = await receipt(RECEIPTS.plain);
     for (const name of ['Accounts', 'Aged debt', 'Imports', 'Cash']) {
       await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name, exact: true }).click();
@@ -515,6 +513,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     await field.fill('151.21');
     await page.getByRole('button', { name: 'Allocate', exact: true }).click();
     await page.getByRole('alert').getByText('Not allocated').waitFor();
+    visitor.forgive(409);
     assert.equal(await field.inputValue(), '151.21', 'what was typed is still there');
     await field.fill('£151.20');
     await page.getByRole('button', { name: 'Allocate', exact: true }).click();

@@ -81,6 +81,8 @@ export function startBrowser() {
   return chromium.launch({
     executablePath: browserProgram,
     headless: true,
+    // Its own fields speak English as it is spoken here.
+    env: { ...process.env, LANGUAGE: 'en_GB' },
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -190,8 +192,8 @@ export function pence(text) {
 
 /**
  * A table as its reader sees it: each row by column heading, the first cell's
- * first line under the first heading. Read in one go, so that no live update
- * comes between.
+ * first line under the first heading, and the address of what follows. Read in
+ * one go, so that no live update comes between.
  */
 export function table(page, selector = 'main table') {
   return page.locator(selector).first().evaluate((shown) => {
@@ -199,6 +201,7 @@ export function table(page, selector = 'main table') {
     const headings = [...shown.tHead.rows[0].cells].map(text);
     const rows = (section) =>
       [...(section?.rows ?? [])].map((row) => Object.fromEntries([...row.cells].map((cell, at) => [headings[at], text(cell)])));
-    return { headings, rows: rows(shown.tBodies[0]), totals: rows(shown.tFoot) };
+    const more = document.querySelector('a[rel=next]')?.href;
+    return { headings, rows: rows(shown.tBodies[0]), totals: rows(shown.tFoot), more };
   });
 }

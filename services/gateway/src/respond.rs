@@ -102,7 +102,7 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
         headers.insert("x-request-id", id);
     }
     global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&span.context(), &mut HeadersMut(headers))
+        propagator.inject_context(&span.context(), &mut HeadersMut(headers));
     });
     response
 }

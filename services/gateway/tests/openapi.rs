@@ -8,7 +8,7 @@
 use std::{env, fs, path::Path};
 
 #[test]
-fn the_committed_description_is_the_one_that_is_served() {
+fn openapi_json_is_the_description_that_is_served() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/openapi.json");
     let now = gateway::openapi::text();
     if env::var("UPDATE_SCHEMAS").is_ok_and(|value| value == "1") {
@@ -17,6 +17,6 @@ fn the_committed_description_is_the_one_that_is_served() {
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == now,
-        "schemas/openapi.json is out of date: UPDATE_SCHEMAS=1 cargo test -p gateway --test openapi"
+        "schemas/openapi.json is out of date: UPDATE_SCHEMAS=1 cargo test -p gateway openapi"
     );
 }

@@ -28,7 +28,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 static HOLDS: LazyLock<Gauge<u64>> = LazyLock::new(|| {
     global::meter("counterfoil")
         .u64_gauge("counterfoil_invariant_holds")
-        .with_description("1 while an invariant of the ledger holds over all services, 0 when it is broken")
+        .with_description(
+            "1 while an invariant of the ledger holds over all services, 0 when it is broken",
+        )
         .build()
 });
 
@@ -36,14 +38,17 @@ static HOLDS: LazyLock<Gauge<u64>> = LazyLock::new(|| {
 ///
 /// The readings are of different moments, so while money moves they differ
 /// without anything being wrong: what differs is read again.
-pub(crate) async fn check_invariants(_: CheckInvariants, bus: Bus) -> Result<InvariantReport, Failure> {
+pub(crate) async fn check_invariants(
+    _: CheckInvariants,
+    bus: Bus,
+) -> Result<InvariantReport, Failure> {
     let deadline = Instant::now() + PATIENCE;
     let mut before: Option<Reading> = None;
     loop {
         let reading = read(&bus).await?;
         let checks = invariants::checks(&reading);
         let holds = checks.iter().all(|check| check.holds);
-        if holds || Instant::now() >= deadline {
+        if holds || Instant::now() >= deadline || bus.shutdown().is_cancelled() {
             return Ok(InvariantReport {
                 checked_at: bus.now(),
                 holds,
@@ -64,11 +69,24 @@ async fn read(bus: &Bus) -> Result<Reading, Failure> {
         let totals = store::control::totals(&mut tx).await?;
         let violations = store::control::violations(&mut tx).await?;
         tx.commit().await?;
-        Ok((totals, violations, consumer.num_pending + consumer.num_ack_pending as u64))
+        Ok((
+            totals,
+            violations,
+            consumer.num_pending + consumer.num_ack_pending as u64,
+        ))
     };
-    let ingestion = async { bus.ask(&GetIngestionTotals {}).await.map_err(|e| unanswered("ingestion", &e)) };
-    let allocation = async { bus.ask(&GetAllocationTotals {}).await.map_err(|e| unanswered("allocation", &e)) };
-    let ((own, own_violations, lag), ingestion, allocation) = tokio::try_join!(own, ingestion, allocation)?;
+    let ingestion = async {
+        bus.ask(&GetIngestionTotals {})
+            .await
+            .map_err(|e| unanswered("ingestion", &e))
+    };
+    let allocation = async {
+        bus.ask(&GetAllocationTotals {})
+            .await
+            .map_err(|e| unanswered("allocation", &e))
+    };
+    let ((own, own_violations, lag), ingestion, allocation) =
+        tokio::try_join!(own, ingestion, allocation)?;
     Ok(Reading {
         own,
         own_violations,
@@ -103,7 +121,12 @@ pub(crate) async fn watch_invariants(bus: Bus) -> Result<(), Failure> {
             &[KeyValue::new("invariant", i64::from(invariant))],
         );
         for check in broken {
-            tracing::error!(invariant, check.what, check.detail, "an invariant of the ledger is broken");
+            tracing::error!(
+                invariant,
+                check.what,
+                check.detail,
+                "an invariant of the ledger is broken"
+            );
         }
     }
     Ok(())

@@ -15,8 +15,8 @@ use contracts::{
     api::{
         Call, Refusal,
         reporting::{
-            CheckInvariants, GetAccount, GetAgedDebt, GetAgedItems, GetLedger, GetRebuild, GetTimeline,
-            GetUnallocated, ListAccounts, RebuildProjections, TraceProjection,
+            CheckInvariants, GetAccount, GetAgedDebt, GetAgedItems, GetLedger, GetRebuild,
+            GetTimeline, GetUnallocated, ListAccounts, RebuildProjections, TraceProjection,
         },
     },
 };
@@ -54,7 +54,9 @@ fn host(bus: Bus) -> Host {
 }
 
 /// A handler whose failures become refusals.
-fn answer<C, F, Fut>(handler: F) -> impl Fn(C, Bus) -> futures::future::BoxFuture<'static, Result<C::Reply, Refusal>>
+fn answer<C, F, Fut>(
+    handler: F,
+) -> impl Fn(C, Bus) -> futures::future::BoxFuture<'static, Result<C::Reply, Refusal>>
 where
     C: Call,
     F: Fn(C, Bus) -> Fut,

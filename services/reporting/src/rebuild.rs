@@ -74,7 +74,11 @@ pub(crate) async fn start(command: RebuildProjections, bus: Bus) -> Result<Rebui
         bus.now(),
     )
     .await?;
-    tracing::info!(verify = command.verify, actor = command.actor, "rebuilding the projections");
+    tracing::info!(
+        verify = command.verify,
+        actor = command.actor,
+        "rebuilding the projections"
+    );
 
     let view_bus = bus.clone();
     tokio::spawn(async move {
@@ -84,17 +88,33 @@ pub(crate) async fn start(command: RebuildProjections, bus: Bus) -> Result<Rebui
             () = bus.shutdown().cancelled() => return,
         };
         let (state, differences) = outcome.unwrap_or_else(|error| {
-            tracing::error!(code = error.code(), "rebuilding the projections failed: {}", error.chain());
+            tracing::error!(
+                code = error.code(),
+                "rebuilding the projections failed: {}",
+                error.chain()
+            );
             ("failed", vec![error.chain()])
         });
-        tracing::info!(state, events = rebuild.events, "the projections were rebuilt: {}", differences.join("; "));
+        tracing::info!(
+            state,
+            events = rebuild.events,
+            "the projections were rebuilt: {}",
+            differences.join("; ")
+        );
         if let Err(error) = rebuild.conclude(&bus, state, &differences).await {
-            tracing::error!(code = error.code(), "the end of a rebuild is not written down: {}", error.chain());
+            tracing::error!(
+                code = error.code(),
+                "the end of a rebuild is not written down: {}",
+                error.chain()
+            );
         }
         // Only now, so that nobody takes it for dead in between. If the
         // connection is what failed, its locks are gone with it.
         if let Err(error) = generation::unlock_all(&mut conn).await {
-            tracing::debug!("the locks of a rebuild went with its connection: {}", error.chain());
+            tracing::debug!(
+                "the locks of a rebuild went with its connection: {}",
+                error.chain()
+            );
         }
     });
     status(GetRebuild {}, view_bus).await
@@ -169,17 +189,20 @@ impl Rebuild {
             generation::flip(conn, rebuilt).await?;
         }
         // Whoever writes again from here on is not seen by this transaction.
-        let mut moment = conn
-            .begin_with("begin isolation level repeatable read")
-            .await?;
+        let mut moment = generation::snapshot(conn).await?;
         let pending = generation::unclaimed(&mut moment, &self.recent).await?;
         generation::unblock_live(&mut moment).await?;
         store::prepare_report(&mut moment).await?;
         let differences = generation::differences(&mut moment, rebuilt, live, &pending).await?;
         moment.commit().await?;
 
-        if let Err(error) = generation::empty(conn, if self.verify { rebuilt } else { live }).await {
-            tracing::warn!(code = error.code(), "the other generation stays until the next rebuild: {}", error.chain());
+        if let Err(error) = generation::empty(conn, if self.verify { rebuilt } else { live }).await
+        {
+            tracing::warn!(
+                code = error.code(),
+                "the other generation stays until the next rebuild: {}",
+                error.chain()
+            );
         }
         let state = match (self.verify, differences.is_empty()) {
             (true, true) => "same",
@@ -212,7 +235,12 @@ impl Rebuild {
         Ok(read)
     }
 
-    async fn write(&mut self, conn: &mut PgConnection, rebuilt: i16, chunk: &[Replayed]) -> Result<(), Failure> {
+    async fn write(
+        &mut self,
+        conn: &mut PgConnection,
+        rebuilt: i16,
+        chunk: &[Replayed],
+    ) -> Result<(), Failure> {
         let mut facts: Vec<(Uuid, Fact)> = Vec::with_capacity(chunk.len());
         for event in chunk {
             if event.sequence > self.floor {
@@ -222,21 +250,34 @@ impl Rebuild {
                 Ok(Some(fact)) => facts.push((event.id, fact)),
                 Ok(None) => {}
                 // A dead letter of the live consumer for the same reason.
-                Err(error) => tracing::warn!(event = %event.id, "a rebuild leaves an event out: {}", error.chain()),
+                Err(error) => {
+                    tracing::warn!(event = %event.id, "a rebuild leaves an event out: {}", error.chain());
+                }
             }
         }
         let gathered = gather(facts.iter().map(|(id, fact)| (*id, fact)));
         self.events += chunk.len() as u64;
         let mut tx = conn.begin().await?;
         facts::insert(&mut tx, rebuilt, gathered.facts).await?;
-        generation::progress(&mut tx, self.id, count(self.events), count(self.events_total.max(self.events))).await?;
+        generation::progress(
+            &mut tx,
+            self.id,
+            count(self.events),
+            count(self.events_total.max(self.events)),
+        )
+        .await?;
         tx.commit().await?;
         Ok(())
     }
 
     /// Writes down how it ended. On a connection of the pool, because the
     /// rebuild's own may be what failed.
-    async fn conclude(&self, bus: &Bus, state: &str, differences: &[String]) -> Result<(), Failure> {
+    async fn conclude(
+        &self,
+        bus: &Bus,
+        state: &str,
+        differences: &[String],
+    ) -> Result<(), Failure> {
         let mut conn = bus.pool().acquire().await?;
         generation::finish(&mut conn, self.id, state, differences, bus.now()).await
     }
@@ -258,11 +299,18 @@ impl Source {
     async fn open(bus: &Bus) -> Result<Self, Failure> {
         let name = bus.prefix().stream(catalogue::ALLOCATION);
         let stream = bus.jetstream().get_stream(name).await;
-        Ok(Self(stream.map_err(|e| broker("the stream cannot be read", e))?))
+        Ok(Self(
+            stream.map_err(|e| broker("the stream cannot be read", e))?,
+        ))
     }
 
     async fn state(&mut self) -> Result<Extent, Failure> {
-        let state = &self.0.info().await.map_err(|e| broker("the stream cannot be read", e))?.state;
+        let state = &self
+            .0
+            .info()
+            .await
+            .map_err(|e| broker("the stream cannot be read", e))?
+            .state;
         Ok(Extent {
             first: state.first_sequence,
             last: state.last_sequence,
@@ -284,7 +332,8 @@ impl Source {
             ..pull::OrderedConfig::default()
         };
         let consumer = self.0.create_consumer(config).await;
-        let consumer = consumer.map_err(|e| broker("the stream cannot be read from its beginning", e))?;
+        let consumer =
+            consumer.map_err(|e| broker("the stream cannot be read from its beginning", e))?;
         consumer
             .messages()
             .await
@@ -293,7 +342,9 @@ impl Source {
 }
 
 /// How far the live consumer is, as the broker knows it.
-pub(crate) async fn live_consumer(bus: &Bus) -> Result<async_nats::jetstream::consumer::Info, Failure> {
+pub(crate) async fn live_consumer(
+    bus: &Bus,
+) -> Result<async_nats::jetstream::consumer::Info, Failure> {
     let durable = Durable {
         service: Role::Reporting,
         stream: catalogue::ALLOCATION,
@@ -320,17 +371,31 @@ impl Payload for Replayed {
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.message.payload)
-            .map_err(|e| Failure::permanent("reporting.malformed", "the event is not what its type promises").caused_by(e))
+        serde_json::from_slice(&self.message.payload).map_err(|e| {
+            Failure::permanent(
+                "reporting.malformed",
+                "the event is not what its type promises",
+            )
+            .caused_by(e)
+        })
     }
 }
 
 fn header<'m>(message: &'m Message, name: &str) -> Option<&'m str> {
-    message.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
+    message
+        .headers
+        .as_ref()?
+        .get(name)
+        .map(async_nats::HeaderValue::as_str)
 }
 
 async fn next(events: &mut Events) -> Result<Replayed, Failure> {
-    let silent = || Failure::transient("reporting.rebuild_broker", "the broker went silent before the stream's end");
+    let silent = || {
+        Failure::transient(
+            "reporting.rebuild_broker",
+            "the broker went silent before the stream's end",
+        )
+    };
     let message = tokio::time::timeout(SILENCE, events.next())
         .await
         .map_err(|_| silent())?
@@ -345,7 +410,10 @@ async fn next(events: &mut Events) -> Result<Replayed, Failure> {
         .ok_or_else(|| {
             Failure::permanent(
                 "reporting.unnamed_event",
-                format!("message {} of the stream has no UUID as its id", info.stream_sequence),
+                format!(
+                    "message {} of the stream has no UUID as its id",
+                    info.stream_sequence
+                ),
             )
         })?;
     Ok(Replayed {

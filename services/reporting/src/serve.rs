@@ -4,9 +4,9 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contracts::api::{
     Page,
     reporting::{
-        AccountKey, AccountView, AgedDebt, AgedItem, AgeingBasis, GetAccount, GetAgedDebt, GetAgedItems, GetLedger,
-        GetTimeline, GetUnallocated, LedgerLine, ListAccounts, ProjectionTrace, TimelineEntry, TraceProjection,
-        UnallocatedCash,
+        AccountKey, AccountView, AgedDebt, AgedItem, AgeingBasis, GetAccount, GetAgedDebt,
+        GetAgedItems, GetLedger, GetTimeline, GetUnallocated, LedgerLine, ListAccounts,
+        ProjectionTrace, TimelineEntry, TraceProjection, UnallocatedCash,
     },
 };
 use kernel::{AccountId, london_date};
@@ -45,14 +45,21 @@ impl AsAt {
         }
     }
 
-    fn asked(bus: &Bus, as_of: Option<NaiveDate>, known_at: Option<DateTime<Utc>>) -> Result<Self, Failure> {
+    fn asked(
+        bus: &Bus,
+        as_of: Option<NaiveDate>,
+        known_at: Option<DateTime<Utc>>,
+    ) -> Result<Self, Failure> {
         let now = Self::now(bus);
         let at = Self {
             as_of: as_of.unwrap_or(now.as_of),
             known_at: known_at.unwrap_or(now.known_at),
         };
         // Beyond these the database has no dates, and nobody has debts.
-        for (pointer, year) in [("/as_of", at.as_of.year()), ("/known_at", at.known_at.year())] {
+        for (pointer, year) in [
+            ("/as_of", at.as_of.year()),
+            ("/known_at", at.known_at.year()),
+        ] {
             if !(1900..3000).contains(&year) {
                 return Err(invalid(pointer, "must be between 1900 and 2999"));
             }
@@ -94,12 +101,17 @@ fn word<'w>(pointer: &str, word: Option<&'w str>) -> Result<Option<&'w str>, Fai
             Err(invalid(pointer, "must have at most 200 characters"))
         }
         // Postgres' text holds no NUL.
-        Some(text) if text.contains('\0') => Err(invalid(pointer, "must not contain a NUL character")),
+        Some(text) if text.contains('\0') => {
+            Err(invalid(pointer, "must not contain a NUL character"))
+        }
         word => Ok(word),
     }
 }
 
-pub(crate) async fn list_accounts(call: ListAccounts, bus: Bus) -> Result<Page<AccountView>, Failure> {
+pub(crate) async fn list_accounts(
+    call: ListAccounts,
+    bus: Bus,
+) -> Result<Page<AccountView>, Failure> {
     let search = word("/search", call.search.as_deref())?;
     let after: Option<String> = cursor::read(call.page.cursor.as_deref())?;
     let rows = call.page.rows();
@@ -127,7 +139,10 @@ pub(crate) async fn get_account(call: GetAccount, bus: Bus) -> Result<AccountVie
 }
 
 fn no_account(id: AccountId) -> Failure {
-    Failure::not_found("reporting.account_not_found", format!("there is no account {id}"))
+    Failure::not_found(
+        "reporting.account_not_found",
+        format!("there is no account {id}"),
+    )
 }
 
 pub(crate) async fn get_ledger(call: GetLedger, bus: Bus) -> Result<Page<LedgerLine>, Failure> {
@@ -135,14 +150,25 @@ pub(crate) async fn get_ledger(call: GetLedger, bus: Bus) -> Result<Page<LedgerL
     let rows = call.page.rows();
     let mut conn = bus.pool().acquire().await?;
     let at = AsAt::now(&bus);
-    let found = accounts::ledger(&mut conn, at, call.account_id, call.open_only, after.as_ref(), rows + 1).await?;
+    let found = accounts::ledger(
+        &mut conn,
+        at,
+        call.account_id,
+        call.open_only,
+        after.as_ref(),
+        rows + 1,
+    )
+    .await?;
     if found.is_empty() && !accounts::exists(&mut conn, call.account_id).await? {
         return Err(no_account(call.account_id));
     }
     cursor::page(found, rows, LedgerPlace::of)
 }
 
-pub(crate) async fn get_timeline(call: GetTimeline, bus: Bus) -> Result<Page<TimelineEntry>, Failure> {
+pub(crate) async fn get_timeline(
+    call: GetTimeline,
+    bus: Bus,
+) -> Result<Page<TimelineEntry>, Failure> {
     let after: Option<TimelinePlace> = cursor::read(call.page.cursor.as_deref())?;
     let rows = call.page.rows();
     let mut conn = bus.pool().acquire().await?;
@@ -168,7 +194,8 @@ pub(crate) async fn get_aged_debt(call: GetAgedDebt, bus: Bus) -> Result<AgedDeb
     let rows = call.page.rows();
     let mut tx = bus.pool().begin().await?;
     store::prepare_report(&mut tx).await?;
-    let (totals, found) = aged_debt::report(&mut tx, at, call.basis, filter, after.as_ref(), rows + 1).await?;
+    let (totals, found) =
+        aged_debt::report(&mut tx, at, call.basis, filter, after.as_ref(), rows + 1).await?;
     tx.commit().await?;
     Ok(AgedDebt {
         as_of: at.as_of,
@@ -184,8 +211,14 @@ pub(crate) async fn get_aged_debt(call: GetAgedDebt, bus: Bus) -> Result<AgedDeb
     })
 }
 
-pub(crate) async fn get_aged_items(call: GetAgedItems, bus: Bus) -> Result<Page<AgedItem>, Failure> {
-    if call.bucket.is_some_and(|band| usize::from(band) >= ageing::bands(call.basis).len()) {
+pub(crate) async fn get_aged_items(
+    call: GetAgedItems,
+    bus: Bus,
+) -> Result<Page<AgedItem>, Failure> {
+    if call
+        .bucket
+        .is_some_and(|band| usize::from(band) >= ageing::bands(call.basis).len())
+    {
         return Err(invalid("/bucket", "this basis has fewer buckets"));
     }
     let asked = AsAt::asked(&bus, call.as_of, call.known_at)?;
@@ -208,7 +241,10 @@ pub(crate) async fn get_aged_items(call: GetAgedItems, bus: Bus) -> Result<Page<
     })
 }
 
-pub(crate) async fn get_unallocated(call: GetUnallocated, bus: Bus) -> Result<UnallocatedCash, Failure> {
+pub(crate) async fn get_unallocated(
+    call: GetUnallocated,
+    bus: Bus,
+) -> Result<UnallocatedCash, Failure> {
     let asked = AsAt::asked(&bus, call.as_of, call.known_at)?;
     let cursor: Option<Pinned<UnallocatedPlace>> = cursor::read(call.page.cursor.as_deref())?;
     let (at, after) = pinned(asked, AgeingBasis::Document, cursor)?;
@@ -229,12 +265,17 @@ pub(crate) async fn get_unallocated(call: GetUnallocated, bus: Bus) -> Result<Un
     })
 }
 
-pub(crate) async fn trace_projection(call: TraceProjection, bus: Bus) -> Result<ProjectionTrace, Failure> {
+pub(crate) async fn trace_projection(
+    call: TraceProjection,
+    bus: Bus,
+) -> Result<ProjectionTrace, Failure> {
     let mut conn = bus.pool().acquire().await?;
-    timeline::of_receipt(&mut conn, call.receipt_id).await?.ok_or_else(|| {
-        Failure::not_found(
-            "reporting.receipt_not_found",
-            format!("reporting has not seen receipt {}", call.receipt_id),
-        )
-    })
+    timeline::of_receipt(&mut conn, call.receipt_id)
+        .await?
+        .ok_or_else(|| {
+            Failure::not_found(
+                "reporting.receipt_not_found",
+                format!("reporting has not seen receipt {}", call.receipt_id),
+            )
+        })
 }

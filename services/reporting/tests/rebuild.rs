@@ -1,6 +1,11 @@
 //! Projections built anew while they are live (E104), and the conservation
 //! check over all services.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a helper of a test fails the test"
+)]
+
 mod stage;
 
 use contracts::{
@@ -10,7 +15,10 @@ use contracts::{
         ControlTotals, CurrencyTotals, RefusalClass,
         allocation::GetAllocationTotals,
         ingestion::GetIngestionTotals,
-        reporting::{CheckInvariants, GetAgedDebt, GetRebuild, GetUnallocated, RebuildProjections, RebuildView},
+        reporting::{
+            CheckInvariants, GetAgedDebt, GetRebuild, GetUnallocated, RebuildProjections,
+            RebuildView,
+        },
     },
 };
 use kernel::{Currency, Money};
@@ -19,7 +27,12 @@ use stage::{Debtor, Stage, at, day, debtor, line, posted, pounds};
 use testkit::{DEADLINE, eventually_some};
 
 async fn rebuilt(stage: &Stage, verify: bool) -> RebuildView {
-    stage.ask(&RebuildProjections { verify, actor: "ops".into() }).await;
+    stage
+        .ask(&RebuildProjections {
+            verify,
+            actor: "ops".into(),
+        })
+        .await;
     eventually_some("the rebuild has ended", DEADLINE, async || {
         let view = stage.ask(&GetRebuild {}).await;
         (view.state != "running").then_some(view)
@@ -28,11 +41,17 @@ async fn rebuilt(stage: &Stage, verify: bool) -> RebuildView {
 }
 
 async fn execute(stage: &Stage, statement: &'static str) {
-    sqlx::query(statement).execute(stage.suite.admin_pool()).await.unwrap();
+    sqlx::query(statement)
+        .execute(stage.suite.admin_pool())
+        .await
+        .unwrap();
 }
 
 async fn count(stage: &Stage, statement: &'static str) -> i64 {
-    sqlx::query_scalar(statement).fetch_one(stage.suite.admin_pool()).await.unwrap()
+    sqlx::query_scalar(statement)
+        .fetch_one(stage.suite.admin_pool())
+        .await
+        .unwrap()
 }
 
 fn sale(debtor: Debtor, n: u32) -> (DocumentPosted, ReceiptPosted) {
@@ -50,7 +69,9 @@ async fn e104_projections_are_rebuilt_beside_the_live_ones() {
     let idle = stage.ask(&GetRebuild {}).await;
     assert_eq!(idle.state, "idle");
     let acme = debtor(1);
-    stage.say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9))).await;
+    stage
+        .say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9)))
+        .await;
     for n in 0..40 {
         let (invoice, receipt) = sale(acme, n);
         stage.say(&invoice).await;
@@ -66,7 +87,12 @@ async fn e104_projections_are_rebuilt_beside_the_live_ones() {
     assert_eq!(truth.totals[0].total, pounds("1000.00"));
 
     // While a rebuild runs, events arrive, and the reports are read.
-    stage.ask(&RebuildProjections { verify: true, actor: "ops".into() }).await;
+    stage
+        .ask(&RebuildProjections {
+            verify: true,
+            actor: "ops".into(),
+        })
+        .await;
     for n in 40..60 {
         let (invoice, receipt) = sale(acme, n);
         stage.say(&invoice).await;
@@ -80,25 +106,53 @@ async fn e104_projections_are_rebuilt_beside_the_live_ones() {
     .await;
     assert_eq!(view.state, "same", "{view:?}");
     stage.heard().await;
-    assert_eq!(count(&stage, "select count(*) from reporting.document_1").await, 0);
+    assert_eq!(
+        count(&stage, "select count(*) from reporting.document_1").await,
+        0
+    );
 
     // Somebody's hand in the database: a row lost, a figure changed, a row made up.
     execute(&stage, "delete from reporting.allocation where allocation_id = (select min(allocation_id::text)::uuid from reporting.allocation)").await;
-    execute(&stage, "update reporting.document set amount = 1 where document_ref = 'INV-3'").await;
+    execute(
+        &stage,
+        "update reporting.document set amount = 1 where document_ref = 'INV-3'",
+    )
+    .await;
     execute(&stage, "insert into reporting.account select generation, gen_random_uuid(), 1, 'GHOST', 'Ghost', kind, parent_ref, terms_days, currency, email, phone, segment, department, principal, recorded_at, actor, event_id from reporting.account limit 1").await;
     let view = rebuilt(&stage, true).await;
     assert_eq!(view.state, "different", "{view:?}");
-    let found: Vec<_> = view.differences.iter().filter_map(|d| d.split(':').next()).collect();
+    let found: Vec<_> = view
+        .differences
+        .iter()
+        .filter_map(|d| d.split(':').next())
+        .collect();
     assert_eq!(found, ["account", "document", "allocation"], "{view:?}");
     assert!(view.differences[1].contains("INV-3"), "{view:?}");
     // Only verified: nothing has changed yet.
-    assert_eq!(count(&stage, "select generation::bigint from reporting.live").await, 0);
+    assert_eq!(
+        count(&stage, "select generation::bigint from reporting.live").await,
+        0
+    );
 
     let view = rebuilt(&stage, false).await;
-    assert_eq!((view.state.as_str(), view.differences.len()), ("replaced", 3));
-    assert_eq!(count(&stage, "select generation::bigint from reporting.live").await, 1);
-    assert_eq!(count(&stage, "select count(*) from reporting.document_0").await, 0);
-    let report = stage.ask(&GetAgedDebt { known_at: Some(truth.known_at), ..GetAgedDebt::default() }).await;
+    assert_eq!(
+        (view.state.as_str(), view.differences.len()),
+        ("replaced", 3)
+    );
+    assert_eq!(
+        count(&stage, "select generation::bigint from reporting.live").await,
+        1
+    );
+    assert_eq!(
+        count(&stage, "select count(*) from reporting.document_0").await,
+        0
+    );
+    let report = stage
+        .ask(&GetAgedDebt {
+            known_at: Some(truth.known_at),
+            ..GetAgedDebt::default()
+        })
+        .await;
     assert_eq!(report.totals[0].total, pounds("1500.00"));
     assert!(cash.totals[0].is_positive());
 
@@ -109,8 +163,14 @@ async fn e104_projections_are_rebuilt_beside_the_live_ones() {
     stage.heard().await;
     let report = stage.ask(&GetAgedDebt::default()).await;
     assert_eq!(report.totals[0].total, pounds("1525.00"));
-    assert_eq!(rebuilt(&stage, false).await.differences, Vec::<String>::new());
-    assert_eq!(count(&stage, "select generation::bigint from reporting.live").await, 0);
+    assert_eq!(
+        rebuilt(&stage, false).await.differences,
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        count(&stage, "select generation::bigint from reporting.live").await,
+        0
+    );
     assert_eq!(rebuilt(&stage, true).await.state, "same");
 }
 
@@ -118,7 +178,13 @@ async fn e104_projections_are_rebuilt_beside_the_live_ones() {
 async fn one_rebuild_runs_at_a_time_and_one_that_died_is_told() {
     let stage = Stage::start().await;
     // Another process has the right to rebuild, as far as the database knows.
-    let mut other = stage.suite.pool(Role::Reporting).acquire().await.unwrap().detach();
+    let mut other = stage
+        .suite
+        .pool(Role::Reporting)
+        .acquire()
+        .await
+        .unwrap()
+        .detach();
     let locked: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
         .bind(0x5245_504f_0002_i64)
         .fetch_one(&mut other)
@@ -133,10 +199,16 @@ async fn one_rebuild_runs_at_a_time_and_one_that_died_is_told() {
     .await;
     assert_eq!(stage.ask(&GetRebuild {}).await.state, "running");
     let refusal = stage
-        .try_ask(&RebuildProjections { verify: true, actor: "ops".into() })
+        .try_ask(&RebuildProjections {
+            verify: true,
+            actor: "ops".into(),
+        })
         .await
         .unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.class), ("reporting.rebuild_running", RefusalClass::Conflict));
+    assert_eq!(
+        (refusal.code.as_str(), refusal.class),
+        ("reporting.rebuild_running", RefusalClass::Conflict)
+    );
 
     // It dies.
     drop(other);
@@ -163,13 +235,19 @@ async fn a_stream_without_its_beginning_replaces_nothing() {
     let stream = stage.suite.jetstream().get_stream(name).await.unwrap();
     stream.delete_message(1).await.unwrap();
     let refusal = stage
-        .try_ask(&RebuildProjections { verify: false, actor: "ops".into() })
+        .try_ask(&RebuildProjections {
+            verify: false,
+            actor: "ops".into(),
+        })
         .await
         .unwrap_err();
     assert_eq!(refusal.code, "reporting.stream_incomplete");
     let view = rebuilt(&stage, true).await;
     assert_eq!(view.state, "different");
-    assert!(view.differences[0].contains("1 rows only in the live projection"), "{view:?}");
+    assert!(
+        view.differences[0].contains("1 rows only in the live projection"),
+        "{view:?}"
+    );
 }
 
 fn totals(of: CurrencyTotals, unpublished: i64) -> ControlTotals {

@@ -1,5 +1,10 @@
 //! What the reports show, asked over the broker and answered from Postgres.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a helper of a test fails the test"
+)]
+
 mod stage;
 
 use chrono::NaiveDate;
@@ -8,8 +13,8 @@ use contracts::{
     api::{
         PageRequest, RefusalClass,
         reporting::{
-            AccountKey, AgedDebt, AgeingBasis, GetAccount, GetAgedDebt, GetAgedItems, GetLedger, GetTimeline,
-            GetUnallocated, ListAccounts, TraceProjection,
+            AccountKey, AgedDebt, AgeingBasis, GetAccount, GetAgedDebt, GetAgedItems, GetLedger,
+            GetTimeline, GetUnallocated, ListAccounts, TraceProjection,
         },
     },
 };
@@ -34,7 +39,9 @@ fn total(report: &AgedDebt) -> Money {
 async fn e27_e106_a_back_dated_allocation_changes_what_is_known_and_not_what_was() {
     let mut stage = Stage::start().await;
     let acme = debtor(1);
-    stage.say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9))).await;
+    stage
+        .say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9)))
+        .await;
     let invoice = acme.document("INV-1", day(2026, 1, 5), pounds("100.00"));
     stage.say(&invoice).await;
     let receipt = posted(Some(acme), day(2026, 1, 20), pounds("60.00"), vec![]);
@@ -82,11 +89,18 @@ async fn e27_e106_a_back_dated_allocation_changes_what_is_known_and_not_what_was
 async fn e47_a_later_contra_leaves_prior_reports_as_they_were() {
     let mut stage = Stage::start().await;
     let acme = debtor(1);
-    stage.say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9))).await;
+    stage
+        .say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9)))
+        .await;
     let invoice = acme.document("INV-1", day(2026, 1, 5), pounds("100.00"));
     stage.say(&invoice).await;
     let paid = line(&invoice, pounds("100.00"), day(2026, 1, 20));
-    let receipt = posted(Some(acme), day(2026, 1, 20), pounds("100.00"), vec![paid.clone()]);
+    let receipt = posted(
+        Some(acme),
+        day(2026, 1, 20),
+        pounds("100.00"),
+        vec![paid.clone()],
+    );
     stage.say(&receipt).await;
     let other = acme.document("INV-2", day(2026, 1, 6), pounds("7.00"));
     stage.say(&other).await;
@@ -100,8 +114,19 @@ async fn e47_a_later_contra_leaves_prior_reports_as_they_were() {
 
     // In May the money goes back to unidentified, and the account has a new name.
     let undone = vec![contra(&paid, day(2026, 5, 2))];
-    stage.say(&AllocationUndone(moved(&receipt, 2, pounds("0.00"), None, undone, at(2026, 5, 2, 10)))).await;
-    stage.say(&acme.updated(2, "Acme (in administration)", at(2026, 5, 2, 10))).await;
+    stage
+        .say(&AllocationUndone(moved(
+            &receipt,
+            2,
+            pounds("0.00"),
+            None,
+            undone,
+            at(2026, 5, 2, 10),
+        )))
+        .await;
+    stage
+        .say(&acme.updated(2, "Acme (in administration)", at(2026, 5, 2, 10)))
+        .await;
     stage.heard().await;
 
     let again = stage.ask(&closed).await;
@@ -118,11 +143,21 @@ async fn e47_a_later_contra_leaves_prior_reports_as_they_were() {
     assert_eq!(cash.totals, [pounds("100.00")]);
     assert_eq!(cash.rows.items[0].state, ReceiptState::Unidentified);
 
-    let trace = stage.ask(&TraceProjection { receipt_id: receipt.receipt_id }).await;
-    assert_eq!((trace.version, trace.state), (2, ReceiptState::Unidentified));
+    let trace = stage
+        .ask(&TraceProjection {
+            receipt_id: receipt.receipt_id,
+        })
+        .await;
+    assert_eq!(
+        (trace.version, trace.state),
+        (2, ReceiptState::Unidentified)
+    );
     let kinds: Vec<_> = trace.movements.iter().map(|m| m.kind.as_str()).collect();
     assert_eq!(kinds, ["receipt", "allocation", "undo"]);
-    assert_eq!(trace.movements[2].reason.as_deref(), Some("a person said so"));
+    assert_eq!(
+        trace.movements[2].reason.as_deref(),
+        Some("a person said so")
+    );
 }
 
 /// A payment for an invoice that is not issued yet is still cash until it is.
@@ -130,26 +165,45 @@ async fn e47_a_later_contra_leaves_prior_reports_as_they_were() {
 async fn a_payment_in_advance_is_unallocated_until_its_document_is_issued() {
     let mut stage = Stage::start().await;
     let acme = debtor(1);
-    stage.say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9))).await;
+    stage
+        .say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9)))
+        .await;
     let mut invoice = acme.document("INV-1", day(2026, 2, 10), pounds("100.00"));
     invoice.recorded_at = at(2026, 1, 3, 9);
     stage.say(&invoice).await;
     let lines = vec![line(&invoice, pounds("100.00"), day(2026, 2, 10))];
-    stage.say(&posted(Some(acme), day(2026, 1, 20), pounds("100.00"), lines)).await;
+    stage
+        .say(&posted(
+            Some(acme),
+            day(2026, 1, 20),
+            pounds("100.00"),
+            lines,
+        ))
+        .await;
     stage.heard().await;
 
     let before = stage.ask(&aged(day(2026, 2, 9))).await;
-    assert_eq!((total(&before), before.totals[0].unallocated), (pounds("0.00"), pounds("100.00")));
+    assert_eq!(
+        (total(&before), before.totals[0].unallocated),
+        (pounds("0.00"), pounds("100.00"))
+    );
     let after = stage.ask(&aged(day(2026, 2, 10))).await;
-    assert!(after.totals.is_empty() && after.rows.items.is_empty(), "{after:?}");
+    assert!(
+        after.totals.is_empty() && after.rows.items.is_empty(),
+        "{after:?}"
+    );
 }
 
 #[tokio::test]
 async fn buckets_bases_and_filters() {
     let mut stage = Stage::start().await;
     let (acme, beta) = (debtor(1), debtor(2));
-    stage.say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9))).await;
-    stage.say(&beta.updated(1, "Beta 100%_sure plc", at(2026, 1, 2, 9))).await;
+    stage
+        .say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9)))
+        .await;
+    stage
+        .say(&beta.updated(1, "Beta 100%_sure plc", at(2026, 1, 2, 9)))
+        .await;
     // Due on 31 January, 1 and 2 March; on 1 March 29, 0 and -1 days past due.
     for (debtor, reference, issued_on, amount) in [
         (acme, "INV-1", day(2026, 1, 1), "10.00"),
@@ -157,24 +211,54 @@ async fn buckets_bases_and_filters() {
         (beta, "INV-3", day(2026, 1, 31), "40.00"),
         (beta, "CN-1", day(2025, 12, 1), "-5.00"),
     ] {
-        stage.say(&debtor.document(reference, issued_on, pounds(amount))).await;
+        stage
+            .say(&debtor.document(reference, issued_on, pounds(amount)))
+            .await;
     }
     stage.heard().await;
     let report = stage.ask(&aged(day(2026, 3, 1))).await;
     let titles: Vec<_> = report.buckets.iter().map(|b| b.title.as_str()).collect();
-    assert_eq!(titles, ["Not due", "1–30", "31–60", "61–90", "91–120", "120+"]);
+    assert_eq!(
+        titles,
+        ["Not due", "1–30", "31–60", "61–90", "91–120", "120+"]
+    );
     // The credit note was due on New Year's Eve: 60 days.
-    let totals: Vec<_> = report.totals[0].buckets.iter().map(|m| m.amount().to_string()).collect();
+    let totals: Vec<_> = report.totals[0]
+        .buckets
+        .iter()
+        .map(|m| m.amount().to_string())
+        .collect();
     assert_eq!(totals, ["60.00", "10.00", "-5.00", "0.00", "0.00", "0.00"]);
-    assert_eq!((total(&report), report.totals[0].accounts), (pounds("65.00"), 2));
+    assert_eq!(
+        (total(&report), report.totals[0].accounts),
+        (pounds("65.00"), 2)
+    );
     // Most overdue first.
-    let rows: Vec<_> = report.rows.items.iter().map(|r| (r.account_id, r.overdue, r.oldest_days)).collect();
-    assert_eq!(rows, [(acme.id, pounds("10.00"), Some(29)), (beta.id, pounds("-5.00"), Some(-1))]);
+    let rows: Vec<_> = report
+        .rows
+        .items
+        .iter()
+        .map(|r| (r.account_id, r.overdue, r.oldest_days))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            (acme.id, pounds("10.00"), Some(29)),
+            (beta.id, pounds("-5.00"), Some(-1))
+        ]
+    );
 
     let by_document = stage
-        .ask(&GetAgedDebt { basis: AgeingBasis::Document, ..aged(day(2026, 3, 1)) })
+        .ask(&GetAgedDebt {
+            basis: AgeingBasis::Document,
+            ..aged(day(2026, 3, 1))
+        })
         .await;
-    let totals: Vec<_> = by_document.totals[0].buckets.iter().map(|m| m.amount().to_string()).collect();
+    let totals: Vec<_> = by_document.totals[0]
+        .buckets
+        .iter()
+        .map(|m| m.amount().to_string())
+        .collect();
     // The credit note is 90 days old, which is the last day of its band.
     assert_eq!(totals, ["60.00", "10.00", "-5.00", "0.00"]);
     assert_eq!(total(&by_document), total(&report));
@@ -196,18 +280,36 @@ async fn buckets_bases_and_filters() {
     assert_eq!(of(Some("acme"), Some("even")).await, None);
 
     let cell = stage
-        .ask(&GetAgedItems { as_of: Some(day(2026, 3, 1)), bucket: Some(0), ..GetAgedItems::default() })
+        .ask(&GetAgedItems {
+            as_of: Some(day(2026, 3, 1)),
+            bucket: Some(0),
+            ..GetAgedItems::default()
+        })
         .await;
-    let cell: Vec<_> = cell.items.iter().map(|i| (i.document_ref.as_str(), i.days, i.open)).collect();
-    assert_eq!(cell, [("INV-2", 0, pounds("20.00")), ("INV-3", -1, pounds("40.00"))]);
+    let cell: Vec<_> = cell
+        .items
+        .iter()
+        .map(|i| (i.document_ref.as_str(), i.days, i.open))
+        .collect();
+    assert_eq!(
+        cell,
+        [
+            ("INV-2", 0, pounds("20.00")),
+            ("INV-3", -1, pounds("40.00"))
+        ]
+    );
 }
 
 #[tokio::test]
 async fn an_account_its_ledger_and_its_timeline_agree() {
     let mut stage = Stage::start().await;
     let (acme, beta) = (debtor(1), debtor(2));
-    stage.say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9))).await;
-    stage.say(&beta.updated(1, "Beta plc", at(2026, 1, 2, 9))).await;
+    stage
+        .say(&acme.updated(1, "Acme Ltd", at(2026, 1, 2, 9)))
+        .await;
+    stage
+        .say(&beta.updated(1, "Beta plc", at(2026, 1, 2, 9)))
+        .await;
     let ours = acme.document("INV-1", day(2026, 1, 5), pounds("100.00"));
     let open = acme.document("INV-2", day(2026, 6, 20), pounds("30.00"));
     let theirs = beta.document("INV-3", day(2026, 1, 5), pounds("50.00"));
@@ -223,53 +325,114 @@ async fn an_account_its_ledger_and_its_timeline_agree() {
     stage.say(&receipt).await;
     stage.heard().await;
 
-    let by_ref = stage.ask(&GetAccount { account: AccountKey::Ref("C-001".into()) }).await;
-    let by_id = stage.ask(&GetAccount { account: AccountKey::Id(acme.id) }).await;
+    let by_ref = stage
+        .ask(&GetAccount {
+            account: AccountKey::Ref("C-001".into()),
+        })
+        .await;
+    let by_id = stage
+        .ask(&GetAccount {
+            account: AccountKey::Id(acme.id),
+        })
+        .await;
     assert_eq!(by_ref, by_id);
     let balance = &by_id.balances[0];
     assert_eq!(
-        (balance.balance, balance.open, balance.overdue, balance.unallocated),
-        (pounds("25.00"), pounds("30.00"), pounds("0.00"), pounds("5.00"))
+        (
+            balance.balance,
+            balance.open,
+            balance.overdue,
+            balance.unallocated
+        ),
+        (
+            pounds("25.00"),
+            pounds("30.00"),
+            pounds("0.00"),
+            pounds("5.00")
+        )
     );
     assert_eq!(balance.oldest_due_on, Some(open.due_on));
 
     let ledger = stage
-        .ask(&GetLedger { account_id: acme.id, open_only: false, page: PageRequest::default() })
+        .ask(&GetLedger {
+            account_id: acme.id,
+            open_only: false,
+            page: PageRequest::default(),
+        })
         .await;
-    let amounts: Vec<_> = ledger.items.iter().map(|l| (l.kind.as_str(), l.amount, l.open)).collect();
-    assert_eq!(amounts, [
-        ("invoice", pounds("30.00"), pounds("30.00")),
-        ("receipt", pounds("-105.00"), pounds("-5.00")),
-        ("invoice", pounds("100.00"), pounds("0.00")),
-    ]);
+    let amounts: Vec<_> = ledger
+        .items
+        .iter()
+        .map(|l| (l.kind.as_str(), l.amount, l.open))
+        .collect();
+    assert_eq!(
+        amounts,
+        [
+            ("invoice", pounds("30.00"), pounds("30.00")),
+            ("receipt", pounds("-105.00"), pounds("-5.00")),
+            ("invoice", pounds("100.00"), pounds("0.00")),
+        ]
+    );
     assert_eq!(ledger.items[0].days_past_due, Some(-19));
     assert_eq!(ledger.items[2].days_past_due, None);
     let open_only = stage
-        .ask(&GetLedger { account_id: acme.id, open_only: true, page: PageRequest::default() })
+        .ask(&GetLedger {
+            account_id: acme.id,
+            open_only: true,
+            page: PageRequest::default(),
+        })
         .await;
     assert_eq!(open_only.items, ledger.items[..2]);
     // What Acme paid of Beta's is on Beta's ledger.
     let of_beta = stage
-        .ask(&GetLedger { account_id: beta.id, open_only: false, page: PageRequest::default() })
+        .ask(&GetLedger {
+            account_id: beta.id,
+            open_only: false,
+            page: PageRequest::default(),
+        })
         .await;
-    assert_eq!(of_beta.items.iter().filter(|l| l.amount == pounds("-50.00")).count(), 1);
+    assert_eq!(
+        of_beta
+            .items
+            .iter()
+            .filter(|l| l.amount == pounds("-50.00"))
+            .count(),
+        1
+    );
 
     let timeline = stage
-        .ask(&GetTimeline { account_id: acme.id, page: PageRequest::default() })
+        .ask(&GetTimeline {
+            account_id: acme.id,
+            page: PageRequest::default(),
+        })
         .await;
     let mut kinds: Vec<_> = timeline.items.iter().map(|e| e.kind.as_str()).collect();
     // Receipt and line are of one moment.
     kinds[1..3].sort_unstable();
-    assert_eq!(kinds, ["document", "allocation", "receipt", "document", "account"]);
-    assert!(timeline.items.iter().any(|e| e.summary == "£100.00 allocated to INV-1"));
+    assert_eq!(
+        kinds,
+        ["document", "allocation", "receipt", "document", "account"]
+    );
+    assert!(
+        timeline
+            .items
+            .iter()
+            .any(|e| e.summary == "£100.00 allocated to INV-1")
+    );
 
     let listed = stage.ask(&ListAccounts::default()).await;
     assert_eq!(listed.items.len(), 2);
     assert_eq!(listed.items[0], by_id);
     let found = stage
-        .ask(&ListAccounts { search: Some("BETA".into()), ..ListAccounts::default() })
+        .ask(&ListAccounts {
+            search: Some("BETA".into()),
+            ..ListAccounts::default()
+        })
         .await;
-    assert_eq!(found.items.iter().map(|a| a.account_id).collect::<Vec<_>>(), [beta.id]);
+    assert_eq!(
+        found.items.iter().map(|a| a.account_id).collect::<Vec<_>>(),
+        [beta.id]
+    );
 }
 
 /// Pages put together are the whole list, and stay as known at the first page
@@ -279,15 +442,21 @@ async fn pages_are_of_one_piece() {
     let mut stage = Stage::start().await;
     let accounts: Vec<Debtor> = (1..=5).map(debtor).collect();
     for (n, account) in accounts.iter().enumerate() {
-        stage.say(&account.updated(1, "Acme Ltd", at(2026, 1, 2, 9))).await;
+        stage
+            .say(&account.updated(1, "Acme Ltd", at(2026, 1, 2, 9)))
+            .await;
         // Two with the same amount overdue: the reference decides.
         let amount = if n < 2 { "10.00" } else { "30.00" };
         for day_of in 1..=2 {
             let reference = format!("INV-{n}-{day_of}");
-            stage.say(&account.document(&reference, day(2026, 1, day_of), pounds(amount))).await;
+            stage
+                .say(&account.document(&reference, day(2026, 1, day_of), pounds(amount)))
+                .await;
         }
         let booked_on = day(2026, 1, 10 + u32::try_from(n).unwrap() % 2);
-        stage.say(&posted(Some(*account), booked_on, pounds("1.00"), vec![])).await;
+        stage
+            .say(&posted(Some(*account), booked_on, pounds("1.00"), vec![]))
+            .await;
     }
     stage.heard().await;
 
@@ -295,13 +464,23 @@ async fn pages_are_of_one_piece() {
     assert_eq!(whole.rows.items.len(), 5);
     assert!(whole.rows.next_cursor.is_none());
     let mut rows = Vec::new();
-    let mut page = PageRequest { cursor: None, limit: Some(2) };
+    let mut page = PageRequest {
+        cursor: None,
+        limit: Some(2),
+    };
     loop {
-        let next = stage.ask(&GetAgedDebt { page: page.clone(), ..GetAgedDebt::default() }).await;
+        let next = stage
+            .ask(&GetAgedDebt {
+                page: page.clone(),
+                ..GetAgedDebt::default()
+            })
+            .await;
         assert_eq!(next.totals, whole.totals);
         assert_eq!(next.known_at, whole.known_at);
         rows.extend(next.rows.items);
-        let Some(cursor) = next.rows.next_cursor else { break };
+        let Some(cursor) = next.rows.next_cursor else {
+            break;
+        };
         page.cursor = Some(cursor);
         // Known only from here on: the report that is being turned over does not change.
         stage.clock.advance(chrono::TimeDelta::hours(1));
@@ -313,12 +492,19 @@ async fn pages_are_of_one_piece() {
     }
     assert_eq!(rows, whole.rows.items);
 
-    async fn all<T, C>(stage: &Stage, call: impl Fn(PageRequest) -> C, page_of: impl Fn(C::Reply) -> contracts::api::Page<T>) -> Vec<T>
+    async fn all<T, C>(
+        stage: &Stage,
+        call: impl Fn(PageRequest) -> C,
+        page_of: impl Fn(C::Reply) -> contracts::api::Page<T>,
+    ) -> Vec<T>
     where
         C: contracts::api::Call,
     {
         let mut all = Vec::new();
-        let mut page = PageRequest { cursor: None, limit: Some(2) };
+        let mut page = PageRequest {
+            cursor: None,
+            limit: Some(2),
+        };
         loop {
             let next = page_of(stage.ask(&call(page.clone())).await);
             assert!(next.items.len() <= 2);
@@ -330,15 +516,25 @@ async fn pages_are_of_one_piece() {
         }
     }
     let account_id = accounts[0].id;
-    let items = |page| GetAgedItems { page, ..GetAgedItems::default() };
+    let items = |page| GetAgedItems {
+        page,
+        ..GetAgedItems::default()
+    };
     let whole = stage.ask(&items(PageRequest::default())).await;
     assert_eq!(all(&stage, items, |p| p).await, whole.items);
     assert!(whole.items.is_sorted_by_key(|item| item.due_on));
-    let cash = |page| GetUnallocated { page, ..GetUnallocated::default() };
+    let cash = |page| GetUnallocated {
+        page,
+        ..GetUnallocated::default()
+    };
     let whole = stage.ask(&cash(PageRequest::default())).await.rows.items;
     assert_eq!(whole.len(), 5);
     assert_eq!(all(&stage, cash, |c| c.rows).await, whole);
-    let ledger = |page| GetLedger { account_id, open_only: false, page };
+    let ledger = |page| GetLedger {
+        account_id,
+        open_only: false,
+        page,
+    };
     let whole = stage.ask(&ledger(PageRequest::default())).await.items;
     assert_eq!(whole.len(), 3);
     assert_eq!(all(&stage, ledger, |p| p).await, whole);
@@ -354,35 +550,74 @@ async fn pages_are_of_one_piece() {
 #[tokio::test]
 async fn what_cannot_be_answered_is_refused_by_name() {
     let stage = Stage::start().await;
-    let cursor = |cursor: &str| PageRequest { cursor: Some(cursor.to_owned()), limit: None };
+    let cursor = |cursor: &str| PageRequest {
+        cursor: Some(cursor.to_owned()),
+        limit: None,
+    };
     let field = |refusal: contracts::api::Refusal| {
         assert_eq!(refusal.class, RefusalClass::Invalid);
         refusal.fields[0].pointer.clone()
     };
-    let refusal = stage.try_ask(&GetAgedDebt { page: cursor("?"), ..GetAgedDebt::default() }).await;
+    let refusal = stage
+        .try_ask(&GetAgedDebt {
+            page: cursor("?"),
+            ..GetAgedDebt::default()
+        })
+        .await;
     assert_eq!(field(refusal.unwrap_err()), "/cursor");
     let refusal = stage.try_ask(&aged(NaiveDate::MIN)).await;
     assert_eq!(field(refusal.unwrap_err()), "/as_of");
-    let refusal = stage.try_ask(&ListAccounts { search: Some("x".repeat(201)), ..ListAccounts::default() }).await;
+    let refusal = stage
+        .try_ask(&ListAccounts {
+            search: Some("x".repeat(201)),
+            ..ListAccounts::default()
+        })
+        .await;
     assert_eq!(field(refusal.unwrap_err()), "/search");
     let refusal = stage
-        .try_ask(&GetAgedItems { basis: AgeingBasis::Document, bucket: Some(4), ..GetAgedItems::default() })
+        .try_ask(&GetAgedItems {
+            basis: AgeingBasis::Document,
+            bucket: Some(4),
+            ..GetAgedItems::default()
+        })
         .await;
     assert_eq!(field(refusal.unwrap_err()), "/bucket");
 
     let unknown = AccountId::generate();
     for refusal in [
-        stage.try_ask(&GetAccount { account: AccountKey::Id(unknown) }).await.unwrap_err(),
-        stage.try_ask(&GetAccount { account: AccountKey::Ref("nobody".into()) }).await.unwrap_err(),
         stage
-            .try_ask(&GetLedger { account_id: unknown, open_only: false, page: PageRequest::default() })
+            .try_ask(&GetAccount {
+                account: AccountKey::Id(unknown),
+            })
             .await
             .unwrap_err(),
         stage
-            .try_ask(&GetTimeline { account_id: unknown, page: PageRequest::default() })
+            .try_ask(&GetAccount {
+                account: AccountKey::Ref("nobody".into()),
+            })
             .await
             .unwrap_err(),
-        stage.try_ask(&TraceProjection { receipt_id: ReceiptId::generate() }).await.unwrap_err(),
+        stage
+            .try_ask(&GetLedger {
+                account_id: unknown,
+                open_only: false,
+                page: PageRequest::default(),
+            })
+            .await
+            .unwrap_err(),
+        stage
+            .try_ask(&GetTimeline {
+                account_id: unknown,
+                page: PageRequest::default(),
+            })
+            .await
+            .unwrap_err(),
+        stage
+            .try_ask(&TraceProjection {
+                receipt_id: ReceiptId::generate(),
+            })
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(refusal.class, RefusalClass::NotFound, "{refusal:?}");
     }
@@ -401,15 +636,24 @@ async fn what_does_not_add_up_is_put_aside_and_the_rest_counts() {
     let subject = stage.suite.prefix().event(&invoice);
     let payload = serde_json::to_vec(&invoice).unwrap();
     let kind = "counterfoil.allocation.document_posted.v2";
-    stage.say_raw(kernel::EventId::generate(), kind, &subject, payload).await;
+    stage
+        .say_raw(kernel::EventId::generate(), kind, &subject, payload)
+        .await;
     stage.say(&invoice).await;
     stage.heard().await;
 
-    let codes: Vec<String> = sqlx::query_scalar("select code from reporting.dead_letter order by code")
-        .fetch_all(stage.suite.admin_pool())
-        .await
-        .unwrap();
-    assert_eq!(codes, ["reporting.receipt_does_not_add_up", "reporting.unknown_version"]);
+    let codes: Vec<String> =
+        sqlx::query_scalar("select code from reporting.dead_letter order by code")
+            .fetch_all(stage.suite.admin_pool())
+            .await
+            .unwrap();
+    assert_eq!(
+        codes,
+        [
+            "reporting.receipt_does_not_add_up",
+            "reporting.unknown_version"
+        ]
+    );
     let report = stage.ask(&GetAgedDebt::default()).await;
     assert_eq!(total(&report), pounds("100.00"));
     // The account's own facts are late: its documents name it.

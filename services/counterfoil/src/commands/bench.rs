@@ -195,8 +195,8 @@ impl Pipeline {
             "publish_per_second",
             limits.as_ref().map(|limits| limits.publish_per_second),
         );
-        figures.set("p50_ms", latency.as_ref().map(|l| l.p50_ms));
-        figures.set("p99_ms", latency.as_ref().map(|l| l.p99_ms));
+        figures.set("p50_ms", latency.as_ref().map(|l| l.p50));
+        figures.set("p99_ms", latency.as_ref().map(|l| l.p99));
         // Not measured is not zero.
         let floor_latency = floor.filter(|f| f.p99_ms > 0.0);
         figures.set("floor_p50_ms", floor_latency.map(|f| f.p50_ms));
@@ -210,9 +210,7 @@ impl Pipeline {
         .into_iter()
         .enumerate()
         {
-            let hop = latency
-                .as_ref()
-                .and_then(|l| l.hops_p50_ms.get(hop).copied());
+            let hop = latency.as_ref().and_then(|l| l.hops_p50.get(hop).copied());
             figures.set(format!("hop_p50_ms_{name}"), hop);
         }
         figures.set("round_trips_per_receipt", measured.round_trips_per_receipt);
@@ -268,22 +266,19 @@ impl Pipeline {
         receipts: u64,
         open_items: u64,
     ) -> anyhow::Result<Limits> {
-        let pgbench = match PgBench::find(&rig.context.config)? {
-            Some(pgbench) => {
-                progress("pgbench");
-                rig.make_database(PGBENCH_DATABASE).await?;
-                pgbench.init().await?;
-                rig.tidy().await?;
-                let tps = pgbench.tps().await?;
-                Some((pgbench, tps))
-            }
-            None => {
-                eprintln!(
-                    "pgbench was not found beside initdb or on the PATH, so nothing is compared with it: install it \
-                     with `apt-get install postgresql-contrib`"
-                );
-                None
-            }
+        let pgbench = if let Some(pgbench) = PgBench::find(&rig.context.config)? {
+            progress("pgbench");
+            rig.make_database(PGBENCH_DATABASE).await?;
+            pgbench.init().await?;
+            rig.tidy().await?;
+            let tps = pgbench.tps().await?;
+            Some((pgbench, tps))
+        } else {
+            eprintln!(
+                "pgbench was not found beside initdb or on the PATH, so nothing is compared with it: install it with \
+                 `apt-get install postgresql-contrib`"
+            );
+            None
         };
         progress("the broker alone");
         let publish_per_second = limits::publish_per_second(&rig.js).await?;

@@ -81,7 +81,7 @@ pub(crate) async fn receive(
     while let Some(mut field) = form.next_field().await? {
         match field.name() {
             Some("format") => {
-                format = Some(short(&mut field).await?).filter(|format| !format.is_empty())
+                format = Some(short(&mut field).await?).filter(|format| !format.is_empty());
             }
             Some("dry_run") => {
                 dry_run = match short(&mut field).await?.as_str() {

@@ -257,7 +257,7 @@ async fn assemble(
         {
             Ok(found) => detail = Some(detailed(app, &place, found, may_allocate, refused).await?),
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
-                missing = Some(problem.detail)
+                missing = Some(problem.detail);
             }
             Err(problem) => return Err(problem),
         }

@@ -7,7 +7,12 @@ use uuid::Uuid;
 
 use crate::store::{enum_text, facts::Facts};
 
-pub(super) fn add(facts: &mut Facts, accounts: &mut BTreeSet<Uuid>, event_id: Uuid, event: &AccountUpdated) {
+pub(super) fn add(
+    facts: &mut Facts,
+    accounts: &mut BTreeSet<Uuid>,
+    event_id: Uuid,
+    event: &AccountUpdated,
+) {
     accounts.insert(event.account_id.as_uuid());
     let rows = &mut facts.accounts;
     rows.account_id.push(event.account_id.as_uuid());
@@ -17,7 +22,8 @@ pub(super) fn add(facts: &mut Facts, accounts: &mut BTreeSet<Uuid>, event_id: Uu
     rows.kind.push(event.kind.map(enum_text));
     rows.parent_ref.push(event.parent_ref.clone());
     rows.terms_days.push(event.terms_days.map(i32::from));
-    rows.currency.push(event.currency.map(|currency| currency.code().to_owned()));
+    rows.currency
+        .push(event.currency.map(|currency| currency.code().to_owned()));
     rows.email.push(event.email.clone());
     rows.phone.push(event.phone.clone());
     rows.segment.push(event.segment.clone());

@@ -7,7 +7,12 @@ use uuid::Uuid;
 
 use crate::store::facts::Facts;
 
-pub(super) fn add(facts: &mut Facts, accounts: &mut BTreeSet<Uuid>, event_id: Uuid, event: &DocumentPosted) {
+pub(super) fn add(
+    facts: &mut Facts,
+    accounts: &mut BTreeSet<Uuid>,
+    event_id: Uuid,
+    event: &DocumentPosted,
+) {
     accounts.insert(event.account_id.as_uuid());
     let rows = &mut facts.documents;
     rows.document_id.push(event.document_id.as_uuid());
@@ -19,7 +24,8 @@ pub(super) fn add(facts: &mut Facts, accounts: &mut BTreeSet<Uuid>, event_id: Uu
     rows.issued_on.push(event.issued_on);
     rows.due_on.push(event.due_on);
     rows.amount.push(event.amount.amount());
-    rows.currency.push(event.amount.currency().code().to_owned());
+    rows.currency
+        .push(event.amount.currency().code().to_owned());
     rows.recorded_at.push(event.recorded_at);
     rows.actor.push(event.actor.clone());
     rows.event_id.push(event_id);

@@ -14,7 +14,8 @@ use chrono::{DateTime, Utc};
 use contracts::{
     Event, Role,
     allocation::{
-        AccountUpdated, AllocationUndone, DocumentPosted, ReceiptAllocated, ReceiptMoved, ReceiptPosted,
+        AccountUpdated, AllocationUndone, DocumentPosted, ReceiptAllocated, ReceiptMoved,
+        ReceiptPosted,
     },
     catalogue,
 };
@@ -56,7 +57,10 @@ impl Payload for Raw {
 /// Understands one event; `None` for kinds that carry no figures of ours.
 pub(crate) fn fact(payload: &impl Payload) -> Result<Option<Fact>, Failure> {
     let kind = payload.event_type().ok_or_else(|| {
-        Failure::permanent("reporting.untyped_event", "the event does not say what it is: no ce-type")
+        Failure::permanent(
+            "reporting.untyped_event",
+            "the event does not say what it is: no ce-type",
+        )
     })?;
     // The most frequent first.
     Ok(Some(if is::<ReceiptPosted>(kind)? {
@@ -134,7 +138,11 @@ pub(crate) fn gather<'e>(batch: impl Iterator<Item = (Uuid, &'e Fact)>) -> Gathe
 const ACCOUNT_TOPICS_MAX: usize = 64;
 
 fn topics(accounts: &BTreeSet<Uuid>) -> Vec<String> {
-    let mut topics = vec!["aged-debt".to_owned(), "unallocated".to_owned(), "accounts".to_owned()];
+    let mut topics = vec![
+        "aged-debt".to_owned(),
+        "unallocated".to_owned(),
+        "accounts".to_owned(),
+    ];
     if accounts.len() <= ACCOUNT_TOPICS_MAX {
         topics.extend(accounts.iter().map(|id| format!("account:{id}")));
     }
@@ -166,7 +174,11 @@ impl Consumer for Projector {
         batch: &[Incoming<Fact>],
         _now: DateTime<Utc>,
     ) -> Result<Decided<Self::Changes>, Failure> {
-        let gathered = gather(batch.iter().map(|incoming| (incoming.meta.id, &incoming.message)));
+        let gathered = gather(
+            batch
+                .iter()
+                .map(|incoming| (incoming.meta.id, &incoming.message)),
+        );
         Ok(Decided {
             notices: topics(&gathered.accounts),
             changes: (live, gathered.facts),
@@ -188,8 +200,13 @@ mod tests {
     fn a_newer_version_of_a_known_event_is_never_passed_over() {
         assert!(is::<ReceiptPosted>("counterfoil.allocation.receipt_posted.v1").unwrap());
         assert!(!is::<ReceiptPosted>("counterfoil.allocation.receipt_allocated.v1").unwrap());
-        assert!(!is::<ReceiptPosted>("counterfoil.allocation.receipt_posted_elsewhere.v1").unwrap());
+        assert!(
+            !is::<ReceiptPosted>("counterfoil.allocation.receipt_posted_elsewhere.v1").unwrap()
+        );
         assert!(is::<ReceiptPosted>("counterfoil.allocation.receipt_posted.v2").is_err());
-        assert_eq!(ReceiptPosted::event_type(), "counterfoil.allocation.receipt_posted.v1");
+        assert_eq!(
+            ReceiptPosted::event_type(),
+            "counterfoil.allocation.receipt_posted.v1"
+        );
     }
 }

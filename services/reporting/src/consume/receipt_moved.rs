@@ -25,7 +25,8 @@ pub(super) fn add(
     rows.undone.push(undone);
     rows.unallocated.push(event.unallocated.amount());
     rows.state.push(event.state.name().to_owned());
-    rows.account_id.push(event.account_id.map(kernel::AccountId::as_uuid));
+    rows.account_id
+        .push(event.account_id.map(kernel::AccountId::as_uuid));
     rows.account_ref.push(event.account_ref.clone());
     rows.rule.push(event.decision.rule.name().to_owned());
     rows.reason.push(event.reason.clone());

@@ -26,11 +26,13 @@ pub(super) fn add(
     rows.booked_on.push(event.booked_on);
     rows.amount.push(event.amount.amount());
     rows.unallocated.push(event.unallocated.amount());
-    rows.currency.push(event.amount.currency().code().to_owned());
+    rows.currency
+        .push(event.amount.currency().code().to_owned());
     rows.payer_name.push(event.payer_name.clone());
     rows.narrative.push(event.narrative.clone());
     rows.state.push(event.state.name().to_owned());
-    rows.account_id.push(event.account_id.map(kernel::AccountId::as_uuid));
+    rows.account_id
+        .push(event.account_id.map(kernel::AccountId::as_uuid));
     rows.account_ref.push(event.account_ref.clone());
     rows.rule.push(event.decision.rule.name().to_owned());
     rows.recorded_at.push(event.recorded_at);

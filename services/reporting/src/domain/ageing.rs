@@ -70,7 +70,12 @@ pub(crate) fn thresholds(basis: AgeingBasis) -> Vec<i32> {
 }
 
 /// Days by which a document is past due (negative: not due yet), or old.
-pub(crate) fn age_days(basis: AgeingBasis, as_of: NaiveDate, issued_on: NaiveDate, due_on: NaiveDate) -> i64 {
+pub(crate) fn age_days(
+    basis: AgeingBasis,
+    as_of: NaiveDate,
+    issued_on: NaiveDate,
+    due_on: NaiveDate,
+) -> i64 {
     let from = match basis {
         AgeingBasis::Due => due_on,
         AgeingBasis::Document => issued_on,

@@ -4,10 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use contracts::api::{
-    ControlTotals, CurrencyTotals,
-    reporting::InvariantCheck,
-};
+use contracts::api::{ControlTotals, CurrencyTotals, reporting::InvariantCheck};
 use kernel::{Currency, Money};
 
 /// What reporting's own facts add up to in one currency.
@@ -71,9 +68,17 @@ pub(crate) fn checks(reading: &Reading) -> Vec<InvariantCheck> {
         .copied()
         .collect();
     for currency in currencies {
-        let own = reading.own.get(&currency).copied().unwrap_or(OwnTotals::zero(currency));
-        let ingestion = in_ingestion.get(&currency).map_or_else(|| nothing(currency), |t| (*t).clone());
-        let allocation = in_allocation.get(&currency).map_or_else(|| nothing(currency), |t| (*t).clone());
+        let own = reading
+            .own
+            .get(&currency)
+            .copied()
+            .unwrap_or(OwnTotals::zero(currency));
+        let ingestion = in_ingestion
+            .get(&currency)
+            .map_or_else(|| nothing(currency), |t| (*t).clone());
+        let allocation = in_allocation
+            .get(&currency)
+            .map_or_else(|| nothing(currency), |t| (*t).clone());
         let mut check = |invariant, what: &str, terms: &[(&str, &dyn Display)]| {
             let said: Vec<String> = terms.iter().map(|(_, term)| term.to_string()).collect();
             checks.push(InvariantCheck {
@@ -89,61 +94,113 @@ pub(crate) fn checks(reading: &Reading) -> Vec<InvariantCheck> {
             });
         };
 
-        check(1, "what was received is the same in every service", &[
-            ("ingestion", &ingestion.received),
-            ("allocation", &allocation.received),
-            ("reporting", &own.received),
-        ]);
-        check(1, "what is allocated is the same in every service", &[
-            ("allocation", &allocation.allocated),
-            ("reporting", &own.allocated),
-        ]);
-        check(1, "what is unallocated is the same in every service", &[
-            ("allocation", &allocation.unallocated),
-            ("reporting", &own.unallocated),
-        ]);
+        check(
+            1,
+            "what was received is the same in every service",
+            &[
+                ("ingestion", &ingestion.received),
+                ("allocation", &allocation.received),
+                ("reporting", &own.received),
+            ],
+        );
+        check(
+            1,
+            "what is allocated is the same in every service",
+            &[
+                ("allocation", &allocation.allocated),
+                ("reporting", &own.allocated),
+            ],
+        );
+        check(
+            1,
+            "what is unallocated is the same in every service",
+            &[
+                ("allocation", &allocation.unallocated),
+                ("reporting", &own.unallocated),
+            ],
+        );
         let placed = own.allocated.checked_add(own.unallocated).ok();
-        check(1, "every penny received is allocated or unallocated", &[
-            ("received", &own.received),
-            ("allocated and unallocated", &in_words(placed)),
-        ]);
+        check(
+            1,
+            "every penny received is allocated or unallocated",
+            &[
+                ("received", &own.received),
+                ("allocated and unallocated", &in_words(placed)),
+            ],
+        );
 
-        check(2, "what was billed is the same in every service", &[
-            ("ingestion", &ingestion.billed),
-            ("allocation", &allocation.billed),
-            ("reporting", &own.billed),
-        ]);
-        check(2, "the aged debt equals the open items and the debtors control account", &[
-            ("aged debt", &own.aged),
-            ("open items", &allocation.open),
-            ("control account", &allocation.debtors_control),
-        ]);
+        check(
+            2,
+            "what was billed is the same in every service",
+            &[
+                ("ingestion", &ingestion.billed),
+                ("allocation", &allocation.billed),
+                ("reporting", &own.billed),
+            ],
+        );
+        check(
+            2,
+            "the aged debt equals the open items and the debtors control account",
+            &[
+                ("aged debt", &own.aged),
+                ("open items", &allocation.open),
+                ("control account", &allocation.debtors_control),
+            ],
+        );
         let left = own.billed.checked_sub(own.allocated).ok();
-        check(2, "what was billed less what was allocated is what is open", &[
-            ("aged debt", &own.aged),
-            ("billed less allocated", &in_words(left)),
-        ]);
-        check(2, "unallocated cash equals its control account", &[
-            ("unallocated", &own.unallocated),
-            ("control account", &allocation.unallocated_control),
-        ]);
+        check(
+            2,
+            "what was billed less what was allocated is what is open",
+            &[
+                ("aged debt", &own.aged),
+                ("billed less allocated", &in_words(left)),
+            ],
+        );
+        check(
+            2,
+            "unallocated cash equals its control account",
+            &[
+                ("unallocated", &own.unallocated),
+                ("control account", &allocation.unallocated_control),
+            ],
+        );
 
-        check(4, "every receipt counts once in every service", &[
-            ("ingestion", &ingestion.receipts),
-            ("allocation", &allocation.receipts),
-            ("reporting", &own.receipts),
-        ]);
-        check(4, "every document counts once in every service", &[
-            ("ingestion", &ingestion.documents),
-            ("allocation", &allocation.documents),
-            ("reporting", &own.documents),
-        ]);
+        check(
+            4,
+            "every receipt counts once in every service",
+            &[
+                ("ingestion", &ingestion.receipts),
+                ("allocation", &allocation.receipts),
+                ("reporting", &own.receipts),
+            ],
+        );
+        check(
+            4,
+            "every document counts once in every service",
+            &[
+                ("ingestion", &ingestion.documents),
+                ("allocation", &allocation.documents),
+                ("reporting", &own.documents),
+            ],
+        );
     }
     // Each service's own checks, under the invariant that they mostly guard.
     for (invariant, what, violations) in [
-        (2, "allocation finds nothing wrong in its own books", &reading.allocation.violations),
-        (3, "every contra undoes one line, once and whole", &reading.own_violations),
-        (4, "ingestion finds nothing wrong in its own books", &reading.ingestion.violations),
+        (
+            2,
+            "allocation finds nothing wrong in its own books",
+            &reading.allocation.violations,
+        ),
+        (
+            3,
+            "every contra undoes one line, once and whole",
+            &reading.own_violations,
+        ),
+        (
+            4,
+            "ingestion finds nothing wrong in its own books",
+            &reading.ingestion.violations,
+        ),
     ] {
         checks.push(InvariantCheck {
             invariant,
@@ -161,7 +218,10 @@ pub(crate) fn checks(reading: &Reading) -> Vec<InvariantCheck> {
 }
 
 fn in_words(sum: Option<Money>) -> String {
-    sum.map_or_else(|| "more than can be expressed".to_owned(), |sum| sum.to_string())
+    sum.map_or_else(
+        || "more than can be expressed".to_owned(),
+        |sum| sum.to_string(),
+    )
 }
 
 fn by_currency(totals: &ControlTotals) -> BTreeMap<Currency, &CurrencyTotals> {
@@ -242,7 +302,11 @@ mod tests {
     }
 
     fn broken(reading: &Reading) -> Vec<u8> {
-        checks(reading).iter().filter(|c| !c.holds).map(|c| c.invariant).collect()
+        checks(reading)
+            .iter()
+            .filter(|c| !c.holds)
+            .map(|c| c.invariant)
+            .collect()
     }
 
     proptest! {
@@ -291,7 +355,10 @@ mod tests {
     #[test]
     fn a_service_that_finds_something_wrong_itself_is_believed() {
         let mut reading = agreed(100, 0, 100);
-        reading.allocation.violations.push("entry 1 does not balance".into());
+        reading
+            .allocation
+            .violations
+            .push("entry 1 does not balance".into());
         assert_eq!(broken(&reading), [2]);
         let mut reading = agreed(100, 0, 100);
         reading.own_violations.push("line 1 is undone twice".into());
@@ -302,7 +369,13 @@ mod tests {
     fn anything_on_its_way_is_not_rest() {
         let reading = agreed(100, 0, 100);
         assert!(reading.at_rest());
-        assert!(!Reading { lag: 1, ..reading.clone() }.at_rest());
+        assert!(
+            !Reading {
+                lag: 1,
+                ..reading.clone()
+            }
+            .at_rest()
+        );
         let mut moving = reading;
         moving.ingestion.unpublished = 1;
         assert!(!moving.at_rest());

@@ -8,7 +8,9 @@ use rust_decimal::Decimal;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum ReceiptError {
     /// Invariant 1: every penny is in exactly one place.
-    #[error("of {received}, {allocated} is allocated and {unallocated} is not, which does not add up")]
+    #[error(
+        "of {received}, {allocated} is allocated and {unallocated} is not, which does not add up"
+    )]
     DoesNotAddUp {
         received: Money,
         allocated: Money,
@@ -38,7 +40,9 @@ pub(crate) fn check_posted(
     lines: &[AllocationLine],
 ) -> Result<(), ReceiptError> {
     let allocated = allocated(received, lines)?;
-    let sum = allocated.checked_add(unallocated).map_err(ReceiptError::Amounts)?;
+    let sum = allocated
+        .checked_add(unallocated)
+        .map_err(ReceiptError::Amounts)?;
     if sum == received {
         Ok(())
     } else {
@@ -51,7 +55,10 @@ pub(crate) fn check_posted(
 }
 
 /// Checks a later move, which does not say what was received: one currency.
-pub(crate) fn check_moved(unallocated: Money, lines: &[AllocationLine]) -> Result<(), ReceiptError> {
+pub(crate) fn check_moved(
+    unallocated: Money,
+    lines: &[AllocationLine],
+) -> Result<(), ReceiptError> {
     allocated(unallocated, lines).map(drop)
 }
 
@@ -118,7 +125,10 @@ mod tests {
     fn two_currencies_are_refused() {
         let lines = [line(pence(100, Currency::EUR))];
         let pounds = pence(0, Currency::GBP);
-        assert!(matches!(check_moved(pounds, &lines), Err(ReceiptError::Amounts(_))));
+        assert!(matches!(
+            check_moved(pounds, &lines),
+            Err(ReceiptError::Amounts(_))
+        ));
         assert!(matches!(
             check_posted(pence(100, Currency::GBP), pounds, &lines),
             Err(ReceiptError::Amounts(_))

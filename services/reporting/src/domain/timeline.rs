@@ -6,22 +6,47 @@ use kernel::Money;
 /// Something that happened, with what the sentence needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Happening<'a> {
-    AccountRecorded { name: &'a str, version: i64 },
-    DocumentPosted { kind: &'a str, reference: &'a str, amount: Money, due_on: NaiveDate },
-    ReceiptPosted { amount: Money, payer: Option<&'a str> },
+    AccountRecorded {
+        name: &'a str,
+        version: i64,
+    },
+    DocumentPosted {
+        kind: &'a str,
+        reference: &'a str,
+        amount: Money,
+        due_on: NaiveDate,
+    },
+    ReceiptPosted {
+        amount: Money,
+        payer: Option<&'a str>,
+    },
     /// A receipt was found to be this account's.
-    ReceiptIdentified { payer: Option<&'a str> },
-    Allocated { amount: Money, reference: &'a str },
-    Undone { amount: Money, reference: &'a str },
+    ReceiptIdentified {
+        payer: Option<&'a str>,
+    },
+    Allocated {
+        amount: Money,
+        reference: &'a str,
+    },
+    Undone {
+        amount: Money,
+        reference: &'a str,
+    },
 }
 
 /// The sentence on the timeline, without full stop.
 pub(crate) fn summary(happening: Happening<'_>) -> String {
     let from = |payer: Option<&str>| {
-        payer.map_or_else(|| " from an unnamed payer".to_owned(), |name| format!(" from {name}"))
+        payer.map_or_else(
+            || " from an unnamed payer".to_owned(),
+            |name| format!(" from {name}"),
+        )
     };
     match happening {
-        Happening::AccountRecorded { name, version: ..=1 } => format!("Account recorded: {name}"),
+        Happening::AccountRecorded {
+            name,
+            version: ..=1,
+        } => format!("Account recorded: {name}"),
         Happening::AccountRecorded { name, .. } => format!("Account details changed: {name}"),
         Happening::DocumentPosted {
             kind,
@@ -50,14 +75,20 @@ pub(crate) fn summary(happening: Happening<'_>) -> String {
             format!("Receipt{} identified as this account's", from(payer))
         }
         Happening::Allocated { amount, reference } if amount.is_negative() => {
-            format!("{} of credit note {reference} used", amount.neg().display_uk())
+            format!(
+                "{} of credit note {reference} used",
+                amount.neg().display_uk()
+            )
         }
         Happening::Allocated { amount, reference } => {
             format!("{} allocated to {reference}", amount.display_uk())
         }
         // A contra has the opposite sign of the line that it undoes.
         Happening::Undone { amount, reference } => {
-            format!("Allocation of {} to {reference} undone", amount.neg().display_uk())
+            format!(
+                "Allocation of {} to {reference} undone",
+                amount.neg().display_uk()
+            )
         }
     }
 }
@@ -73,19 +104,38 @@ mod tests {
         let money = |text: &str| Money::parse(text, Currency::GBP).unwrap();
         let due_on = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
         let document = |kind, amount| {
-            summary(Happening::DocumentPosted { kind, reference: "D-1", amount: money(amount), due_on })
+            summary(Happening::DocumentPosted {
+                kind,
+                reference: "D-1",
+                amount: money(amount),
+                due_on,
+            })
         };
-        assert_eq!(document("invoice", "1234.50"), "Invoice D-1 for £1,234.50, due 1 Mar 2026");
+        assert_eq!(
+            document("invoice", "1234.50"),
+            "Invoice D-1 for £1,234.50, due 1 Mar 2026"
+        );
         assert_eq!(document("credit_note", "-20"), "Credit note D-1 for £20.00");
-        let line = |amount| summary(Happening::Allocated { amount: money(amount), reference: "D-1" });
+        let line = |amount| {
+            summary(Happening::Allocated {
+                amount: money(amount),
+                reference: "D-1",
+            })
+        };
         assert_eq!(line("5"), "£5.00 allocated to D-1");
         assert_eq!(line("-5"), "£5.00 of credit note D-1 used");
         assert_eq!(
-            summary(Happening::Undone { amount: money("-5"), reference: "D-1" }),
+            summary(Happening::Undone {
+                amount: money("-5"),
+                reference: "D-1"
+            }),
             "Allocation of £5.00 to D-1 undone"
         );
         assert_eq!(
-            summary(Happening::ReceiptPosted { amount: money("5"), payer: None }),
+            summary(Happening::ReceiptPosted {
+                amount: money("5"),
+                payer: None
+            }),
             "Receipt of £5.00 from an unnamed payer"
         );
     }

@@ -72,7 +72,10 @@ pub(crate) async fn list(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut views = found.into_iter().map(AccountRow::view).collect::<Result<Vec<_>, _>>()?;
+    let mut views = found
+        .into_iter()
+        .map(AccountRow::view)
+        .collect::<Result<Vec<_>, _>>()?;
     add_balances(conn, at, &mut views).await?;
     Ok(views)
 }
@@ -109,7 +112,10 @@ pub(crate) async fn find(
 }
 
 /// Whether anything is known of an account.
-pub(crate) async fn exists(conn: &mut PgConnection, account_id: AccountId) -> Result<bool, Failure> {
+pub(crate) async fn exists(
+    conn: &mut PgConnection,
+    account_id: AccountId,
+) -> Result<bool, Failure> {
     Ok(sqlx::query_scalar!(
         r#"select exists (
                select 1 from reporting.account a
@@ -121,7 +127,11 @@ pub(crate) async fn exists(conn: &mut PgConnection, account_id: AccountId) -> Re
     .await?)
 }
 
-async fn add_balances(conn: &mut PgConnection, at: AsAt, views: &mut [AccountView]) -> Result<(), Failure> {
+async fn add_balances(
+    conn: &mut PgConnection,
+    at: AsAt,
+    views: &mut [AccountView],
+) -> Result<(), Failure> {
     if views.is_empty() {
         return Ok(());
     }
@@ -165,13 +175,16 @@ async fn add_balances(conn: &mut PgConnection, at: AsAt, views: &mut [AccountVie
     .await?;
     let mut balances: HashMap<AccountId, Vec<AccountBalance>> = HashMap::new();
     for row in rows {
-        balances.entry(row.account_id.into()).or_default().push(AccountBalance {
-            balance: money(row.open - row.unallocated, &row.currency)?,
-            open: money(row.open, &row.currency)?,
-            overdue: money(row.overdue, &row.currency)?,
-            unallocated: money(row.unallocated, &row.currency)?,
-            oldest_due_on: row.oldest_due_on,
-        });
+        balances
+            .entry(row.account_id.into())
+            .or_default()
+            .push(AccountBalance {
+                balance: money(row.open - row.unallocated, &row.currency)?,
+                open: money(row.open, &row.currency)?,
+                overdue: money(row.overdue, &row.currency)?,
+                unallocated: money(row.unallocated, &row.currency)?,
+                oldest_due_on: row.oldest_due_on,
+            });
     }
     for view in views {
         view.balances = balances.remove(&view.account_id).unwrap_or_default();

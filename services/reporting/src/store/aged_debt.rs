@@ -1,7 +1,7 @@
 //! Aged debt as at any day and as known at any moment, and the items behind it.
 
-use contracts::api::reporting::{AgedItem, AgedRow, AgedTotals, AgeingBasis};
 use chrono::NaiveDate;
+use contracts::api::reporting::{AgedItem, AgedRow, AgedTotals, AgeingBasis};
 use kernel::{AccountId, Currency, Money};
 use messaging::Failure;
 use rust_decimal::Decimal;
@@ -135,7 +135,11 @@ pub(crate) async fn report(
         let money = |amount: Decimal| money(amount, &row.currency);
         let currency = money(row.total)?.currency();
         let columns: [Decimal; BANDS_MAX] = [row.b0, row.b1, row.b2, row.b3, row.b4, row.b5];
-        let buckets = columns.into_iter().take(bands).map(money).collect::<Result<Vec<Money>, _>>()?;
+        let buckets = columns
+            .into_iter()
+            .take(bands)
+            .map(money)
+            .collect::<Result<Vec<Money>, _>>()?;
         match (row.account_id, row.account_ref) {
             (Some(account_id), Some(account_ref)) => page.push(AgedRow {
                 account_id: account_id.into(),

@@ -12,7 +12,9 @@ use crate::domain::invariants::OwnTotals;
 /// Everything that is known, whatever its date. The aged debt is summed by the
 /// report's own definition, not from the other totals, so that the check
 /// compares two things.
-pub(crate) async fn totals(conn: &mut PgConnection) -> Result<BTreeMap<Currency, OwnTotals>, Failure> {
+pub(crate) async fn totals(
+    conn: &mut PgConnection,
+) -> Result<BTreeMap<Currency, OwnTotals>, Failure> {
     let rows = sqlx::query!(
         r#"with live as (select generation from reporting.live),
            latest as (
@@ -50,15 +52,18 @@ pub(crate) async fn totals(conn: &mut PgConnection) -> Result<BTreeMap<Currency,
         .map(|row| {
             let money = |amount| money(amount, &row.currency);
             let received = money(row.received)?;
-            Ok((received.currency(), OwnTotals {
-                receipts: row.receipts,
-                received,
-                allocated: money(row.allocated)?,
-                unallocated: money(row.unallocated)?,
-                documents: row.documents,
-                billed: money(row.billed)?,
-                aged: money(row.aged)?,
-            }))
+            Ok((
+                received.currency(),
+                OwnTotals {
+                    receipts: row.receipts,
+                    received,
+                    allocated: money(row.allocated)?,
+                    unallocated: money(row.unallocated)?,
+                    documents: row.documents,
+                    billed: money(row.billed)?,
+                    aged: money(row.aged)?,
+                },
+            ))
         })
         .collect()
 }

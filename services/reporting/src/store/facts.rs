@@ -129,12 +129,17 @@ impl Lines {
         self.currency.push(line.amount.currency().code().to_owned());
         self.effective_on.push(line.effective_on);
         self.recorded_at.push(step.recorded_at);
-        self.contra_of.push(line.contra_of.map(kernel::AllocationId::as_uuid));
+        self.contra_of
+            .push(line.contra_of.map(kernel::AllocationId::as_uuid));
     }
 }
 
 /// Inserts what is not there yet; tables that get nothing cost no round trip.
-pub(crate) async fn insert(conn: &mut PgConnection, generation: i16, facts: Facts) -> Result<(), Failure> {
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    generation: i16,
+    facts: Facts,
+) -> Result<(), Failure> {
     let Facts {
         accounts,
         documents,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use messaging::Failure;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 /// Taken shared by whoever writes the live projection, until commit; taken
@@ -14,24 +14,32 @@ const REBUILD_LOCK: i64 = 0x5245_504f_0002;
 
 /// The live generation, which stays live until the transaction ends.
 pub(crate) async fn hold_live(conn: &mut PgConnection) -> Result<i16, Failure> {
-    Ok(sqlx::query_scalar!(r#"select reporting.hold_live($1) as "live!""#, LIVE_LOCK)
-        .fetch_one(conn)
-        .await?)
+    Ok(
+        sqlx::query_scalar!(r#"select reporting.hold_live($1) as "live!""#, LIVE_LOCK)
+            .fetch_one(conn)
+            .await?,
+    )
 }
 
 /// The live generation. Only rebuilds change it, and there is one at a time.
 pub(crate) async fn live(conn: &mut PgConnection) -> Result<i16, Failure> {
-    Ok(sqlx::query_scalar!("select generation from reporting.live").fetch_one(conn).await?)
+    Ok(sqlx::query_scalar!("select generation from reporting.live")
+        .fetch_one(conn)
+        .await?)
 }
 
 /// Waits until nobody writes the live projection, and keeps everybody from it.
 pub(crate) async fn block_live(conn: &mut PgConnection) -> Result<(), Failure> {
-    sqlx::query!(r#"select pg_advisory_lock($1)::text as "void""#, LIVE_LOCK).fetch_one(conn).await?;
+    sqlx::query!(r#"select pg_advisory_lock($1)::text as "void""#, LIVE_LOCK)
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }
 
 pub(crate) async fn unblock_live(conn: &mut PgConnection) -> Result<(), Failure> {
-    sqlx::query!("select pg_advisory_unlock($1)", LIVE_LOCK).fetch_one(conn).await?;
+    sqlx::query!("select pg_advisory_unlock($1)", LIVE_LOCK)
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }
 
@@ -46,7 +54,9 @@ pub(crate) async fn flip(conn: &mut PgConnection, generation: i16) -> Result<(),
 /// Empties a generation that is not live. Waits a little for reports that
 /// still read it, not long, because new reports would wait behind.
 pub(crate) async fn empty(conn: &mut PgConnection, generation: i16) -> Result<(), Failure> {
-    sqlx::query!("select set_config('lock_timeout', '3s', false)").fetch_one(&mut *conn).await?;
+    sqlx::query!("select set_config('lock_timeout', '3s', false)")
+        .fetch_one(&mut *conn)
+        .await?;
     if generation == 0 {
         sqlx::query!(
             "truncate reporting.account_0, reporting.document_0, reporting.receipt_0, reporting.movement_0, \
@@ -62,7 +72,9 @@ pub(crate) async fn empty(conn: &mut PgConnection, generation: i16) -> Result<()
         .execute(&mut *conn)
         .await?;
     }
-    sqlx::query!("select set_config('lock_timeout', '0', false)").fetch_one(&mut *conn).await?;
+    sqlx::query!("select set_config('lock_timeout', '0', false)")
+        .fetch_one(&mut *conn)
+        .await?;
     Ok(())
 }
 
@@ -92,16 +104,19 @@ pub(crate) struct Rebuild {
 /// Takes the right to rebuild, for as long as the connection lives; false when
 /// another process has it.
 pub(crate) async fn lock_rebuild(conn: &mut PgConnection) -> Result<bool, Failure> {
-    Ok(
-        sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "locked!""#, REBUILD_LOCK)
-            .fetch_one(conn)
-            .await?,
+    Ok(sqlx::query_scalar!(
+        r#"select pg_try_advisory_lock($1) as "locked!""#,
+        REBUILD_LOCK
     )
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Gives up the right to rebuild, and whatever else a rebuild holds.
 pub(crate) async fn unlock_all(conn: &mut PgConnection) -> Result<(), Failure> {
-    sqlx::query!(r#"select pg_advisory_unlock_all()::text as "void""#).fetch_one(conn).await?;
+    sqlx::query!(r#"select pg_advisory_unlock_all()::text as "void""#)
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }
 
@@ -175,7 +190,9 @@ pub(crate) async fn finish(
 /// The latest rebuild: running while anybody is at it, failed if nobody is and
 /// its end was never written down.
 pub(crate) async fn latest(conn: &mut PgConnection) -> Result<Option<Rebuild>, Failure> {
-    let Some((mut rebuild, mut alive)) = look(conn).await? else { return Ok(None) };
+    let Some((mut rebuild, mut alive)) = look(conn).await? else {
+        return Ok(None);
+    };
     if rebuild.state == "running" && !alive {
         // Looked at twice, because the statement sees rows as at its beginning
         // and locks as at its end: it may have ended properly in between.
@@ -222,8 +239,20 @@ async fn look(conn: &mut PgConnection) -> Result<Option<(Rebuild, bool)>, Failur
     }))
 }
 
+/// A transaction that sees everything as at its first statement.
+pub(crate) async fn snapshot(
+    conn: &mut PgConnection,
+) -> Result<Transaction<'_, Postgres>, Failure> {
+    Ok(conn
+        .begin_with("begin isolation level repeatable read")
+        .await?)
+}
+
 /// Of `events`, those whose effect the live projection does not have yet.
-pub(crate) async fn unclaimed(conn: &mut PgConnection, events: &[Uuid]) -> Result<Vec<Uuid>, Failure> {
+pub(crate) async fn unclaimed(
+    conn: &mut PgConnection,
+    events: &[Uuid],
+) -> Result<Vec<Uuid>, Failure> {
     Ok(sqlx::query_scalar!(
         r#"select e.id as "id!" from unnest($1::uuid[]) as e (id)
            where not exists (select 1 from reporting.inbox i where i.message_id = e.id)"#,

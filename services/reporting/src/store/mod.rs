@@ -25,13 +25,19 @@ pub(crate) fn enum_text<T: Serialize>(value: T) -> String {
 
 /// A contract's enum from its word.
 pub(crate) fn enum_of<T: DeserializeOwned>(text: String) -> Result<T, Failure> {
-    serde_json::from_value(serde_json::Value::String(text))
-        .map_err(|e| Failure::bug("reporting.stored_word", "a stored word is none of its contract").caused_by(e))
+    serde_json::from_value(serde_json::Value::String(text)).map_err(|e| {
+        Failure::bug(
+            "reporting.stored_word",
+            "a stored word is none of its contract",
+        )
+        .caused_by(e)
+    })
 }
 
 /// Money from its columns.
 pub(crate) fn money(amount: Decimal, currency: &str) -> Result<Money, Failure> {
-    let wrong = |e| Failure::bug("reporting.stored_money", "a stored amount is no money").caused_by(e);
+    let wrong =
+        |e| Failure::bug("reporting.stored_money", "a stored amount is no money").caused_by(e);
     Money::try_new(amount, Currency::parse(currency).map_err(wrong)?).map_err(wrong)
 }
 

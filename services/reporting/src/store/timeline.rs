@@ -57,26 +57,52 @@ impl EntryRow {
         let subject = self.subject.as_deref();
         let named = subject.unwrap_or("a document that is still on its way");
         let (kind, happening) = match (self.kind.as_str(), amount) {
-            ("document", Some(amount)) => ("document", Happening::DocumentPosted {
-                kind: self.document_kind.as_deref().unwrap_or("document"),
-                reference: named,
-                amount,
-                due_on: self.due_on.unwrap_or_default(),
-            }),
-            ("receipt", Some(amount)) => ("receipt", Happening::ReceiptPosted { amount, payer: subject }),
-            ("allocation", Some(amount)) => ("allocation", Happening::Allocated { amount, reference: named }),
-            ("undo", Some(amount)) => ("undo", Happening::Undone { amount, reference: named }),
-            ("account", _) => ("account", Happening::AccountRecorded {
-                name: subject.unwrap_or_default(),
-                version: self.version.unwrap_or_default(),
-            }),
+            ("document", Some(amount)) => (
+                "document",
+                Happening::DocumentPosted {
+                    kind: self.document_kind.as_deref().unwrap_or("document"),
+                    reference: named,
+                    amount,
+                    due_on: self.due_on.unwrap_or_default(),
+                },
+            ),
+            ("receipt", Some(amount)) => (
+                "receipt",
+                Happening::ReceiptPosted {
+                    amount,
+                    payer: subject,
+                },
+            ),
+            ("allocation", Some(amount)) => (
+                "allocation",
+                Happening::Allocated {
+                    amount,
+                    reference: named,
+                },
+            ),
+            ("undo", Some(amount)) => (
+                "undo",
+                Happening::Undone {
+                    amount,
+                    reference: named,
+                },
+            ),
+            ("account", _) => (
+                "account",
+                Happening::AccountRecorded {
+                    name: subject.unwrap_or_default(),
+                    version: self.version.unwrap_or_default(),
+                },
+            ),
             // A movement without lines, or one that overtook its receipt.
             _ => ("receipt", Happening::ReceiptIdentified { payer: subject }),
         };
         Ok(TimelineEntry {
             event_id: self.event_id.into(),
             recorded_at: self.recorded_at,
-            effective_on: self.effective_on.unwrap_or_else(|| kernel::london_date(self.recorded_at)),
+            effective_on: self
+                .effective_on
+                .unwrap_or_else(|| kernel::london_date(self.recorded_at)),
             kind: kind.to_owned(),
             summary: summary(happening),
             amount,
@@ -146,7 +172,10 @@ pub(crate) async fn of_account(
     )
     .fetch_all(conn)
     .await?;
-    found.into_iter().map(|row| Ok((row.place(), row.entry()?))).collect()
+    found
+        .into_iter()
+        .map(|row| Ok((row.place(), row.entry()?)))
+        .collect()
 }
 
 /// What reporting knows of a receipt: where it stands by its latest step, and
@@ -205,6 +234,9 @@ pub(crate) async fn of_receipt(
         version: head.version,
         state: enum_of(head.state)?,
         unallocated: money(head.unallocated, &head.currency)?,
-        movements: found.into_iter().map(EntryRow::entry).collect::<Result<_, _>>()?,
+        movements: found
+            .into_iter()
+            .map(EntryRow::entry)
+            .collect::<Result<_, _>>()?,
     }))
 }

@@ -1,6 +1,10 @@
 //! Reporting on real servers, with the test in the part of allocation.
 
-#![allow(dead_code, unreachable_pub, reason = "a module of several test binaries, none of which uses all of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "a module of several test binaries, none of which uses all of it"
+)]
 
 use std::collections::HashSet;
 
@@ -8,12 +12,15 @@ use chrono::{DateTime, NaiveDate, TimeZone, Utc};
 use contracts::{
     Event, Role,
     allocation::{
-        AccountUpdated, AllocationLine, Decision, DocumentPosted, ReceiptMoved, ReceiptPosted, ReceiptState, Rule,
+        AccountUpdated, AllocationLine, Decision, DocumentPosted, ReceiptMoved, ReceiptPosted,
+        ReceiptState, Rule,
     },
     api::{Call, Refusal},
     inbound::DocumentKind,
 };
-use kernel::{AccountId, AllocationId, Currency, DocumentId, EventId, ManualClock, Money, ReceiptId};
+use kernel::{
+    AccountId, AllocationId, Currency, DocumentId, EventId, ManualClock, Money, ReceiptId,
+};
 use messaging::Bus;
 use rust_decimal::Decimal;
 use testkit::{DEADLINE, Running, Suite, eventually};
@@ -70,7 +77,13 @@ impl Stage {
 
     pub async fn say_as<E: Event>(&mut self, id: EventId, event: &E) {
         let payload = serde_json::to_vec(event).unwrap();
-        self.say_raw(id, &E::event_type(), &self.suite.prefix().event(event), payload).await;
+        self.say_raw(
+            id,
+            &E::event_type(),
+            &self.suite.prefix().event(event),
+            payload,
+        )
+        .await;
     }
 
     pub async fn say_raw(&mut self, id: EventId, kind: &str, subject: &str, payload: Vec<u8>) {
@@ -123,7 +136,10 @@ pub struct Debtor {
 }
 
 pub fn debtor(number: u32) -> Debtor {
-    Debtor { id: AccountId::generate(), number }
+    Debtor {
+        id: AccountId::generate(),
+        number,
+    }
 }
 
 impl Debtor {
@@ -143,7 +159,14 @@ impl Debtor {
             currency: Some(Currency::GBP),
             email: None,
             phone: None,
-            segment: Some(if self.number.is_multiple_of(2) { "even" } else { "odd" }.to_owned()),
+            segment: Some(
+                if self.number.is_multiple_of(2) {
+                    "even"
+                } else {
+                    "odd"
+                }
+                .to_owned(),
+            ),
             department: None,
             principal: None,
             recorded_at,
@@ -157,7 +180,11 @@ impl Debtor {
         DocumentPosted {
             document_id: DocumentId::generate(),
             document_ref: reference.to_owned(),
-            kind: if amount.is_negative() { DocumentKind::CreditNote } else { DocumentKind::Invoice },
+            kind: if amount.is_negative() {
+                DocumentKind::CreditNote
+            } else {
+                DocumentKind::Invoice
+            },
             account_id: self.id,
             account_ref: self.reference(),
             matter_ref: None,
@@ -243,7 +270,11 @@ pub fn posted(
         account_id: debtor.map(|d| d.id),
         account_ref: debtor.map(Debtor::reference),
         unallocated,
-        decision: decided(if lines.is_empty() { Rule::None } else { Rule::DocumentNumber }),
+        decision: decided(if lines.is_empty() {
+            Rule::None
+        } else {
+            Rule::DocumentNumber
+        }),
         lines,
         suggestions: 0,
         recorded_at: noon(booked_on),

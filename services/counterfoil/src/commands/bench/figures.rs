@@ -40,7 +40,10 @@ impl Figures {
                 numbers.sort_unstable_by(f64::total_cmp);
                 // Of an even number of rounds the mean of the two in the middle.
                 let upper = numbers.get(numbers.len() / 2).copied().unwrap_or(number);
-                let lower = numbers.get((numbers.len() - 1) / 2).copied().unwrap_or(number);
+                let lower = numbers
+                    .get((numbers.len() - 1) / 2)
+                    .copied()
+                    .unwrap_or(number);
                 *value = rounded(Value::from(f64::midpoint(lower, upper)));
             }
         }
@@ -75,7 +78,11 @@ impl Figures {
 fn rounded(value: Value) -> Value {
     match value.as_f64() {
         Some(number) if value.is_f64() => {
-            let digits = if number.abs() >= 1000.0 { 1.0 } else { 10_000.0 };
+            let digits = if number.abs() >= 1000.0 {
+                1.0
+            } else {
+                10_000.0
+            };
             Value::from((number * digits).round() / digits)
         }
         _ => value,
@@ -103,7 +110,10 @@ mod tests {
         assert_eq!(three[1].1, Value::Bool(false));
         assert_eq!(three[2].1.as_f64(), Some(100.0));
         assert!(three[3].1.is_null());
-        assert_eq!(of(vec![round(3.0, true), round(1.0, true)])[0].1, Value::from(2.0));
+        assert_eq!(
+            of(vec![round(3.0, true), round(1.0, true)])[0].1,
+            Value::from(2.0)
+        );
         assert_eq!(of(vec![round(1_234.567, true)])[0].1, Value::from(1_235.0));
     }
 }

@@ -2,7 +2,7 @@
 //! have time to spare.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use contracts::Role;
 use futures::StreamExt as _;
 use kernel::{Clock as _, SystemClock};
 use load::percentile;
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{payments::BLOCK, rig::Rig, roles::Roles};
@@ -20,18 +21,27 @@ use super::{payments::BLOCK, rig::Rig, roles::Roles};
 /// Notices of the last batches arrive within this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// In milliseconds, from published to projected.
 pub(super) struct Latency {
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
+    pub(super) p50: f64,
+    pub(super) p99: f64,
     /// The middle of: published to taken by ingestion, to taken by allocation,
     /// to taken by reporting, to projected.
-    pub(super) hops_p50_ms: [f64; 4],
+    pub(super) hops_p50: [f64; 4],
 }
 
 /// When each service began the transaction that took a receipt.
 struct Taken {
     receipt: Uuid,
     at: [DateTime<Utc>; 3],
+}
+
+#[derive(FromRow)]
+struct TakenRow {
+    receipt: Uuid,
+    ingested: DateTime<Utc>,
+    allocated: DateTime<Utc>,
+    projected: DateTime<Utc>,
 }
 
 /// Publishes at `per_second` for `duration`, on documents of their own.
@@ -47,7 +57,10 @@ pub(super) async fn measure(
 
     // Reporting tells open pages after each commit: nothing else says when a
     // batch was really there to be read.
-    let mut subscription = rig.nats.subscribe(rig.prefix.notice(Role::Reporting)).await?;
+    let mut subscription = rig
+        .nats
+        .subscribe(rig.prefix.notice(Role::Reporting))
+        .await?;
     rig.nats.flush().await?;
     let notices = Arc::new(Mutex::new(Vec::new()));
     let heard = notices.clone();
@@ -66,9 +79,9 @@ pub(super) async fn measure(
     let taken = taken(rig, began).await?;
     let batches: Vec<DateTime<Utc>> = taken
         .iter()
-        .map(|taken| (taken.at[2], ()))
-        .collect::<BTreeMap<_, ()>>()
-        .into_keys()
+        .map(|taken| taken.at[2])
+        .collect::<BTreeSet<_>>()
+        .into_iter()
         .collect();
     let waiting = Instant::now();
     let projected = loop {
@@ -102,13 +115,16 @@ pub(super) async fn measure(
         }
     }
     if whole.len() != published.len() {
-        bail!("{} of {} receipts could be followed", whole.len(), published.len());
+        bail!(
+            "{} of {} receipts could be followed",
+            whole.len(),
+            published.len()
+        );
     }
     Ok(Latency {
-        p50_ms: percentile(&mut whole, 0.5).as_secs_f64() * 1e3,
-        p99_ms: percentile(&mut whole, 0.99).as_secs_f64() * 1e3,
-        hops_p50_ms: hops
-            .map(|mut times| percentile(&mut times, 0.5).as_secs_f64() * 1e3),
+        p50: percentile(&mut whole, 0.5).as_secs_f64() * 1e3,
+        p99: percentile(&mut whole, 0.99).as_secs_f64() * 1e3,
+        hops_p50: hops.map(|mut times| percentile(&mut times, 0.5).as_secs_f64() * 1e3),
     })
 }
 
@@ -118,8 +134,9 @@ fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
 
 /// Follows every receipt through the inboxes by what caused what.
 async fn taken(rig: &mut Rig, since: DateTime<Utc>) -> anyhow::Result<Vec<Taken>> {
-    let rows: Vec<(Uuid, DateTime<Utc>, DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(
-        "select recorded.causation_id, ingested.claimed_at, allocated.claimed_at, projected.claimed_at
+    let rows: Vec<TakenRow> = sqlx::query_as(
+        "select recorded.causation_id as receipt, ingested.claimed_at as ingested, allocated.claimed_at as allocated,
+             projected.claimed_at as projected
          from ingestion.outbox recorded
          join ingestion.inbox ingested on ingested.message_id = recorded.causation_id
          join allocation.inbox allocated on allocated.message_id = recorded.event_id
@@ -132,9 +149,9 @@ async fn taken(rig: &mut Rig, since: DateTime<Utc>) -> anyhow::Result<Vec<Taken>
     .await?;
     Ok(rows
         .into_iter()
-        .map(|(receipt, ingested, allocated, projected)| Taken {
-            receipt,
-            at: [ingested, allocated, projected],
+        .map(|row| Taken {
+            receipt: row.receipt,
+            at: [row.ingested, row.allocated, row.projected],
         })
         .collect())
 }

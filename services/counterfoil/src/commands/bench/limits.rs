@@ -75,7 +75,10 @@ impl PgBench {
         tps_of(&said).with_context(|| format!("pgbench did not tell its tps: {said}"))
     }
 
-    async fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> anyhow::Result<String> {
+    async fn run<'a>(
+        &self,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> anyhow::Result<String> {
         let output = Command::new(&self.program)
             .args(arguments.into_iter().map(OsStr::new))
             .args(["-h", &self.host, "-p", &self.port.to_string()])

@@ -153,7 +153,9 @@ pub(super) fn receipts(
         .flat_map(|block| block * BLOCK..(block + 1) * BLOCK)
         .collect();
     shuffle(&mut numbers);
-    numbers.into_iter().map(move |number| receipt(number, today))
+    numbers
+        .into_iter()
+        .map(move |number| receipt(number, today))
 }
 
 fn receipt(number: u64, today: NaiveDate) -> anyhow::Result<BankReceipt> {
@@ -274,7 +276,8 @@ mod tests {
             .map(|d| d.unwrap())
             .map(|d| (d.document_ref, d.gross))
             .collect();
-        let receipts: Vec<BankReceipt> = receipts(&[3, 4, 5], today()).map(|r| r.unwrap()).collect();
+        let receipts: Vec<BankReceipt> =
+            receipts(&[3, 4, 5], today()).map(|r| r.unwrap()).collect();
         assert_eq!(receipts.len(), 60);
         let references: BTreeSet<&str> =
             receipts.iter().map(|r| r.bank_reference.as_str()).collect();

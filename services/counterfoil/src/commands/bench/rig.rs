@@ -35,7 +35,7 @@ const SOURCE: &str = "bench";
 /// Between two looks at how far the services are.
 const POLL: Duration = Duration::from_millis(5);
 /// Nothing has moved for this long: something is lost.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 
 pub(super) struct Rig {
     pub(super) context: Context,

@@ -84,9 +84,7 @@ impl Roles {
 
     async fn ready(&self, at: usize) -> bool {
         match self.0.get(at) {
-            Some(running) => get(running.admin, "/readyz")
-                .await
-                .is_ok_and(|(ok, _)| ok),
+            Some(running) => get(running.admin, "/readyz").await.is_ok_and(|(ok, _)| ok),
             None => true,
         }
     }

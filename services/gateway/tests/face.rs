@@ -1,0 +1,670 @@
+//! The whole face on real servers, with the services behind it played by the
+//! test.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what the services played here cannot do fails the test"
+)]
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use contracts::api::{RefusalClass, allocation::ReceiptDetail};
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+use testkit::{DEADLINE, eventually};
+use world::World;
+
+const ALLOCATE: &str = "/api/v1/receipts/0198c0de-0000-7000-8000-000000000001/allocations";
+
+fn body() -> Value {
+    json!({
+        "lines": [{
+            "document_id": "0198c0de-0000-7000-8000-000000000002",
+            "amount": {"amount": "100.00", "currency": "GBP"},
+        }],
+        "reason": "as agreed",
+    })
+}
+
+/// Every route but the few that everybody may use refuses whoever is not
+/// signed in, and whoever has none of its roles.
+#[tokio::test]
+async fn nobody_gets_further_than_their_roles() {
+    let world = World::open().await;
+    let api: Value = world
+        .get("/openapi.json")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let mut checked = 0;
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let path = path.replace("{id}", "0198c0de-0000-7000-8000-000000000001");
+            let anonymous = world.ask(method.clone(), &path).send().await.unwrap();
+            assert_eq!(
+                anonymous.status(),
+                StatusCode::UNAUTHORIZED,
+                "{method} {path}"
+            );
+            assert_eq!(
+                anonymous.headers()[header::CONTENT_TYPE],
+                "application/problem+json"
+            );
+            assert!(
+                anonymous.headers().contains_key(header::WWW_AUTHENTICATE),
+                "{path}"
+            );
+            let roles = &operation["x-roles"];
+            if roles.is_array() {
+                assert!(
+                    !roles.as_array().unwrap().contains(&json!("auditor")),
+                    "{path}"
+                );
+                let auditor = world
+                    .ask(method.clone(), &path)
+                    .basic_auth("auditor", Some(world::PASSWORD));
+                let refused = auditor.send().await.unwrap();
+                assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{method} {path}");
+                let problem: Value = refused.json().await.unwrap();
+                assert_eq!(problem["code"], "gateway.forbidden");
+                assert_eq!(problem["instance"], path);
+                assert!(problem["request_id"].is_string());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked >= 18, "only {checked} operations");
+
+    for page in [
+        "/",
+        "/cash",
+        "/accounts",
+        "/aged-debt",
+        "/imports",
+        "/aged-debt/items",
+    ] {
+        let sent_away = world.get(page).send().await.unwrap();
+        assert_eq!(sent_away.status(), StatusCode::SEE_OTHER, "{page}");
+        assert!(
+            sent_away.headers()[header::LOCATION]
+                .to_str()
+                .unwrap()
+                .starts_with("/sign-in?next=")
+        );
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_person_signs_in_reads_and_signs_out() {
+    let world = World::open().await;
+    let wrong = world.sign_in("controller", "guess").await;
+    assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        wrong
+            .text()
+            .await
+            .unwrap()
+            .contains("The name or the password is wrong.")
+    );
+
+    let welcome = world.sign_in("controller", world::PASSWORD).await;
+    assert_eq!(welcome.status(), StatusCode::SEE_OTHER);
+    assert_eq!(welcome.headers()[header::LOCATION], "/cash?queue=all");
+    let cookie = welcome.headers()[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    let session = cookie.split(';').next().unwrap().to_owned();
+
+    let page = world
+        .get("/cash")
+        .header(header::COOKIE, &session)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    let policy = page.headers()["content-security-policy"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        policy.contains("script-src 'self'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert_eq!(page.headers()[header::CACHE_CONTROL], "no-store");
+    let page = page.text().await.unwrap();
+    assert!(
+        page.contains("ACME LTD") && page.contains("£250.00"),
+        "{page}"
+    );
+
+    let missing = world
+        .get("/nowhere")
+        .header(header::COOKIE, &session)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    let missing = missing.text().await.unwrap();
+    assert!(
+        missing.contains("<h1>Not found</h1>") && missing.contains("<nav id=\"rail\""),
+        "{missing}"
+    );
+
+    let out = world
+        .ask(Method::POST, "/sign-out")
+        .header(header::COOKIE, &session)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(out.headers()[header::LOCATION], "/sign-in");
+    let over = world
+        .get("/cash")
+        .header(header::COOKIE, &session)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        over.status(),
+        StatusCode::SEE_OTHER,
+        "the session is over on our side, too"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn guessing_a_password_gets_slow() {
+    let world = World::open().await;
+    let mut statuses = BTreeMap::new();
+    for _ in 0..7 {
+        let answer = world.sign_in("manager", "guess").await;
+        *statuses.entry(answer.status().as_u16()).or_insert(0) += 1;
+    }
+    assert_eq!(statuses[&422], 5, "{statuses:?}");
+    assert_eq!(statuses[&429], 2, "{statuses:?}");
+    assert_eq!(
+        world.sign_in("manager", world::PASSWORD).await.status(),
+        429,
+        "not even the right one"
+    );
+    assert_eq!(
+        world.sign_in("controller", world::PASSWORD).await.status(),
+        303,
+        "others are not held up"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_form_from_another_site_is_not_taken() {
+    let world = World::open().await;
+    let session = world.session("controller").await;
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://evil.example"),
+    ] {
+        let refused = world
+            .ask(Method::POST, "/cash/undo")
+            .header(header::COOKIE, &session)
+            .header(name, value)
+            .form(&[("key", "k")])
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{name}");
+    }
+    assert_eq!(world.commands(), 0);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn money_moves_once_however_often_it_is_asked_for() {
+    let world = World::open().await;
+    let post = |key: Option<&'static str>, body: Value| {
+        let request = world
+            .ask(Method::POST, ALLOCATE)
+            .basic_auth("controller", Some(world::PASSWORD))
+            .json(&body);
+        match key {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        }
+    };
+    assert_eq!(post(None, body()).send().await.unwrap().status(), 400);
+    assert_eq!(world.commands(), 0, "without a key nothing is asked");
+
+    let first = post(Some("k1"), body()).send().await.unwrap();
+    assert_eq!(first.status(), 200);
+    assert!(!first.headers().contains_key("idempotency-replayed"));
+    let first: ReceiptDetail = first.json().await.unwrap();
+    let again = post(Some("k1"), body()).send().await.unwrap();
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    assert_eq!(again.json::<ReceiptDetail>().await.unwrap(), first);
+    assert_eq!(world.commands(), 1, "the second time nobody was asked");
+
+    let other = json!({"lines": [], "reason": "something else"});
+    let reused = post(Some("k1"), other).send().await.unwrap();
+    assert_eq!(reused.status(), 422);
+    assert_eq!(
+        reused.json::<Value>().await.unwrap()["code"],
+        "gateway.idempotency_key_reused"
+    );
+    assert_eq!(post(Some("k2"), body()).send().await.unwrap().status(), 200);
+    let mut ids = world.command_ids();
+    ids.dedup();
+    assert_eq!(ids.len(), 2, "another key is another command");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_refused_or_failed_command_may_be_given_again() {
+    let world = World::open().await;
+    let post = || {
+        world
+            .ask(Method::POST, ALLOCATE)
+            .basic_auth("controller", Some(world::PASSWORD))
+            .header("idempotency-key", "k1")
+            .json(&body())
+    };
+    for (class, status) in [
+        (RefusalClass::Conflict, 409),
+        (RefusalClass::Unavailable, 503),
+    ] {
+        world.refuse_with(Some(class));
+        let refused = post().send().await.unwrap();
+        assert_eq!(refused.status(), status);
+        assert_eq!(
+            refused.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        assert_eq!(
+            refused.json::<Value>().await.unwrap()["code"],
+            "allocation.refused"
+        );
+    }
+    // After a failure nobody knows whether the money moved: only the same may
+    // be asked again.
+    let other = world
+        .ask(Method::POST, ALLOCATE)
+        .basic_auth("controller", Some(world::PASSWORD))
+        .header("idempotency-key", "k1")
+        .json(&json!({"lines": [], "reason": "other"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(other.status(), 422);
+    world.refuse_with(None);
+    assert_eq!(post().send().await.unwrap().status(), 200);
+    let mut ids = world.command_ids();
+    assert_eq!(ids.len(), 3);
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "all under one command id");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_command_under_way_is_not_given_twice() {
+    let world = World::open().await;
+    let post = || {
+        world
+            .ask(Method::POST, ALLOCATE)
+            .basic_auth("controller", Some(world::PASSWORD))
+            .header("idempotency-key", "k1")
+            .json(&body())
+            .send()
+    };
+    let held = world.hold();
+    let (first, second) = tokio::join!(post(), async {
+        eventually("the first command is under way", DEADLINE, async || {
+            world.commands() == 1
+        })
+        .await;
+        let second = post().await;
+        held.notify_one();
+        second
+    });
+    assert_eq!(first.unwrap().status(), 200);
+    let second = second.unwrap();
+    assert_eq!(second.status(), 409);
+    assert_eq!(
+        second.json::<Value>().await.unwrap()["code"],
+        "gateway.command_in_flight"
+    );
+    assert_eq!(world.commands(), 1);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_file_comes_in_by_pieces_and_leaves_no_byte_behind() {
+    let world = World::open().await;
+    let file: Vec<u8> = (0..1_300_000_u32).map(|n| (n % 251) as u8).collect();
+    let form = reqwest::multipart::Form::new()
+        .text("dry_run", "true")
+        .part(
+            "file",
+            reqwest::multipart::Part::bytes(file.clone()).file_name("C:\\bank\\nov.xml"),
+        );
+    let taken = world
+        .ask(Method::POST, "/api/v1/imports")
+        .basic_auth("ops", Some(world::PASSWORD))
+        .multipart(form)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(taken.status(), StatusCode::ACCEPTED);
+    let location = taken.headers()[header::LOCATION]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let view: Value = taken.json().await.unwrap();
+    assert_eq!(
+        location,
+        format!("/api/v1/imports/{}", view["import_id"].as_str().unwrap())
+    );
+    assert_eq!(
+        (view["file_name"].as_str(), view["dry_run"].as_bool()),
+        (Some("nov.xml"), Some(true))
+    );
+    assert_eq!(view["actor"], "user:ops");
+    assert!(
+        world.uploaded() == file,
+        "what came in is not what was sent"
+    );
+
+    let form = reqwest::multipart::Form::new().part(
+        "file",
+        reqwest::multipart::Part::bytes(vec![0; 3_000_000]).file_name("big.xml"),
+    );
+    let too_large = world
+        .ask(Method::POST, "/api/v1/imports")
+        .basic_auth("ops", Some(world::PASSWORD))
+        .multipart(form)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(too_large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        too_large.json::<Value>().await.unwrap()["code"],
+        "gateway.upload_too_large"
+    );
+
+    let empty = reqwest::multipart::Form::new().text("format", "camt");
+    let nothing = world
+        .ask(Method::POST, "/api/v1/imports")
+        .basic_auth("ops", Some(world::PASSWORD))
+        .multipart(empty);
+    assert_eq!(nothing.send().await.unwrap().status(), 422);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn lists_turn_pages_and_reports_come_as_files() {
+    let world = World::open().await;
+    let get = |path: &str| world.get(path).basic_auth("auditor", Some(world::PASSWORD));
+    let first = get("/api/v1/receipts?queue=all&limit=1")
+        .send()
+        .await
+        .unwrap();
+    let link = first.headers()[header::LINK].to_str().unwrap().to_owned();
+    assert_eq!(
+        link,
+        "</api/v1/receipts?queue=all&limit=1&cursor=page%202>; rel=\"next\""
+    );
+    let first: Value = first.json().await.unwrap();
+    assert_eq!(
+        (
+            first["items"].as_array().unwrap().len(),
+            &first["next_cursor"]
+        ),
+        (1, &json!("page 2"))
+    );
+    let next = link.trim_start_matches('<').split('>').next().unwrap();
+    let second: Value = get(next).send().await.unwrap().json().await.unwrap();
+    assert_eq!(second["next_cursor"], Value::Null);
+
+    let bad = get("/api/v1/receipts?limit=many").send().await.unwrap();
+    assert_eq!(bad.status(), 400);
+    let unknown = get("/api/v1/receipts/none").send().await.unwrap();
+    assert_eq!(unknown.status(), 404);
+
+    let csv = get("/api/v1/reports/aged-debt")
+        .header(header::ACCEPT, "text/csv")
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        csv.headers()[header::CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .starts_with("text/csv")
+    );
+    assert_eq!(
+        csv.headers()[header::VARY]
+            .to_str()
+            .unwrap()
+            .split(',')
+            .next(),
+        Some("Accept")
+    );
+    let csv = csv.text().await.unwrap();
+    assert_eq!(
+        csv,
+        "account_ref,name,segment,currency,Not due,1–30,total,overdue,unallocated,oldest_days\r\n\
+         A-1,'=CMD(),,GBP,10.00,-2.50,7.50,-2.50,0.00,12\r\n\
+         A-2,Beta,,GBP,10.00,-2.50,7.50,-2.50,0.00,12\r\n",
+        "both pages, in one file"
+    );
+    assert_eq!(
+        get("/api/v1/reports/aged-debt")
+            .header(header::ACCEPT, "image/png")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        406
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_open_page_hears_what_has_changed() {
+    let world = World::open().await;
+    let session = world.session("auditor").await;
+    let mut stream = world
+        .get("/api/v1/events")
+        .header(header::COOKIE, &session)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(stream.headers()[header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(stream.headers()["x-accel-buffering"], "no");
+    let hello = stream.chunk().await.unwrap().unwrap();
+    assert!(
+        String::from_utf8_lossy(&hello).contains("event: hello"),
+        "{hello:?}"
+    );
+    world.notice(&["receipts", "account:1"]).await;
+    let mut heard = String::new();
+    while !heard.contains("\n\n") {
+        heard.push_str(&String::from_utf8_lossy(
+            &stream.chunk().await.unwrap().unwrap(),
+        ));
+    }
+    assert!(heard.contains("event: notice"), "{heard}");
+    assert!(
+        heard.contains(r#"{"topics":["account:1","receipts"]}"#),
+        "{heard}"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn accepting_on_the_page_moves_money_tells_so_and_can_be_undone() {
+    let world = World::open().await;
+    let session = world.session("controller").await;
+    let receipt = world::RECEIPT;
+    let form = [
+        ("key", "form-1".to_owned()),
+        ("version", "1".to_owned()),
+        ("currency", "GBP".to_owned()),
+        ("queue", "to_review".to_owned()),
+        (world::DOCUMENT_FIELD, "£100.00".to_owned()),
+    ];
+    let path = format!("/cash/receipts/{receipt}/allocations");
+    let send = || {
+        world
+            .ask(Method::POST, &path)
+            .header(header::COOKIE, &session)
+            .form(&form)
+            .send()
+    };
+    let moved = send().await.unwrap();
+    assert_eq!(
+        moved.status(),
+        StatusCode::SEE_OTHER,
+        "{}",
+        moved.text().await.unwrap()
+    );
+    assert_eq!(
+        moved.headers()[header::LOCATION].to_str().unwrap(),
+        format!("/cash?queue=to_review&receipt={receipt}")
+    );
+    let toast = moved.headers()[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    send().await.unwrap();
+    let mut ids = world.command_ids();
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "a form sent twice is one command");
+
+    let both = format!("{session}; {toast}");
+    let refresh = world
+        .get("/cash")
+        .header(header::COOKIE, &both)
+        .header("x-counterfoil-refresh", "1")
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        !refresh.headers().contains_key(header::SET_COOKIE),
+        "a refresh leaves the message for the person"
+    );
+    let page = world
+        .get("/cash")
+        .header(header::COOKIE, &both)
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        page.headers()[header::SET_COOKIE]
+            .to_str()
+            .unwrap()
+            .contains("Max-Age=0"),
+        "told once"
+    );
+    let page = page.text().await.unwrap();
+    assert!(
+        page.contains("Allocated £100.00 to 1 document.") && page.contains("data-key=\"undo\""),
+        "{page}"
+    );
+
+    let undo = [
+        ("key", "form-2"),
+        ("allocation", world::ALLOCATION),
+        ("receipt", receipt),
+        ("reason", ""),
+    ];
+    let undone = world
+        .ask(Method::POST, "/cash/undo")
+        .header(header::COOKIE, &session)
+        .form(&undo)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(undone.status(), StatusCode::SEE_OTHER);
+    assert_eq!(world.undone(), [world::ALLOCATION]);
+
+    world.refuse_with(Some(RefusalClass::Conflict));
+    let refused = send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::CONFLICT);
+    assert_eq!(refused.headers()["hx-push-url"], "false");
+    let refused = refused.text().await.unwrap();
+    assert!(
+        refused.contains("role=\"alert\"") && refused.contains("value=\"£100.00\""),
+        "{refused}"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn demo_users_stay_out_where_there_is_no_demo() {
+    let world = World::open().await;
+    assert_eq!(
+        world.sign_in("controller", world::PASSWORD).await.status(),
+        303
+    );
+    let world = world.reopen_without_demo().await;
+    let out = world.sign_in("controller", world::PASSWORD).await;
+    assert_eq!(out.status(), 422);
+    assert!(
+        !out.text().await.unwrap().contains(world::PASSWORD),
+        "the page does not give the password away"
+    );
+
+    let user = gateway::create_user(
+        &world.pool(),
+        "Jo.Bloggs",
+        "a long enough password",
+        &[gateway::auth::UserRole::Cfo],
+        world.now(),
+    )
+    .await;
+    user.unwrap();
+    assert_eq!(
+        world
+            .sign_in("jo.bloggs", "a long enough password")
+            .await
+            .status(),
+        303
+    );
+    let again = gateway::create_user(
+        &world.pool(),
+        "jo.bloggs",
+        "a long enough password",
+        &[gateway::auth::UserRole::Cfo],
+        world.now(),
+    )
+    .await;
+    assert_eq!(
+        kernel::Classified::code(&again.unwrap_err()),
+        "gateway.user_exists"
+    );
+    let short = gateway::create_user(
+        &world.pool(),
+        "al",
+        "short",
+        &[gateway::auth::UserRole::Cfo],
+        world.now(),
+    )
+    .await;
+    assert_eq!(
+        kernel::Classified::code(&short.unwrap_err()),
+        "gateway.password_length"
+    );
+    world.close().await;
+}
