@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 
 import { accountsCsv, camt053, documentsCsv, file } from './files.js';
-import { PASSWORD, Visitor, eventually, pence, screenshot, startBrowser, startProgram, table } from './suite.js';
+import { PASSWORD, Visitor, eventually, forgetScreenshots, pence, screenshot, startBrowser, startProgram, table } from './suite.js';
 
 const DAY = 86_400_000;
 const daysAgo = (days) => new Intl.DateTimeFormat('en-CA', { timeZone: 'Europe/London' }).format(Date.now() - days * DAY);
@@ -103,6 +103,7 @@ const figure = (page, title) => page.locator('.tiles div', { hasText: title }).l
 describe('a person at the pages', { timeout: 900_000 }, () => {
   before(
     async () => {
+      await forgetScreenshots();
       program = await startProgram();
       browser = await startBrowser();
       await bringIn('accounts.csv', accountsCsv([DEBTOR]));

@@ -81,8 +81,6 @@ export function startBrowser() {
   return chromium.launch({
     executablePath: browserProgram,
     headless: true,
-    // Its own fields speak English as it is spoken here.
-    env: { ...process.env, LANGUAGE: 'en_GB' },
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -176,9 +174,15 @@ export async function eventually(probe, within = SOON) {
   }
 }
 
-export async function screenshot(page, name) {
-  await mkdir(join(here, 'screenshots'), { recursive: true });
-  await page.screenshot({ path: join(here, 'screenshots', `${name}.png`), fullPage: true });
+const screenshots = join(here, 'screenshots');
+
+export async function forgetScreenshots() {
+  await rm(screenshots, { recursive: true, force: true });
+  await mkdir(screenshots);
+}
+
+export function screenshot(page, name) {
+  return page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
 }
 
 /** `£1,234.50`, `(£120.00)` or `–`, in pence. */

@@ -103,7 +103,7 @@ pub(crate) async fn find_items(
         .as_deref()
         .map(str::trim)
         .filter(|text| !text.is_empty());
-    let currency = ask.currency.map(|c| c.code());
+    let currency = ask.currency.map(kernel::Currency::code);
     let items = store::items::find(
         tx.conn(),
         search,

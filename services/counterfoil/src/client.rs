@@ -1,7 +1,7 @@
 //! The command line as a user of the broker: it asks the services, and has no
 //! rights of its own on their tables.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use anyhow::Context as _;
 use contracts::{
@@ -20,7 +20,7 @@ pub(crate) struct Client {
 }
 
 /// A question may take this long: a rebuild or a check reads a whole ledger.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a service refused, for people.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,11 @@ fn fields(refusal: &Refusal) -> String {
     refusal
         .fields
         .iter()
-        .map(|field| format!("; {}: {}", field.pointer, field.detail))
-        .collect()
+        .fold(String::new(), |mut text, field| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "; {}: {}", field.pointer, field.detail);
+            text
+        })
 }
 
 impl Client {

@@ -134,7 +134,13 @@ pub(crate) fn table() -> Vec<Entry> {
             GET,
             "/aged-debt/export.csv",
             READ,
-            get(pages::aged_debt::export),
+            get(pages::aged_debt::csv),
+        ),
+        Entry::page(
+            GET,
+            "/aged-debt/export.xlsx",
+            READ,
+            get(pages::aged_debt::xlsx),
         ),
         Entry::page(GET, "/imports", READ, get(pages::imports::list)),
         Entry::page(

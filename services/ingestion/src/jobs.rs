@@ -240,7 +240,7 @@ async fn record(
     let import_id = claimed.import_id;
     let origin = Origin {
         source: claimed.file_name.clone(),
-        actor: format!("user:{}", claimed.actor),
+        actor: claimed.actor.clone(),
         message_id: None,
         import_id: Some(import_id),
     };

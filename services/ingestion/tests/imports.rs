@@ -443,7 +443,7 @@ async fn uploads_are_bounded_checked_and_repeatable() {
         file_name: "x.csv".into(),
         format: None,
         dry_run: false,
-        actor: "pat".into(),
+        actor: "user:pat".into(),
     };
     let import_id = world.ask(&open).await.import_id;
     let piece = |piece, text: &str| AppendImport {

@@ -20,7 +20,6 @@ const DEFAULTS: &str = include_str!("defaults.toml");
 const DEFAULT_FILE: &str = "counterfoil.toml";
 const ENVIRONMENT_PREFIX: &str = "COUNTERFOIL__";
 
-
 /// A password. It is shown as `***` wherever it is printed or serialised; only [`Secret::expose`] tells it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
@@ -369,7 +368,10 @@ impl Config {
         for name in self.database.passwords.keys() {
             known_name(layers, "database.passwords", name, &services)?;
         }
-        let users: Vec<&str> = services.into_iter().chain(contracts::catalogue::Outsider::ALL.map(contracts::catalogue::Outsider::name)).collect();
+        let users: Vec<&str> = services
+            .into_iter()
+            .chain(contracts::catalogue::Outsider::ALL.map(contracts::catalogue::Outsider::name))
+            .collect();
         for name in self.nats.users.keys() {
             known_name(layers, "nats.users", name, &users)?;
         }

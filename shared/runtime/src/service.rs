@@ -106,7 +106,12 @@ pub fn nats_users(config: &Config) -> Result<Vec<NatsUser>, ServiceError> {
     Ok(services
         .chain(outsiders)
         .map(|may| NatsUser {
-            password: config.nats.users.get(&may.user).cloned().unwrap_or_default(),
+            password: config
+                .nats
+                .users
+                .get(&may.user)
+                .cloned()
+                .unwrap_or_default(),
             name: may.user,
             publish_allow: may.publish,
             subscribe_allow: may.subscribe,

@@ -1,6 +1,13 @@
 //! The real program as separate processes, killed under load: nothing is lost,
 //! nothing happens twice, and the rest goes on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,

@@ -1,6 +1,13 @@
 //! The committed contracts are those of the code, and every old message can
 //! still be read.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::{
     collections::BTreeMap,
     fs,

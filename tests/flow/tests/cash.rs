@@ -1,10 +1,17 @@
 //! From a bank line to a cleared invoice, and back.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use contracts::{
     Role,
     allocation::{ReceiptState, Rule},
     api::{
-        Page, RefusalClass,
+        Page, PageRequest, RefusalClass,
         allocation::{
             AllocateLine, AllocateReceipt, FindOpenItems, GetReceipt, ListReceipts, ReceiptDetail,
             ReceiptQueue, ReceiptView, UndoAllocation,
@@ -182,7 +189,7 @@ async fn a_customer_pays_and_the_invoice_is_cleared() {
         .gateway
         .ask(&GetTimeline {
             account_id: account.account_id,
-            page: Default::default(),
+            page: PageRequest::default(),
         })
         .await
         .unwrap();

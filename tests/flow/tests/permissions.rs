@@ -1,6 +1,13 @@
 //! Each service can touch what is its own and nothing else: every pair is
 //! tried, on the embedded stack as on any other.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use contracts::{
@@ -37,8 +44,8 @@ async fn every_pair_of_roles_is_kept_apart_in_the_database() {
                 let error = denied.unwrap_or_else(|| panic!("{role} could touch {owner}"));
                 let code = error
                     .as_database_error()
-                    .and_then(|e| e.code())
-                    .map(|c| c.into_owned());
+                    .and_then(sqlx::error::DatabaseError::code)
+                    .map(std::borrow::Cow::into_owned);
                 assert_eq!(code.as_deref(), Some("42501"), "{role} on {owner}: {error}");
             }
             pairs += 1;
@@ -185,7 +192,7 @@ async fn denied(config: &Config, user: &str) -> Vec<String> {
     while denials.len() < tries {
         match tokio::time::timeout(Duration::from_secs(10), hears.recv()).await {
             Ok(Some(event)) if event.to_lowercase().contains("permissions violation") => {
-                denials.push(event)
+                denials.push(event);
             }
             Ok(Some(_)) => {}
             _ => break,

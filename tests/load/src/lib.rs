@@ -189,9 +189,10 @@ async fn work(
         .await?;
     while let Some(first) = messages.next().await {
         let mut batch = vec![first?];
-        // What is there is taken, nothing is waited for.
+        // What is there is taken, nothing is waited for. Outside of the runtime's budget for one task, which would
+        // make it some sixty messages at most.
         while batch.len() < BATCH_MAX
-            && let Some(Some(next)) = messages.next().now_or_never()
+            && let Some(Some(next)) = tokio::task::unconstrained(messages.next()).now_or_never()
         {
             batch.push(next?);
         }

@@ -222,7 +222,7 @@ pub(crate) async fn find(
                 or a.account_ref ilike $3 or a.name ilike $3)
            and ($5::uuid is null or i.document_id > $5)
          order by i.document_id limit $6",
-        account.map(|id| id.as_uuid()),
+        account.map(AccountId::as_uuid),
         currency,
         pattern,
         key,

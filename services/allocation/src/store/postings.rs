@@ -30,7 +30,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, postings: &[Posting]) -> Res
         &column(postings, |p| p.line.account_id.as_uuid()),
         &column(postings, |p| p.line.amount.currency().code()) as &[&str],
         &column(postings, |p| p.line.amount.amount()),
-        &column(postings, |p| p.line.contra_of.map(|c| c.as_uuid())) as &[Option<Uuid>],
+        &column(postings, |p| p.line.contra_of.map(AllocationId::as_uuid)) as &[Option<Uuid>],
         &column(postings, |p| p.rule.name()) as &[&str],
         &column(postings, |p| p.reason.as_str()) as &[&str],
         &column(postings, |p| p.actor.as_str()) as &[&str],

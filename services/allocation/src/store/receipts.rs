@@ -178,7 +178,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
         &column(receipts, |r| r.narrative.as_str()) as &[&str],
         &tokens,
         &column(receipts, |r| r.state().name()) as &[&str],
-        &column(receipts, |r| r.account.map(|a| a.as_uuid())) as &[Option<Uuid>],
+        &column(receipts, |r| r.account.map(AccountId::as_uuid)) as &[Option<Uuid>],
         &decisions,
         &column(receipts, |r| r.suggestions.len() as i16),
         &column(receipts, |r| r.recorded_at)
@@ -202,7 +202,7 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
         .collect();
     let accounts: Vec<Option<Uuid>> = receipts
         .iter()
-        .map(|r| r.account.map(|a| a.as_uuid()))
+        .map(|r| r.account.map(AccountId::as_uuid))
         .collect();
     let counts: Vec<i16> = receipts
         .iter()

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use contracts::api::{
+    PageRequest,
     allocation::TraceReceipt,
     ingestion::GetReceiptOrigin,
     reporting::{AccountKey, GetAccount, GetTimeline, TraceProjection},
@@ -183,7 +184,7 @@ async fn account(context: &Context, client: &Client, id: &str) -> anyhow::Result
     let timeline = client
         .ask(&GetTimeline {
             account_id: view.account_id,
-            page: Default::default(),
+            page: PageRequest::default(),
         })
         .await?;
     if context.json {

@@ -25,7 +25,7 @@ const DEMO_FEED: Duration = Duration::from_secs(4);
 /// Written once everything answers; read by `--detach`.
 const READY: &str = "ready";
 /// All services must answer by then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Args)]
 pub(crate) struct Up {
@@ -214,7 +214,9 @@ async fn welcome(
         words.push_str(gateway::DEMO_PASSWORD);
         words.push_str("):\n");
         for (user, _) in gateway::DEMO_USERS {
-            words.push_str(&format!("  {user}\n"));
+            words.push_str("  ");
+            words.push_str(user);
+            words.push('\n');
         }
     }
     words.insert_str(0, &format!("Counterfoil is ready: http://{address}/\n"));
@@ -227,7 +229,7 @@ async fn welcome(
 async fn load_demo(client: &Client, demo: &Demo, data_dir: &Path) -> anyhow::Result<()> {
     let known = client
         .ask(&contracts::api::ingestion::ListImports {
-            page: Default::default(),
+            page: contracts::api::PageRequest::default(),
         })
         .await?;
     if !known.items.is_empty() {

@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 
 use super::{
     Query, list, page_request, search,
-    table::{Cell, Form, Table, wanted},
+    table::{Cell, File, Form, Table, wanted},
     with_next,
 };
 use crate::{App, openapi, problem::Problem};
@@ -60,13 +60,14 @@ impl AgedDebtQuery {
     }
 }
 
-/// Aged debt as at a day, and as it was known at a moment. As `text/csv` all
-/// rows come at once.
+/// Aged debt as at a day, and as it was known at a moment. As CSV or a
+/// workbook all rows come at once.
 #[utoipa::path(
     get, path = "/api/v1/reports/aged-debt", tag = "reports", operation_id = "getAgedDebt", params(AgedDebtQuery),
     responses((status = 200, description = "The report", content(
         (ref("#/components/schemas/AgedDebt") = "application/json"),
         (String = "text/csv"),
+        (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     )))
 )]
 pub(crate) async fn aged_debt(
@@ -84,7 +85,7 @@ pub(crate) async fn aged_debt(
                 Json(&report).into_response(),
             )
         }
-        Form::Csv => aged_debt_file(&app, query.question(), false).await?,
+        Form::File(file) => aged_debt_file(&app, query.question(), file).await?,
     }))
 }
 
@@ -92,7 +93,7 @@ pub(crate) async fn aged_debt(
 pub(crate) async fn aged_debt_file(
     app: &App,
     mut question: GetAgedDebt,
-    for_people: bool,
+    file: File,
 ) -> Result<Response, Problem> {
     question.page = whole();
     let mut table: Option<Table> = None;
@@ -133,7 +134,7 @@ pub(crate) async fn aged_debt_file(
             break;
         }
     }
-    table.unwrap_or_else(nothing).into_csv(for_people)
+    table.unwrap_or_else(nothing).into_file(file).await
 }
 
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -182,6 +183,7 @@ impl AgedItemsQuery {
     responses((status = 200, description = "A page of documents", content(
         (ref("#/components/schemas/Page_for_AgedItem") = "application/json"),
         (String = "text/csv"),
+        (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     )))
 )]
 pub(crate) async fn aged_items(
@@ -191,9 +193,9 @@ pub(crate) async fn aged_items(
     Query(query): Query<AgedItemsQuery>,
 ) -> Result<Response, Problem> {
     let mut question = query.question();
-    if wanted(&headers)? == Form::Json {
+    let Form::File(file) = wanted(&headers)? else {
         return Ok(varied(list(&uri, &app.bus.ask(&question).await?)));
-    }
+    };
     question.known_at = question.known_at.or_else(|| Some(app.bus.now()));
     question.page = whole();
     let mut table = Table {
@@ -231,7 +233,7 @@ pub(crate) async fn aged_items(
             ]
         }));
         if !turn_page(&mut question.page, page.next_cursor, &table)? {
-            return Ok(varied(table.into_csv(false)?));
+            return Ok(varied(table.into_file(file).await?));
         }
     }
 }
@@ -250,13 +252,14 @@ pub(crate) struct UnallocatedQuery {
     pub limit: Option<u16>,
 }
 
-/// Cash that pays nothing yet, oldest first. As `text/csv` all rows come at
-/// once.
+/// Cash that pays nothing yet, oldest first. As CSV or a workbook all
+/// rows come at once.
 #[utoipa::path(
     get, path = "/api/v1/reports/unallocated", tag = "reports", operation_id = "getUnallocated", params(UnallocatedQuery),
     responses((status = 200, description = "The report", content(
         (ref("#/components/schemas/UnallocatedCash") = "application/json"),
         (String = "text/csv"),
+        (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     )))
 )]
 pub(crate) async fn unallocated(
@@ -270,14 +273,14 @@ pub(crate) async fn unallocated(
         known_at: query.known_at,
         page: page_request(query.cursor, query.limit),
     };
-    if wanted(&headers)? == Form::Json {
+    let Form::File(file) = wanted(&headers)? else {
         let report = app.bus.ask(&question).await?;
         return Ok(varied(with_next(
             &uri,
             report.rows.next_cursor.as_deref(),
             Json(&report).into_response(),
         )));
-    }
+    };
     question.page = whole();
     let mut table: Option<Table> = None;
     loop {
@@ -319,7 +322,7 @@ pub(crate) async fn unallocated(
             break;
         }
     }
-    Ok(varied(table.unwrap_or_else(nothing).into_csv(false)?))
+    Ok(varied(table.unwrap_or_else(nothing).into_file(file).await?))
 }
 
 /// The longest pages, from the first.

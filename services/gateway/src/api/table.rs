@@ -4,9 +4,13 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 use kernel::Money;
 use messaging::Failure;
+use rust_decimal::prelude::ToPrimitive as _;
+use rust_xlsxwriter::{
+    ExcelDateTime, Format, Table as ExcelTable, TableColumn, Workbook, XlsxError,
+};
 
 use crate::problem::Problem;
 
@@ -14,11 +18,23 @@ use crate::problem::Problem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Json,
+    File(File),
+}
+
+/// What a report can be saved as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum File {
+    /// For programs.
     Csv,
+    /// Begins with the mark by which Excel knows UTF-8; a program would take it
+    /// for a part of the first column's name.
+    CsvForPeople,
+    Xlsx,
 }
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// What the `Accept` header asks for, the client's favourite first.
 pub(crate) fn wanted(headers: &HeaderMap) -> Result<Form, Problem> {
@@ -49,14 +65,15 @@ pub(crate) fn wanted(headers: &HeaderMap) -> Result<Form, Problem> {
         .into_iter()
         .find_map(|(_, media)| match media.to_ascii_lowercase().as_str() {
             JSON | "application/*" | "*/*" => Some(Form::Json),
-            CSV | "text/*" => Some(Form::Csv),
+            CSV | "text/*" => Some(Form::File(File::Csv)),
+            XLSX => Some(Form::File(File::Xlsx)),
             _ => None,
         })
         .ok_or_else(|| {
             Problem::new(
                 StatusCode::NOT_ACCEPTABLE,
                 "gateway.not_acceptable",
-                format!("this is to be had as {JSON} or {CSV}"),
+                format!("this is to be had as {JSON}, {CSV} or {XLSX}"),
             )
         })
 }
@@ -122,40 +139,105 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// As `text/csv` (RFC 4180). `for_people` begins it with the mark by which
-    /// Excel knows UTF-8; programs would take it for a part of the first column.
-    pub(crate) fn into_csv(self, for_people: bool) -> Result<Response, Problem> {
-        let mark = if for_people { "\u{feff}" } else { "" };
+    /// The file, as an answer.
+    pub(crate) async fn into_file(self, file: File) -> Result<Response, Problem> {
+        let name = self.name.clone();
+        let (media, ending) = match file {
+            File::Csv | File::CsvForPeople => ("text/csv; charset=utf-8; header=present", "csv"),
+            File::Xlsx => (XLSX, "xlsx"),
+        };
+        // A workbook of many rows takes its time.
+        let written = tokio::task::spawn_blocking(move || match file {
+            File::Csv => self.csv(""),
+            File::CsvForPeople => self.csv("\u{feff}"),
+            File::Xlsx => self.xlsx(),
+        });
+        let body = written
+            .await
+            .map_err(|error| unwritable().caused_by(error))??;
+        let disposition = format!("attachment; filename=\"{name}.{ending}\"");
+        let headers = [
+            (header::CONTENT_TYPE, media.to_owned()),
+            (header::CONTENT_DISPOSITION, disposition),
+        ];
+        Ok((headers, body).into_response())
+    }
+
+    /// As RFC 4180 has it.
+    fn csv(&self, mark: &str) -> Result<Vec<u8>, Failure> {
         let mut writer = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
             .from_writer(mark.as_bytes().to_vec());
-        let broken = |error: csv::Error| {
-            Failure::bug("gateway.csv", "the table cannot be written").caused_by(error)
-        };
+        let broken = |error: csv::Error| unwritable().caused_by(error);
         writer.write_record(&self.columns).map_err(broken)?;
         for row in &self.rows {
             writer
                 .write_record(row.iter().map(Cell::csv))
                 .map_err(broken)?;
         }
-        let body = writer.into_inner().map_err(|error| {
-            Failure::bug(
-                "gateway.csv",
-                format!("the table cannot be written: {error}"),
-            )
-        })?;
-        let headers = [
-            (
-                header::CONTENT_TYPE,
-                "text/csv; charset=utf-8; header=present".to_owned(),
-            ),
-            (
-                header::CONTENT_DISPOSITION,
-                format!("attachment; filename=\"{}.csv\"", self.name),
-            ),
-        ];
-        Ok((headers, body).into_response())
+        writer
+            .into_inner()
+            .map_err(|error| unwritable().caused_by(error.into_error()))
     }
+
+    /// A workbook with one sheet: an Excel table with its header in sight.
+    fn xlsx(&self) -> Result<Vec<u8>, Failure> {
+        self.workbook()
+            .and_then(|mut workbook| workbook.save_to_buffer())
+            .map_err(|error| unwritable().caused_by(error))
+    }
+
+    fn workbook(&self) -> Result<Workbook, XlsxError> {
+        let money = Format::new().set_num_format("#,##0.00;(#,##0.00)");
+        let date = Format::new().set_num_format("d mmm yyyy");
+        let mut workbook = Workbook::new();
+        let sheet = workbook.add_worksheet();
+        sheet.set_freeze_panes(1, 0)?;
+        for (row, cells) in (1..).zip(&self.rows) {
+            for (column, cell) in (0..).zip(cells) {
+                match cell {
+                    // A string cell is never a formula, whatever it begins with.
+                    Cell::Text(text) => sheet.write_string(row, column, text)?,
+                    // The format has no decimals: the last digits of amounts
+                    // beyond 10^13 are lost here, and only here.
+                    Cell::Amount(amount) => sheet.write_number_with_format(
+                        row,
+                        column,
+                        amount.amount().to_f64().unwrap_or_default(),
+                        &money,
+                    )?,
+                    Cell::Date(day) => {
+                        let day = ExcelDateTime::from_ymd(
+                            u16::try_from(day.year()).unwrap_or_default(),
+                            u8::try_from(day.month()).unwrap_or_default(),
+                            u8::try_from(day.day()).unwrap_or_default(),
+                        )?;
+                        sheet.write_datetime_with_format(row, column, &day, &date)?
+                    }
+                    Cell::Count(count) => sheet.write_number(row, column, *count as f64)?,
+                    Cell::Empty => sheet,
+                };
+            }
+        }
+        let columns: Vec<_> = self
+            .columns
+            .iter()
+            .map(|title| TableColumn::new().set_header(title))
+            .collect();
+        let rows = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(1);
+        if let Some(last) = u16::try_from(columns.len())
+            .ok()
+            .and_then(|n| n.checked_sub(1))
+        {
+            sheet.add_table(0, 0, rows, last, &ExcelTable::new().set_columns(&columns))?;
+        }
+        sheet.autofit();
+        Ok(workbook)
+    }
+}
+
+fn unwritable() -> Failure {
+    Failure::bug("gateway.file", "the report cannot be written as a file")
 }
 
 #[cfg(test)]
@@ -175,13 +257,17 @@ mod tests {
     fn the_accept_header_decides_the_form() {
         assert_eq!(wanted(&HeaderMap::new()).unwrap(), Form::Json);
         assert_eq!(form("*/*"), Ok(Form::Json));
-        assert_eq!(form("text/csv"), Ok(Form::Csv));
-        assert_eq!(form("application/json;q=0.5, text/csv"), Ok(Form::Csv));
+        assert_eq!(form("text/csv"), Ok(Form::File(File::Csv)));
+        assert_eq!(
+            form("application/json;q=0.5, text/csv"),
+            Ok(Form::File(File::Csv))
+        );
         assert_eq!(
             form("text/csv;q=0.1, application/json;q=0.25"),
             Ok(Form::Json)
         );
         assert_eq!(form("text/csv;q=0, */*;q=0.1"), Ok(Form::Json));
+        assert_eq!(form(XLSX), Ok(Form::File(File::Xlsx)));
         assert_eq!(form("image/png"), Err(406));
     }
 
@@ -203,7 +289,12 @@ mod tests {
                 ],
             ],
         };
-        let response = table.into_csv(true).unwrap();
+        let workbook = table.clone().into_file(File::Xlsx).await.unwrap();
+        assert_eq!(workbook.headers()[header::CONTENT_TYPE], XLSX);
+        let bytes = to_bytes(workbook.into_body(), usize::MAX).await.unwrap();
+        assert!(bytes.starts_with(b"PK"), "a workbook is a zip file");
+
+        let response = table.into_file(File::CsvForPeople).await.unwrap();
         assert!(
             response.headers()[header::CONTENT_DISPOSITION]
                 .to_str()

@@ -94,6 +94,9 @@ impl<S: Sync> FromRequestParts<S> for Address {
 /// HTTP Basic proves one. What is proved wrong is as good as nothing, except
 /// that a password guessed too often is refused at once.
 pub(crate) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with("/assets/") {
+        return next.run(request).await;
+    }
     let api = request.uri().path().starts_with("/api/");
     let found = match session_token(request.headers(), app.options.secure_cookies) {
         Some(token) => {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     App,
-    api::{encoded, page_request, reports::aged_debt_file, search},
+    api::{encoded, page_request, reports::aged_debt_file, search, table::File},
     problem::Problem,
 };
 
@@ -174,6 +174,7 @@ struct AgedDebtPage {
     next: Option<String>,
     first: Option<String>,
     csv: String,
+    xlsx: String,
 }
 
 /// `GET /aged-debt`
@@ -217,6 +218,11 @@ pub(crate) async fn show(
             ..filters.clone()
         }
         .link("/aged-debt/export.csv"),
+        xlsx: Filters {
+            cursor: String::new(),
+            ..filters.clone()
+        }
+        .link("/aged-debt/export.xlsx"),
         filters,
     };
     Ok(visit.show(StatusCode::OK, &page))
@@ -293,15 +299,32 @@ fn heat(amount: Decimal, hottest: Decimal) -> i64 {
 }
 
 /// `GET /aged-debt/export.csv`
-pub(crate) async fn export(
+pub(crate) async fn csv(
     State(app): State<App>,
     visit: Visit,
     Query(filters): Query<Filters>,
 ) -> Result<Response, PageProblem> {
+    export(&app, &visit, &filters, File::CsvForPeople).await
+}
+
+/// `GET /aged-debt/export.xlsx`
+pub(crate) async fn xlsx(
+    State(app): State<App>,
+    visit: Visit,
+    Query(filters): Query<Filters>,
+) -> Result<Response, PageProblem> {
+    export(&app, &visit, &filters, File::Xlsx).await
+}
+
+async fn export(
+    app: &App,
+    visit: &Visit,
+    filters: &Filters,
+    file: File,
+) -> Result<Response, PageProblem> {
     let question = filters.question().map_err(visit.give_up())?;
-    aged_debt_file(&app, question, true)
-        .await
-        .map_err(visit.give_up())
+    let answer = aged_debt_file(app, question, file).await;
+    answer.map_err(visit.give_up())
 }
 
 #[derive(Template)]

@@ -103,7 +103,7 @@ impl World {
                 file_name: name.into(),
                 format: None,
                 dry_run,
-                actor: "pat".into(),
+                actor: "user:pat".into(),
             })
             .await;
         let import_id = opened.import_id;

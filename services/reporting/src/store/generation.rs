@@ -1,6 +1,9 @@
 //! Which generation of the projections is live, and building the other one.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use kernel::{Classified as _, ErrorClass};
 use messaging::Failure;
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
@@ -51,26 +54,54 @@ pub(crate) async fn flip(conn: &mut PgConnection, generation: i16) -> Result<(),
     Ok(())
 }
 
-/// Empties a generation that is not live. Waits a little for reports that
-/// still read it, not long, because new reports would wait behind.
+/// The partitions of each generation, emptied.
+const EMPTY: [[&str; 5]; 2] = [
+    [
+        "truncate reporting.account_0",
+        "truncate reporting.document_0",
+        "truncate reporting.receipt_0",
+        "truncate reporting.movement_0",
+        "truncate reporting.allocation_0",
+    ],
+    [
+        "truncate reporting.account_1",
+        "truncate reporting.document_1",
+        "truncate reporting.receipt_1",
+        "truncate reporting.movement_1",
+        "truncate reporting.allocation_1",
+    ],
+];
+/// New reports wait behind whoever waits to empty a table, so it waits shortly
+/// and often.
+const EMPTY_TRIES: u32 = 40;
+const EMPTY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Empties a generation that is not live. A report locks both generations of
+/// what it reads, so each table is a commit of its own: who holds one while
+/// waiting for the next would deadlock with a report.
 pub(crate) async fn empty(conn: &mut PgConnection, generation: i16) -> Result<(), Failure> {
-    sqlx::query!("select set_config('lock_timeout', '3s', false)")
+    sqlx::query!("select set_config('lock_timeout', '250ms', false)")
         .fetch_one(&mut *conn)
         .await?;
-    if generation == 0 {
-        sqlx::query!(
-            "truncate reporting.account_0, reporting.document_0, reporting.receipt_0, reporting.movement_0, \
-             reporting.allocation_0"
-        )
-        .execute(&mut *conn)
-        .await?;
-    } else {
-        sqlx::query!(
-            "truncate reporting.account_1, reporting.document_1, reporting.receipt_1, reporting.movement_1, \
-             reporting.allocation_1"
-        )
-        .execute(&mut *conn)
-        .await?;
+    let statements = usize::try_from(generation)
+        .ok()
+        .and_then(|generation| EMPTY.get(generation))
+        .ok_or_else(|| Failure::bug("reporting.generation", "there is no such generation"))?;
+    for statement in statements {
+        let mut tries = 1;
+        loop {
+            match sqlx::query(*statement).execute(&mut *conn).await {
+                Ok(_) => break,
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    if failure.class() != ErrorClass::Conflict || tries == EMPTY_TRIES {
+                        return Err(failure);
+                    }
+                }
+            }
+            tries += 1;
+            tokio::time::sleep(EMPTY_PAUSE).await;
+        }
     }
     sqlx::query!("select set_config('lock_timeout', '0', false)")
         .fetch_one(&mut *conn)

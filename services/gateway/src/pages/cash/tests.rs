@@ -98,7 +98,7 @@ fn detail(receipt: ReceiptView, manual: Option<Manual>, history: Vec<Past>) -> D
         rule: "No rule".into(),
         evidence: Vec::new(),
         runner_up: Some("BETA22, 250 pence away".into()),
-        would_have_matched: Some("the amount had been £10,000.00".into()),
+        would_have_matched: Some("automatic if the amount were £10,000.00".into()),
         cards: vec![Card {
             suggestion: suggestion(document),
             total: "£10,250.00".into(),
@@ -216,7 +216,7 @@ fn a_suggestion_says_what_speaks_for_and_against_it_in_words() {
     assert!(html.contains("<span class=\"vh\">For: </span> the document number is in the text"));
     assert!(html.contains("<span class=\"vh\">Against: </span> the amount is not the open amount"));
     assert!(html.contains("High confidence"));
-    assert!(html.contains("It would have been automatic if: the amount had been £10,000.00"));
+    assert!(html.contains("It would have been automatic if the amount were £10,000.00."));
     assert!(
         html.contains("name=\"version\" value=\"3\""),
         "a receipt that moved on is noticed"

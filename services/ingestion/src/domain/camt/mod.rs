@@ -14,11 +14,7 @@ use chrono::NaiveDate;
 use contracts::inbound::Direction;
 use kernel::{BankAccount, Currency, Money};
 
-use self::{
-    checks::prove,
-    detail::DetailSaid,
-    values::understood,
-};
+use self::{checks::prove, detail::DetailSaid, values::understood};
 use super::{
     dedup,
     detect::{Format, message_name},
