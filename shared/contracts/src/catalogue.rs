@@ -141,8 +141,6 @@ pub struct Permissions {
     pub user: String,
     pub publish: Vec<String>,
     pub subscribe: Vec<String>,
-    /// May answer a request wherever the asker listens.
-    pub allow_responses: bool,
 }
 
 /// The inbox prefix of a user, so that nobody can read another's replies.
@@ -155,14 +153,29 @@ fn base(user: &str) -> Permissions {
         user: user.to_owned(),
         publish: Vec::new(),
         subscribe: vec![format!("{}.>", inbox_prefix(user))],
-        allow_responses: false,
     }
 }
 
 /// What `role` may do on the broker.
 pub fn service_permissions(role: Role, prefix: &Prefix) -> Permissions {
     let mut may = base(role.name());
-    may.allow_responses = true;
+    // Answers go to the inboxes of those who may ask. The server's own way
+    // (`allow_responses`) also remembers the acknowledgement subject of every
+    // message that is delivered, and sweeping those cost it a whole core.
+    let askers = Role::ALL
+        .into_iter()
+        .filter(|asker| may_ask(*asker).contains(&role));
+    may.publish.extend(
+        askers
+            .map(Role::name)
+            .chain([
+                Outsider::Cli.name(),
+                Outsider::Platform.name(),
+                Role::Gateway.name(),
+            ])
+            .map(|asker| format!("{}.>", inbox_prefix(asker))),
+    );
+    may.publish.dedup();
     may.publish.push(prefix.events_of(role));
     may.publish.push(prefix.notice(role));
     may.subscribe

@@ -115,7 +115,7 @@ pub fn nats_users(config: &Config) -> Result<Vec<NatsUser>, ServiceError> {
             name: may.user,
             publish_allow: may.publish,
             subscribe_allow: may.subscribe,
-            allow_responses: may.allow_responses,
+            allow_responses: false,
         })
         .collect())
 }
