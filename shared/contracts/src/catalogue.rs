@@ -175,7 +175,6 @@ pub fn service_permissions(role: Role, prefix: &Prefix) -> Permissions {
             ])
             .map(|asker| format!("{}.>", inbox_prefix(asker))),
     );
-    may.publish.dedup();
     may.publish.push(prefix.events_of(role));
     may.publish.push(prefix.notice(role));
     may.subscribe
