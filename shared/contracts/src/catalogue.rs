@@ -168,11 +168,7 @@ pub fn service_permissions(role: Role, prefix: &Prefix) -> Permissions {
     may.publish.extend(
         askers
             .map(Role::name)
-            .chain([
-                Outsider::Cli.name(),
-                Outsider::Platform.name(),
-                Role::Gateway.name(),
-            ])
+            .chain([Outsider::Cli.name(), Outsider::Platform.name()])
             .map(|asker| format!("{}.>", inbox_prefix(asker))),
     );
     may.publish.push(prefix.events_of(role));
