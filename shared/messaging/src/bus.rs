@@ -60,6 +60,8 @@ struct Inner {
     metrics: Metrics,
     /// Wakes the relay after a commit.
     committed: Notify,
+    /// Cancelled once requests are answered.
+    answering: CancellationToken,
 }
 
 /// One service's connections; cheap to clone.
@@ -81,6 +83,7 @@ impl Bus {
             sql: Sql::of(role),
             metrics: Metrics::of(role),
             committed: Notify::new(),
+            answering: CancellationToken::new(),
             role,
             prefix,
             pool,
@@ -129,6 +132,15 @@ impl Bus {
     /// Cancelled when the service is asked to stop.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.0.shutdown
+    }
+
+    /// Returns once the service's endpoints are there for whoever asks.
+    pub async fn answering(&self) {
+        self.0.answering.cancelled().await;
+    }
+
+    pub(crate) fn is_answering(&self) {
+        self.0.answering.cancel();
     }
 
     pub(crate) fn sql(&self) -> &Sql {

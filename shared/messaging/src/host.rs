@@ -300,6 +300,10 @@ async fn answer(bus: Bus, endpoints: Vec<(String, Handler)>) -> Result<(), Failu
             busy.join_all().await;
         });
     }
+    bus.nats().flush().await.map_err(|e| {
+        Failure::transient("messaging.micro", "the endpoints cannot be offered").caused_by(e)
+    })?;
+    bus.is_answering();
     listeners.join_all().await;
     if let Err(error) = service.stop().await {
         tracing::debug!(%error, "the micro service was gone before it was stopped");

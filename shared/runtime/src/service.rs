@@ -115,7 +115,6 @@ pub fn nats_users(config: &Config) -> Result<Vec<NatsUser>, ServiceError> {
             name: may.user,
             publish_allow: may.publish,
             subscribe_allow: may.subscribe,
-            allow_responses: false,
         })
         .collect())
 }
@@ -310,9 +309,16 @@ async fn keep(
             Ok(bus) => {
                 let mut running = JoinSet::new();
                 running.spawn((service.run)(bus.clone()));
-                component.ready();
-                tracing::info!(%role, "at work");
-                let ended = running.join_next().await;
+                let at_work = async {
+                    bus.answering().await;
+                    component.ready();
+                    tracing::info!(%role, "at work");
+                    std::future::pending().await
+                };
+                let ended = tokio::select! {
+                    ended = running.join_next() => ended,
+                    () = at_work => None,
+                };
                 bus.pool().close().await;
                 match ended {
                     Some(Ok(Ok(()))) | None => "it ended".to_owned(),

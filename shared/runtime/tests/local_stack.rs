@@ -39,10 +39,7 @@ fn options() -> StackOptions {
                 &["_INBOX.bank_feed.>"],
             ),
             user("deaf", &["counterfoil.>"], &[]),
-            NatsUser {
-                allow_responses: true,
-                ..user("answering", &[], &["ask.>"])
-            },
+            user("answering", &["_INBOX.cli.>"], &["ask.>"]),
         ],
         shared_buffers_mb: 16,
         durable: false,

@@ -54,7 +54,6 @@ impl Cluster {
                     name: name.to_owned(),
                     publish_allow: everything(),
                     subscribe_allow: everything(),
-                    allow_responses: true,
                     ..NatsUser::default()
                 })
                 .collect(),
@@ -112,15 +111,6 @@ impl Cluster {
     pub(crate) async fn drop_database(&self, name: &str) -> Result<()> {
         self.execute(&format!("drop database if exists {name} with (force)"))
             .await
-    }
-
-    /// Waits for our turn among all suites on these servers; it is over when the connection is closed.
-    pub(crate) async fn take_turn(&self) -> Result<PgConnection> {
-        let mut server = PgConnection::connect_with(&self.admin("postgres")).await?;
-        sqlx::query("select pg_advisory_lock(7)")
-            .execute(&mut server)
-            .await?;
-        Ok(server)
     }
 
     /// Runs DDL as the superuser.

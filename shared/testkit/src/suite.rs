@@ -87,30 +87,8 @@ impl Suite {
             admin,
             cluster: Some(cluster),
         };
-        suite.apply_streams().await?;
+        service::apply_streams(&suite.config).await?;
         Ok(suite)
-    }
-
-    /// The broker sets the largest size of a stream aside when it is made, so that it has room for the streams of one
-    /// suite only: the suites make theirs in turn, and give the room back. What is in a test's stream is small.
-    async fn apply_streams(&self) -> Result<()> {
-        let cluster = self.cluster.as_ref().context("the suite is gone")?;
-        let turn = cluster.take_turn().await?;
-        service::apply_streams(&self.config).await?;
-        for stream in &STREAMS {
-            let mut stream = self
-                .jetstream
-                .get_stream(self.prefix.stream(stream.name))
-                .await?;
-            let config = stream.info().await?.config.clone();
-            self.jetstream
-                .update_stream(jetstream::stream::Config {
-                    max_bytes: -1,
-                    ..config
-                })
-                .await?;
-        }
-        Ok(turn.close().await?)
     }
 
     /// Addresses, passwords, prefix and settings: what `runtime` needs to connect to this suite.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_nats::jetstream::{AckKind, Message, consumer::pull};
 use futures::{FutureExt, StreamExt};
 use kernel::{Classified, ErrorClass};
-use tokio::time::Instant;
+use tokio::{task::coop::unconstrained, time::Instant};
 use tracing::Instrument;
 
 use super::{Consumer, batch};
@@ -85,7 +85,9 @@ async fn receive<C: Consumer>(
             if batch.len() >= batch_max {
                 break;
             }
-            next = match messages.next().now_or_never() {
+            // Unconstrained: Tokio would make the stream look empty after some
+            // hundred polls, and so cut every batch short.
+            next = match unconstrained(messages.next()).now_or_never() {
                 Some(ready) => ready,
                 None => break,
             };

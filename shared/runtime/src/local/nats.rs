@@ -26,8 +26,6 @@ pub struct NatsUser {
     pub publish_allow: Vec<String>,
     /// Subjects (with wildcards) that it may subscribe to; none: may subscribe to nothing.
     pub subscribe_allow: Vec<String>,
-    /// Whether it may also answer requests that it receives, on their reply subjects.
-    pub allow_responses: bool,
 }
 
 /// Finds the `nats-server` program: `program` where given, else on the PATH and where packages put it.
@@ -210,16 +208,11 @@ impl Nats {
         for user in &self.users {
             let _ = writeln!(
                 text,
-                "    {{ user: {}, password: {}, permissions: {{ publish: {}, subscribe: {}{} }} }}",
+                "    {{ user: {}, password: {}, permissions: {{ publish: {}, subscribe: {} }} }}",
                 quoted(user, &user.name)?,
                 quoted(user, user.password.expose())?,
                 subjects(user, &user.publish_allow)?,
                 subjects(user, &user.subscribe_allow)?,
-                if user.allow_responses {
-                    ", allow_responses: true"
-                } else {
-                    ""
-                },
             );
         }
         text.push_str("  ]\n}\n");
