@@ -30,6 +30,26 @@ create table if not exists {schema}.outbox (
 );
 create index if not exists outbox_recorded_at on {schema}.outbox using brin (recorded_at);
 
+-- The next facts to publish, in commit order. Two statements with a snapshot
+-- each: first the horizon, which is the oldest transaction of this service that
+-- still runs, or the one that comes next; then the rows below it. A transaction
+-- of ours that ends in between is seen by the second. What other services in
+-- the same database do is not waited for: a transaction is this service's if
+-- its role runs it, and nobody else may write here.
+create or replace function {schema}.relay_window(after_tx xid8, after_seq bigint, most integer)
+returns setof {schema}.outbox language plpgsql volatile as $$
+declare
+    horizon xid8 := coalesce(
+        (select running from pg_snapshot_xip(pg_current_snapshot()) running
+         join pg_stat_activity a on a.backend_xid = running::xid
+         where a.usename = current_user order by running limit 1),
+        pg_snapshot_xmax(pg_current_snapshot()));
+begin
+    return query select o.* from {schema}.outbox o
+        where (o.tx, o.seq) > (after_tx, after_seq) and o.tx < horizon order by o.tx, o.seq limit most;
+end
+$$;
+
 create table if not exists {schema}.relay_cursor (
     single boolean primary key default true check (single),
     tx xid8 not null default '0',

@@ -40,7 +40,7 @@ impl Default for Settings {
             batch_max: 1000,
             ack_wait: Duration::from_secs(8),
             max_deliver: 12,
-            relay_window: 256,
+            relay_window: 1024,
             retention: Duration::from_hours(30 * 24),
             request_timeout: Duration::from_secs(10),
         }
@@ -160,6 +160,7 @@ impl Bus {
         Ok(Tx {
             inner: self.0.pool.begin().await?,
             bus: self.clone(),
+            published: false,
         })
     }
 
@@ -256,6 +257,8 @@ pub async fn ask<Q: serde::Serialize, R: serde::de::DeserializeOwned>(
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
     bus: Bus,
+    /// Whether there is something for the relay.
+    published: bool,
 }
 
 impl Tx {
@@ -298,13 +301,16 @@ impl Tx {
             .bind(column(events, |e| e.recorded_at))
             .execute(&mut *self.inner)
             .await?;
+        self.published = true;
         Ok(())
     }
 
-    /// Commits, and wakes the relay.
+    /// Commits, and wakes the relay if it has work now.
     pub async fn commit(self) -> Result<(), Failure> {
         self.inner.commit().await?;
-        self.bus.committed().notify_one();
+        if self.published {
+            self.bus.committed().notify_one();
+        }
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! Relay: from the outbox to the broker, in commit order.
 //!
 //! One relay of a service is active at a time (a session lock in Postgres). It
-//! reads rows whose transaction is older than every one still running, so that
-//! a late commit can never be passed over; publishes a window; and moves its
-//! cursor over what the broker has acknowledged without a gap. Rows stay:
-//! [`republish`] sends them again after the broker lost some.
+//! reads rows whose transaction is older than every one of the service still
+//! running, so that a late commit can never be passed over; publishes a window;
+//! and moves its cursor over what the broker has acknowledged without a gap.
+//! Rows stay: [`republish`] sends them again after the broker lost some.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use crate::{Bus, Failure, Outgoing};
 
-/// Poll of an idle relay: a fact committed by another replica is found by then.
-const IDLE: Duration = Duration::from_millis(200);
-/// First look after a commit; doubled up to `IDLE` while older transactions
-/// still run.
-const EAGER: Duration = Duration::from_millis(1);
+/// What this replica commits wakes its relay at once; what another one commits
+/// is found by looking. After finding some so, the relay looks again this soon,
+/// and then ever less often.
+const LOOK_SOON: Duration = Duration::from_millis(50);
+const LOOK_LATE: Duration = Duration::from_secs(1);
 const TROUBLE: Duration = Duration::from_millis(500);
 
 #[derive(FromRow)]
@@ -90,27 +90,27 @@ async fn relay_on(bus: &Bus, conn: &mut PgConnection) -> Result<(), Failure> {
     let (mut tx, mut seq): (String, i64) = sqlx::query_as(AssertSqlSafe(bus.sql().cursor.as_str()))
         .fetch_one(&mut *conn)
         .await?;
-    let mut wait = EAGER;
+    let mut wait = LOOK_SOON;
+    let mut woken = true;
     loop {
         let ending = bus.shutdown().is_cancelled();
         let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(bus.sql().unsent.as_str()))
             .bind(&tx)
             .bind(seq)
-            .bind(bus.settings().relay_window as i64)
+            .bind(bus.settings().relay_window as i32)
             .fetch_all(&mut *conn)
             .await?;
-        if rows.is_empty() {
-            if ending {
-                return Ok(());
-            }
-            tokio::select! {
-                () = bus.shutdown().cancelled() => {}
-                () = bus.committed().notified() => wait = EAGER,
-                () = tokio::time::sleep(wait) => wait = (wait * 2).min(IDLE),
-            }
-            continue;
+        if rows.is_empty() && ending {
+            return Ok(());
         }
-        wait = EAGER;
+        if !woken {
+            wait = if rows.is_empty() {
+                (wait * 2).min(LOOK_LATE)
+            } else {
+                LOOK_SOON
+            };
+        }
+        let more = rows.len() >= bus.settings().relay_window;
         let sent = publish(bus, rows).await;
         if let Some((to_tx, to_seq)) = sent.up_to {
             (tx, seq) = (to_tx, to_seq);
@@ -123,6 +123,12 @@ async fn relay_on(bus: &Bus, conn: &mut PgConnection) -> Result<(), Failure> {
         if let Some(error) = sent.error {
             return Err(error);
         }
+        woken = more
+            || tokio::select! {
+                () = bus.shutdown().cancelled() => true,
+                () = bus.committed().notified() => true,
+                () = tokio::time::sleep(wait) => false,
+            };
     }
 }
 

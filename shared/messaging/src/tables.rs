@@ -43,10 +43,9 @@ impl Sql {
                  $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::timestamptz[])"
             ),
             unsent: format!(
-                "select tx::text as tx, seq, event_id, aggregate_id, aggregate_version, subject, event_type, \
+                "select tx::text, seq, event_id, aggregate_id, aggregate_version, subject, event_type, \
                  partition_key, correlation_id, causation_id, traceparent, payload, recorded_at \
-                 from {s}.outbox o where (o.tx, o.seq) > ($1::text::xid8, $2) \
-                 and o.tx < pg_snapshot_xmin(pg_current_snapshot()) order by o.tx, o.seq limit $3"
+                 from {s}.relay_window($1::text::xid8, $2, $3)"
             ),
             cursor: format!("select tx::text, seq from {s}.relay_cursor"),
             advance: format!("update {s}.relay_cursor set tx = $1::text::xid8, seq = $2"),

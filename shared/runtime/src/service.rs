@@ -309,15 +309,13 @@ async fn keep(
             Ok(bus) => {
                 let mut running = JoinSet::new();
                 running.spawn((service.run)(bus.clone()));
-                let at_work = async {
-                    bus.answering().await;
-                    component.ready();
-                    tracing::info!(%role, "at work");
-                    std::future::pending().await
-                };
                 let ended = tokio::select! {
                     ended = running.join_next() => ended,
-                    () = at_work => None,
+                    () = bus.answering() => {
+                        component.ready();
+                        tracing::info!(%role, "at work");
+                        running.join_next().await
+                    }
                 };
                 bus.pool().close().await;
                 match ended {

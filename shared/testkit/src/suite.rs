@@ -15,7 +15,7 @@ use kernel::{Clock, SystemClock};
 use messaging::{Bus, Failure};
 use runtime::{Config, service};
 use serde::Serialize;
-use sqlx::{Connection as _, PgPool, postgres::PgPoolOptions};
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;

@@ -71,7 +71,9 @@ pub(super) async fn run(rig: &mut Rig, blocks: &[u64]) -> anyhow::Result<Measure
         "pg_stat_statements is not there: it is in the package of Postgres' contributed modules",
     )?;
     let before = Counters::read(rig).await?;
+    let starting = Instant::now();
     let mut roles = rig.start_roles().await?;
+    let ready = starting.elapsed().as_secs_f64();
 
     let began = Instant::now();
     let receipts = rig.pay(blocks, None).await?.len() as f64;
@@ -88,6 +90,7 @@ pub(super) async fn run(rig: &mut Rig, blocks: &[u64]) -> anyhow::Result<Measure
 
     let mut more = Figures::default();
     more.set("seconds", seconds);
+    more.set("seconds_until_all_are_ready", ready);
     more.set(
         "wal_bytes_per_receipt",
         (after.wal_bytes - before.wal_bytes) as f64 / receipts,
