@@ -99,8 +99,17 @@ pub enum Rule {
     OwnReference,
     /// A document number in the remittance text, the amount agreeing.
     DocumentNumber,
+    /// The payer said line by line what is paid.
+    Remittance,
+    /// A document number that the payer or the bank spoilt, payer and amount
+    /// agreeing.
+    NearNumber,
     /// A known payer with exactly one item of that amount.
     PayerAmount,
+    /// Items of a known payer that add up to the amount, and no others do.
+    SubsetSum,
+    /// All that a known payer owes, or all that is due.
+    Balance,
     /// A person decided.
     Manual,
     /// No rung held.
@@ -112,7 +121,11 @@ impl Rule {
         match self {
             Self::OwnReference => "own_reference",
             Self::DocumentNumber => "document_number",
+            Self::Remittance => "remittance",
+            Self::NearNumber => "near_number",
             Self::PayerAmount => "payer_amount",
+            Self::SubsetSum => "subset_sum",
+            Self::Balance => "balance",
             Self::Manual => "manual",
             Self::None => "none",
         }

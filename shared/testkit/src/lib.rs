@@ -24,6 +24,7 @@
 
 mod build;
 mod cluster;
+pub mod corpus;
 mod suite;
 mod wait;
 

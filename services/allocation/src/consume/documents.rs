@@ -8,15 +8,8 @@ use contracts::{
 };
 use messaging::{Decided, Failure, Meta, Outgoing};
 
-use super::{State, accounts, key_of};
-use crate::domain::{Account, Changes, Item, ledger, reference_key};
-
-/// The keys under which a receipt may name it.
-pub(super) fn keys(fact: &DocumentRecorded) -> impl Iterator<Item = String> {
-    key_of(&fact.document_ref)
-        .into_iter()
-        .chain(fact.payment_reference.as_deref().and_then(key_of))
-}
+use super::{State, accounts};
+use crate::domain::{Account, Changes, arrival, ledger};
 
 pub(super) fn decide(
     fact: &DocumentRecorded,
@@ -32,24 +25,8 @@ pub(super) fn decide(
     if !state.books.accounts.contains_key(&fact.account_id) {
         mention(fact, cause, state, decided, prefix, now)?;
     }
-    let amount = if fact.kind.is_credit() {
-        fact.gross.neg()
-    } else {
-        fact.gross
-    };
-    let item = Item {
-        id: fact.document_id,
-        document_ref: fact.document_ref.clone(),
-        kind: fact.kind,
-        account_id: fact.account_id,
-        account_ref: fact.account_ref.clone(),
-        issued_on: fact.issued_on,
-        due_on: fact.due_on,
-        amount,
-        open: amount,
-        ref_key: reference_key(&fact.document_ref),
-        payment_key: fact.payment_reference.as_deref().and_then(key_of),
-    };
+    let item = arrival::item(fact);
+    let amount = item.amount;
     decided.changes.entries.push(ledger::billed(&item, now));
     decided.changes.new_items.push(item.clone());
     state.books.add(item);

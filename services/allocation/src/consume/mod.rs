@@ -21,7 +21,7 @@ use kernel::{AccountId, DocumentId, ReceiptId};
 use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
 
 use crate::{
-    domain::{Books, Changes, Receipt, evidence, name_key},
+    domain::{Books, Changes, Receipt, arrival, ladder, name_key},
     store,
 };
 
@@ -36,15 +36,11 @@ impl Ledger {
     }
 }
 
-/// A fact of ingestion, with what look-ups need worked out once.
+/// A fact of ingestion; a receipt with what look-ups need worked out once.
 pub enum Message {
     Account(Box<AccountRecorded>),
     Document(Box<DocumentRecorded>),
-    Receipt {
-        fact: Box<ReceiptRecorded>,
-        narrative: String,
-        tokens: Vec<String>,
-    },
+    Receipt(Box<Receipt>),
 }
 
 /// What the batch touches, as it is now.
@@ -73,12 +69,11 @@ impl Consumer for Ledger {
             Some("document_recorded.v1") => Some(Message::Document(raw.json()?)),
             Some("receipt_recorded.v1") => {
                 let fact: Box<ReceiptRecorded> = raw.json()?;
-                let (narrative, tokens) = receipts::words(&fact);
-                Some(Message::Receipt {
-                    fact,
-                    narrative,
-                    tokens,
-                })
+                // When it is posted is for the decision to say.
+                Some(Message::Receipt(Box::new(arrival::receipt(
+                    &fact,
+                    fact.recorded_at,
+                ))))
             }
             _ => None,
         })
@@ -96,11 +91,11 @@ impl Consumer for Ledger {
                 Message::Document(fact) => {
                     accounts.push(fact.account_id);
                     documents.push(fact.document_id);
-                    document_keys.extend(documents::keys(fact));
+                    document_keys.extend(arrival::item(fact).keys().cloned());
                 }
-                Message::Receipt { fact, tokens, .. } => {
-                    receipts.push(fact.receipt_id);
-                    keys.extend(tokens.iter().cloned());
+                Message::Receipt(receipt) => {
+                    receipts.push(receipt.id);
+                    keys.extend(receipt.tokens.iter().cloned());
                 }
             }
         }
@@ -125,25 +120,23 @@ impl Consumer for Ledger {
         // a few, and never by scanning the items.
         let mut banks = Vec::new();
         let mut names = Vec::new();
+        let mut quoted = Vec::new();
         let mut amounts = Vec::new();
         for incoming in batch {
-            let Message::Receipt { fact, tokens, .. } = &incoming.message else {
+            let Message::Receipt(receipt) = &incoming.message else {
                 continue;
             };
-            if receipts::settled_by_reference(fact.amount, tokens, &books) {
+            if ladder::settled_by_reference(receipt.amount, &receipt.tokens, &books) {
                 continue;
             }
-            banks.extend(fact.payer_account.clone());
-            names.extend(fact.payer_name.as_deref().map(name_key));
-            amounts.push(fact.amount.amount());
+            banks.extend(receipt.payer_account.clone());
+            names.extend(receipt.payer_name.as_deref().map(name_key));
+            quoted.extend(receipt.tokens.iter().cloned());
+            amounts.push(receipt.amount.amount());
         }
-        books.payers = store::accounts::payers(conn, &banks, &names).await?;
+        books.payers = store::accounts::payers(conn, &banks, &names, &quoted).await?;
         let payers: Vec<AccountId> = books.payers.values().flatten().copied().collect();
-        for item in store::items::of_payers(conn, &payers, &amounts).await? {
-            if !books.items.contains_key(&item.id) {
-                books.add(item);
-            }
-        }
+        store::items::load_of_payers(conn, &payers, &amounts, &mut books).await?;
         Ok(State {
             books,
             known_documents,
@@ -176,7 +169,7 @@ impl Consumer for Ledger {
         let mut arrived: HashSet<String> = HashSet::new();
         for incoming in batch {
             if let Message::Document(fact) = &incoming.message {
-                arrived.extend(documents::keys(fact));
+                arrived.extend(arrival::item(fact).keys().cloned());
                 documents::decide(
                     fact,
                     &incoming.meta,
@@ -205,16 +198,9 @@ impl Consumer for Ledger {
             }
         }
         for incoming in batch {
-            if let Message::Receipt {
-                fact,
-                narrative,
-                tokens,
-            } = &incoming.message
-            {
-                let words = (narrative.as_str(), tokens.as_slice());
+            if let Message::Receipt(receipt) = &incoming.message {
                 receipts::decide(
-                    fact,
-                    words,
+                    receipt.as_ref().clone(),
                     &incoming.meta,
                     &mut state,
                     &mut decided,
@@ -231,10 +217,4 @@ impl Consumer for Ledger {
     async fn record(&self, tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
         store::record(tx.conn(), &changes).await
     }
-}
-
-/// The folded reference, for look-ups; `None` when nothing is left of it.
-fn key_of(text: &str) -> Option<String> {
-    let key = evidence::reference_key(text);
-    (!key.is_empty()).then_some(key)
 }

@@ -4,15 +4,14 @@
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix,
-    allocation::{AllocationLine, Decision, ReceiptAllocated, ReceiptMoved, ReceiptPosted, Rule},
-    ingestion::ReceiptRecorded,
+    allocation::{AllocationLine, ReceiptAllocated, ReceiptMoved, ReceiptPosted, Rule},
 };
-use kernel::{Money, london_date};
+use kernel::london_date;
 use messaging::{Decided, Failure, Meta, Outgoing};
 
 use super::State;
 use crate::domain::{
-    Books, Changes, Receipt, evidence,
+    Changes, Receipt,
     ladder::{self, Verdict},
     ledger::{self, Because},
 };
@@ -20,66 +19,21 @@ use crate::domain::{
 /// Who acts when no person does.
 const SYSTEM: &str = "system:ladder";
 
-/// The payer's words for reading, and the keys in them for looking up.
-pub(super) fn words(fact: &ReceiptRecorded) -> (String, Vec<String>) {
-    let mut texts: Vec<&str> = Vec::new();
-    texts.extend(fact.reference.as_deref());
-    texts.extend(fact.remittance.unstructured.iter().map(String::as_str));
-    texts.extend(
-        fact.remittance
-            .structured
-            .iter()
-            .map(|line| line.document_number.as_str()),
-    );
-    texts.dedup();
-    let narrative = texts.join(" · ");
-    texts.extend(fact.end_to_end_id.as_deref());
-    (narrative, evidence::keys(texts))
-}
-
-/// Whether the items named alone decide, so that the payer need not be looked
-/// up. Only saves a query: the ladder decides for itself.
-pub(super) fn settled_by_reference(amount: Money, tokens: &[String], books: &Books) -> bool {
-    let mut named = tokens.iter().flat_map(|token| books.named(token));
-    match (named.next(), named.next()) {
-        (Some(item), None) => item.open == amount,
-        _ => false,
-    }
-}
-
 pub(super) fn decide(
-    fact: &ReceiptRecorded,
-    (narrative, tokens): (&str, &[String]),
+    mut receipt: Receipt,
     cause: &Meta,
     state: &mut State,
     decided: &mut Decided<Changes>,
     prefix: &Prefix,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    if !state.known_receipts.insert(fact.receipt_id) {
+    if !state.known_receipts.insert(receipt.id) {
         return Ok(());
     }
-    let mut receipt = Receipt {
-        id: fact.receipt_id,
-        version: 1,
-        bank_account: fact.bank_account.clone(),
-        bank_reference: fact.bank_reference.clone(),
-        booked_on: fact.booked_on,
-        value_on: fact.value_on,
-        amount: fact.amount,
-        unallocated: fact.amount,
-        payer_name: fact.payer_name.clone(),
-        payer_account: fact.payer_account.clone(),
-        narrative: narrative.to_owned(),
-        tokens: tokens.to_vec(),
-        account: None,
-        account_ref: None,
-        decision: undecided(),
-        suggestions: Vec::new(),
-        recorded_at: now,
-    };
+    receipt.recorded_at = now;
     decided.changes.entries.push(ledger::banked(&receipt));
-    let lines = climb(&mut receipt, state, decided, now, fact.booked_on)?;
+    let not_before = receipt.booked_on;
+    let lines = climb(&mut receipt, state, decided, now, not_before)?;
     let event = ReceiptPosted {
         receipt_id: receipt.id,
         version: receipt.version,
@@ -213,14 +167,5 @@ pub(crate) fn moved(
         recorded_at: now,
         actor: actor.to_owned(),
         reason: reason.to_owned(),
-    }
-}
-
-fn undecided() -> Decision {
-    Decision {
-        rule: Rule::None,
-        evidence: Vec::new(),
-        runner_up: None,
-        would_have_matched: None,
     }
 }

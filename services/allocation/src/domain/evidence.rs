@@ -3,6 +3,7 @@
 //! Nothing here decides. It only turns free text into keys that can be looked
 //! up by an index, so that no receipt ever causes a scan of the open items.
 
+use contracts::allocation::Evidence;
 use kernel::CreditorReference;
 
 /// Keys taken from one receipt at most: a longer text is an essay, not a
@@ -13,13 +14,93 @@ const JOIN_MAX: usize = 7;
 /// The longest reference that we look for; an ISO 11649 reference has 25.
 const KEY_LEN: std::ops::RangeInclusive<usize> = 3..=35;
 
-/// A reference folded for comparing: letters and digits in upper case.
+/// One thing that speaks for or against a match.
+pub fn say(kind: &str, supports: bool, detail: impl Into<String>) -> Evidence {
+    Evidence {
+        kind: kind.to_owned(),
+        supports,
+        detail: detail.into(),
+    }
+}
+
+/// A reference folded for comparing: letters and digits in upper case, and one
+/// sign for each pair that people mistake for one another (E4).
 pub fn reference_key(text: &str) -> String {
     text.chars()
         .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_uppercase())
+        .map(|c| match c.to_ascii_uppercase() {
+            'O' => '0',
+            'I' => '1',
+            c => c,
+        })
         .collect()
 }
+
+/// What is left of a document number when its leading letters are dropped, as
+/// payers do: `INV-10324` is quoted as `10324`. `None` when that is no number of
+/// its own, or too short to mean anything.
+pub fn tail_key(document_ref: &str) -> Option<String> {
+    let plain: String = document_ref
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let tail = plain.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    (tail.len() < plain.len() && is_tail(tail)).then(|| tail.to_owned())
+}
+
+/// Whether a key could be the tail of a document number.
+pub fn is_tail(key: &str) -> bool {
+    key.len() >= TAIL_MIN && key.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The form of a reference: which places have letters and which digits. Two
+/// references of one series have the same.
+pub fn shape(key: &str) -> String {
+    key.chars()
+        .map(|c| if c.is_ascii_digit() { '9' } else { 'A' })
+        .collect()
+}
+
+/// Whether `key` is `reference` as a payer or a bank might spoil it: cut short,
+/// its beginning dropped, or one slip of the finger (E3, E4). Never proof by
+/// itself.
+pub fn is_near(key: &str, reference: &str) -> bool {
+    let long = key.len() >= NEAR_MIN;
+    if key == reference {
+        return true;
+    }
+    let cut = long && key.len() * 2 >= reference.len() && reference.starts_with(key);
+    let tail = key.len() >= TAIL_MIN - 1
+        && key.bytes().all(|b| b.is_ascii_digit())
+        && reference.ends_with(key);
+    cut || tail || (long && one_slip(key.as_bytes(), reference.as_bytes()))
+}
+
+/// One character wrong, missing or too many, or two neighbours swapped.
+fn one_slip(a: &[u8], b: &[u8]) -> bool {
+    let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (rest_a, rest_b) = (a.get(same..).unwrap_or(&[]), b.get(same..).unwrap_or(&[]));
+    let after = |rest: &[u8], n: usize| rest.get(n..).map(<[u8]>::to_vec);
+    let swapped = match (rest_a, rest_b) {
+        ([a0, a1, ..], [b0, b1, ..]) => {
+            a0 == b1 && a1 == b0 && after(rest_a, 2) == after(rest_b, 2)
+        }
+        _ => false,
+    };
+    let one = Some(Vec::new());
+    swapped
+        || match (after(rest_a, 1), after(rest_b, 1)) {
+            (Some(x), Some(y)) => x == y || x == rest_b || rest_a == y,
+            (Some(x), None) => Some(x) == one,
+            (None, Some(y)) => Some(y) == one,
+            (None, None) => false,
+        }
+}
+
+/// Digits of a document number that mean it without its letters, at least.
+const TAIL_MIN: usize = 5;
+/// Characters of a spoilt reference that still mean something, at least.
+const NEAR_MIN: usize = 6;
 
 /// A name folded for comparing: upper case, no punctuation, and the usual forms
 /// of company endings made one.
@@ -68,7 +149,7 @@ pub fn keys<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
                     && joined.len() >= *KEY_LEN.start()
                     && joined.bytes().any(|b| b.is_ascii_digit());
                 if (plain || is_creditor_reference(&joined)) && keys.len() < KEYS_MAX {
-                    keys.push(joined.to_ascii_uppercase());
+                    keys.push(reference_key(&joined));
                 }
             }
         }
@@ -92,7 +173,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str, key: &str) -> bool {
-        keys([text]).iter().any(|k| k == key)
+        keys([text]).contains(&reference_key(key))
     }
 
     /// E4: spaces, hyphens, prefixes and case do not hide a reference.
@@ -108,6 +189,27 @@ mod tests {
             "wrong check digits, four words"
         );
         assert!(!found("THANK YOU", "THANKYOU"));
+    }
+
+    /// E4: O for 0, I for 1, the prefix dropped, cut short by the bank.
+    #[test]
+    fn e4_spoilt_references_are_near() {
+        assert!(found("INV-1O324", "INV-10324"));
+        assert_eq!(tail_key("INV-10324").as_deref(), Some("10324"));
+        assert_eq!(tail_key("SI/2026/00123").as_deref(), Some("202600123"));
+        assert_eq!(tail_key("1234567"), None, "nothing was dropped");
+        assert_eq!(tail_key("INV-12"), None, "two digits are anything");
+        assert_eq!(tail_key("ABC001/7B"), None, "not a number");
+        let near =
+            |key: &str, reference: &str| is_near(&reference_key(key), &reference_key(reference));
+        assert!(near("ABC001/00", "ABC001/0007-12"));
+        assert!(near("INV-10342", "INV-10324"), "swapped");
+        assert!(near("INV-1032", "INV-10324"), "cut");
+        assert!(near("INV-103244", "INV-10324"), "one too many");
+        assert!(near("0324", "INV-10324"));
+        assert!(!near("INV-10999", "INV-10324"));
+        assert!(!near("INV", "INV-10324"));
+        assert_eq!(shape("1NV10324"), "9AA99999");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Accounts, open items, receipts, and the changes that a decision makes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
@@ -48,6 +48,16 @@ pub struct Item {
     pub open: Money,
     pub ref_key: String,
     pub payment_key: Option<String>,
+    /// The number without its letters: see [`super::evidence::tail_key`].
+    pub tail_key: Option<String>,
+}
+
+/// What the payer says that it pays, line by line.
+#[derive(Debug, Clone)]
+pub struct Advised {
+    /// The document number, folded.
+    pub key: String,
+    pub amount: Money,
 }
 
 /// A receipt with what is left of it.
@@ -65,6 +75,8 @@ pub struct Receipt {
     pub payer_account: Option<String>,
     pub narrative: String,
     pub tokens: Vec<String>,
+    /// Only while it is new: kept with the receipt are its words.
+    pub advice: Vec<Advised>,
     pub account: Option<AccountId>,
     pub account_ref: Option<String>,
     pub decision: Decision,
@@ -149,33 +161,61 @@ pub struct Books {
     pub items: HashMap<DocumentId, Item>,
     /// Items by folded document number or payment reference.
     by_key: HashMap<String, Vec<DocumentId>>,
-    /// Accounts by payer bank account or folded name: a payer with two accounts
-    /// is no identified payer.
+    by_tail: HashMap<String, Vec<DocumentId>>,
+    by_account: HashMap<AccountId, Vec<DocumentId>>,
+    /// Accounts by payer bank account, folded name or quoted account number: a
+    /// payer with two accounts is no identified payer.
     pub payers: HashMap<String, Vec<AccountId>>,
+    /// Accounts with more open items than are here: nothing is proved of them.
+    pub truncated: HashSet<AccountId>,
 }
 
 impl Books {
+    /// Adds an item that is not there yet.
     pub fn add(&mut self, item: Item) {
-        let mut index = |key: &str| {
-            let ids = self.by_key.entry(key.to_owned()).or_default();
-            if !ids.contains(&item.id) {
-                ids.push(item.id);
-            }
-        };
-        index(&item.ref_key);
-        if let Some(key) = &item.payment_key {
-            index(key);
+        if self.items.contains_key(&item.id) {
+            return;
         }
+        fn index<K: std::hash::Hash + Eq>(
+            of: &mut HashMap<K, Vec<DocumentId>>,
+            key: K,
+            id: DocumentId,
+        ) {
+            let ids = of.entry(key).or_default();
+            if ids.last() != Some(&id) {
+                ids.push(id);
+            }
+        }
+        index(&mut self.by_key, item.ref_key.clone(), item.id);
+        if let Some(key) = &item.payment_key {
+            index(&mut self.by_key, key.clone(), item.id);
+        }
+        if let Some(key) = &item.tail_key {
+            index(&mut self.by_tail, key.clone(), item.id);
+        }
+        index(&mut self.by_account, item.account_id, item.id);
         self.items.insert(item.id, item);
+    }
+
+    /// Items whose number, without its letters, is `key`.
+    pub fn with_tail(&self, key: &str) -> impl Iterator<Item = &Item> {
+        self.found(self.by_tail.get(key))
+    }
+
+    /// Items of an account.
+    pub fn of_account(&self, account: AccountId) -> impl Iterator<Item = &Item> {
+        self.found(self.by_account.get(&account))
+    }
+
+    fn found<'b>(&'b self, ids: Option<&'b Vec<DocumentId>>) -> impl Iterator<Item = &'b Item> {
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| self.items.get(id))
     }
 
     /// Items that a key names.
     pub fn named(&self, key: &str) -> impl Iterator<Item = &Item> {
-        self.by_key
-            .get(key)
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.items.get(id))
+        self.found(self.by_key.get(key))
     }
 }
 

@@ -1,9 +1,12 @@
 //! The rules of the ledger. Pure: no IO, no clock, the same answer every time.
 
+pub mod arrival;
 pub mod evidence;
 pub mod ladder;
 pub mod ledger;
 pub mod manual;
+pub mod payer;
+pub mod subset;
 
 pub use evidence::{name_key, reference_key};
-pub use ledger::{Account, Books, Changes, Item, Line, Proposal, Receipt};
+pub use ledger::{Account, Advised, Books, Changes, Item, Line, Proposal, Receipt};

@@ -7,7 +7,7 @@ use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::{Account, name_key};
+use crate::domain::{Account, name_key, reference_key};
 
 pub(crate) async fn lock(
     conn: &mut PgConnection,
@@ -35,14 +35,15 @@ pub(crate) async fn lock(
         .collect())
 }
 
-/// Accounts by payer bank account and by folded name.
+/// Accounts by payer bank account, by folded name and by quoted number.
 pub(crate) async fn payers(
     conn: &mut PgConnection,
     banks: &[String],
     names: &[String],
+    quoted: &[String],
 ) -> Result<HashMap<String, Vec<AccountId>>, Failure> {
     let mut payers: HashMap<String, Vec<AccountId>> = HashMap::new();
-    if banks.is_empty() && names.is_empty() {
+    if banks.is_empty() && names.is_empty() && quoted.is_empty() {
         return Ok(payers);
     }
     let rows = sqlx::query!(
@@ -50,9 +51,12 @@ pub(crate) async fn payers(
            where bank_account = any($1)
            union all
            select name_key, account_id from allocation.account where name_key = any($2)
+           union all
+           select '#' || ref_key, account_id from allocation.account where ref_key = any($3)
            order by 1, 2"#,
         banks,
-        names
+        names,
+        quoted
     )
     .fetch_all(conn)
     .await?;
@@ -74,9 +78,13 @@ pub(crate) async fn put(conn: &mut PgConnection, accounts: &[Account]) -> Result
     let versions: Vec<i64> = accounts.iter().map(|a| a.version).collect();
     let names: Vec<String> = accounts.iter().map(|a| a.name.clone()).collect();
     let keys: Vec<String> = accounts.iter().map(|a| name_key(&a.name)).collect();
+    let numbers: Vec<String> = accounts
+        .iter()
+        .map(|a| reference_key(&a.reference))
+        .collect();
     sqlx::query!(
-        "insert into allocation.account (account_id, account_ref, version, name, name_key, recorded_at)
-         select t.*, now() from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[]) as t
+        "insert into allocation.account (account_id, account_ref, version, name, name_key, ref_key, recorded_at)
+         select t.*, now() from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[]) as t
          on conflict (account_id) do update set version = excluded.version, name = excluded.name,
              name_key = excluded.name_key, recorded_at = excluded.recorded_at
          where account.version < excluded.version",
@@ -84,7 +92,8 @@ pub(crate) async fn put(conn: &mut PgConnection, accounts: &[Account]) -> Result
         &refs,
         &versions,
         &names,
-        &keys
+        &keys,
+        &numbers
     )
     .execute(conn)
     .await?;

@@ -10,7 +10,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{money, named};
-use crate::domain::{Item, reference_key};
+use crate::domain::{Books, Item, evidence::is_tail, reference_key};
+
+/// Open items of one payer that are looked at, at most.
+const OF_PAYER_MAX: i64 = 200;
 
 /// Which of these are on the ledger already.
 pub(crate) async fn known(
@@ -43,6 +46,7 @@ struct Row {
     open: Decimal,
     ref_key: String,
     payment_key: Option<String>,
+    tail_key: Option<String>,
 }
 
 impl TryFrom<Row> for Item {
@@ -61,12 +65,13 @@ impl TryFrom<Row> for Item {
             open: money(row.open, &row.currency)?,
             ref_key: row.ref_key,
             payment_key: row.payment_key,
+            tail_key: row.tail_key,
         })
     }
 }
 
-/// Items that one of `keys` names, by document number or payment reference,
-/// locked in key order.
+/// Items that one of `keys` names, by document number (also without its
+/// letters) or payment reference, locked in key order.
 pub(crate) async fn lock_named(
     conn: &mut PgConnection,
     keys: &[String],
@@ -74,49 +79,75 @@ pub(crate) async fn lock_named(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    // Two index look-ups rather than an `or`, which would tempt the planner
-    // into a scan.
+    let tails: Vec<String> = keys.iter().filter(|key| is_tail(key)).cloned().collect();
+    // Index look-ups one by one rather than an `or`, which would tempt the
+    // planner into a scan.
     let rows = sqlx::query_as!(
         Row,
         "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key
          from allocation.open_item i join allocation.account a using (account_id)
          where i.document_id = any(array(
              select n.document_id from allocation.open_item n where n.ref_key = any($1)
              union
-             select p.document_id from allocation.open_item p where p.payment_key = any($1)))
+             select p.document_id from allocation.open_item p where p.payment_key = any($1)
+             union
+             select t.document_id from allocation.open_item t where t.tail_key = any($2)))
          order by i.document_id for update of i",
-        keys
+        keys,
+        &tails
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Item::try_from).collect()
 }
 
-/// Items of identified payers with one of these amounts open. Not locked: they
-/// are only ever suggested.
-pub(crate) async fn of_payers(
+/// What identified payers owe, the latest first and so many of each at most,
+/// and what they have paid of one of these amounts. Locked in key order: some of
+/// it may be posted.
+pub(crate) async fn load_of_payers(
     conn: &mut PgConnection,
     payers: &[AccountId],
     amounts: &[Decimal],
-) -> Result<Vec<Item>, Failure> {
+    books: &mut Books,
+) -> Result<(), Failure> {
     if payers.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let payers: Vec<Uuid> = payers.iter().map(|id| id.as_uuid()).collect();
+    let mut payers: Vec<Uuid> = payers.iter().map(|id| id.as_uuid()).collect();
+    payers.sort_unstable();
+    payers.dedup();
     let rows = sqlx::query_as!(
         Row,
         "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key
          from allocation.open_item i join allocation.account a using (account_id)
-         where i.account_id = any($1) and i.open = any($2)
-         order by i.due_on, i.document_id limit 5000",
+         where i.document_id = any(array(
+             select o.document_id from unnest($1::uuid[]) as payer(id)
+                 cross join lateral (select document_id from allocation.open_item
+                     where account_id = payer.id and open <> 0 order by due_on desc limit $3) o
+             union
+             select p.document_id from unnest($1::uuid[]) as payer(id)
+                 cross join lateral (select document_id from allocation.open_item
+                     where account_id = payer.id and open = 0 and amount = any($2)
+                     order by due_on desc limit $3) p))
+         order by i.document_id for update of i",
         &payers,
-        amounts
+        amounts,
+        OF_PAYER_MAX + 1
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Item::try_from).collect()
+    for row in rows {
+        books.add(Item::try_from(row)?);
+    }
+    for payer in payers.into_iter().map(AccountId::from) {
+        let open = books.of_account(payer).filter(|item| !item.open.is_zero());
+        if open.count() as i64 > OF_PAYER_MAX {
+            books.truncated.insert(payer);
+        }
+    }
+    Ok(())
 }
 
 /// These items, locked in key order.
@@ -128,7 +159,7 @@ pub(crate) async fn lock(
     let rows = sqlx::query_as!(
         Row,
         "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key
          from allocation.open_item i join allocation.account a using (account_id)
          where i.document_id = any($1) order by i.document_id for update of i",
         &ids
@@ -155,15 +186,17 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let amounts: Vec<Decimal> = items.iter().map(|i| i.amount.amount()).collect();
     let keys: Vec<String> = items.iter().map(|i| i.ref_key.clone()).collect();
     let payment: Vec<Option<String>> = items.iter().map(|i| i.payment_key.clone()).collect();
+    let tails: Vec<Option<String>> = items.iter().map(|i| i.tail_key.clone()).collect();
     // What is open begins as the amount; what this very batch has already paid
     // is set right after.
     sqlx::query!(
         "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,
-             amount, open, ref_key, payment_key, recorded_at)
-         select t.id, t.ref, t.kind, t.account, t.issued, t.due, t.currency, t.amount, t.amount, t.key, t.payment, now()
+             amount, open, ref_key, payment_key, tail_key, recorded_at)
+         select t.id, t.ref, t.kind, t.account, t.issued, t.due, t.currency, t.amount, t.amount, t.key, t.payment,
+             t.tail, now()
          from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::date[], $6::date[], $7::text[],
-             $8::numeric[], $9::text[], $10::text[])
-             as t(id, ref, kind, account, issued, due, currency, amount, key, payment)",
+             $8::numeric[], $9::text[], $10::text[], $11::text[])
+             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail)",
         &ids,
         &refs,
         &kinds,
@@ -173,7 +206,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
         &currencies,
         &amounts,
         &keys,
-        &payment as &[Option<String>]
+        &payment as &[Option<String>],
+        &tails as &[Option<String>]
     )
     .execute(conn)
     .await?;

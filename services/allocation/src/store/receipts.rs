@@ -70,6 +70,7 @@ impl TryFrom<Row> for Receipt {
             payer_account: row.payer_account,
             narrative: row.narrative,
             tokens: row.tokens,
+            advice: Vec::new(),
             account: row.account_id.map(AccountId::from),
             account_ref: row.account_ref,
             decision: decision(&row.decision)?,

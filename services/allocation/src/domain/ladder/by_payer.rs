@@ -1,0 +1,374 @@
+//! The lower rungs: nothing open is named, but the payer is known.
+
+use std::collections::BTreeSet;
+
+use chrono::Datelike as _;
+use contracts::allocation::{Evidence, Rule};
+use kernel::{AccountId, Money, MoneyError};
+
+use super::{Named, Payer, Verdict, automatic, left, owed, spread, whole};
+use crate::domain::{
+    evidence::{say, shape},
+    ledger::{Books, Item, Proposal, Receipt},
+    subset::{self, Sums},
+};
+
+/// A document of the same amount this young and paid already makes a second
+/// payment look like a duplicate rather than like the next instalment (E5, E6).
+const SAME_PERIOD_DAYS: i64 = 25;
+/// So many possible sums for each set that is tried are needed before that one
+/// of them fits is more than chance, with a payer who is certain…
+const SUMS_PER_SET: u128 = 3_000;
+/// …and with one who is known by name only.
+const SUMS_PER_SET_BY_NAME: u128 = 30_000;
+/// The same for a single item of the amount, by name only.
+const SUMS_PER_ITEM_BY_NAME: u128 = 500;
+/// More open items than this, and only a person sees through them.
+const GROUPS_OF_MAX: usize = 200;
+
+/// Items that add up, and why just these.
+struct Candidate<'b> {
+    rule: Rule,
+    items: Vec<&'b Item>,
+    why: String,
+    /// Why a person has to look; `None`: nothing else could be meant.
+    doubt: Option<String>,
+}
+
+pub(super) fn decide(
+    receipt: &Receipt,
+    books: &Books,
+    named: &Named<'_>,
+    payer: Option<Payer>,
+) -> Result<Verdict, MoneyError> {
+    let cash = receipt.unallocated;
+    let mut evidence = named.evidence();
+    let Some(payer) = payer else {
+        evidence.push(say(
+            "payer",
+            false,
+            "neither the payer's bank account nor its name is known",
+        ));
+        return Ok(left(
+            None,
+            evidence,
+            None,
+            "automatic if the text named an open document of this amount",
+            Vec::new(),
+        ));
+    };
+    evidence.push(payer.evidence(payer.account));
+    let Some(account) = payer.account else {
+        return Ok(left(
+            None,
+            evidence,
+            None,
+            "automatic if the text named an open document of this amount",
+            Vec::new(),
+        ));
+    };
+    let open = owed(account, cash, books);
+    let veto = vetoes(receipt, account, books, named);
+    let truncated = books.truncated.contains(&account) || open.len() > GROUPS_OF_MAX;
+    let candidates = if truncated {
+        of_amount(
+            cash,
+            &open,
+            Some("the payer has more open documents than can be searched"),
+        )
+    } else {
+        candidates(receipt, payer, &open)?
+    };
+
+    let certain = candidates
+        .first()
+        .filter(|first| first.doubt.is_none() && veto.is_empty());
+    if let Some(first) = certain {
+        evidence.push(say("amount", true, first.why.clone()));
+        let runner_up = candidates.get(1).map(|second| second.why.clone());
+        let lines = whole(first.items.iter().copied());
+        return Ok(automatic(first.rule, account, lines, evidence, runner_up));
+    }
+
+    let would = match candidates.first() {
+        None => {
+            evidence.push(say(
+                "amount",
+                false,
+                "no open documents of the payer add up to this amount",
+            ));
+            "automatic if the text named open documents of this amount"
+        }
+        Some(first) => {
+            evidence.push(say("amount", first.doubt.is_none(), first.why.clone()));
+            evidence.extend(first.doubt.clone().map(|doubt| say("doubt", false, doubt)));
+            "automatic if the text named the documents"
+        }
+    };
+    let contrary = !veto.is_empty();
+    evidence.extend(veto);
+    let mut suggestions: Vec<Proposal> = candidates
+        .iter()
+        .map(|candidate| Proposal {
+            rule: candidate.rule,
+            confidence: match (&candidate.doubt, candidates.len()) {
+                (None, _) if !contrary => "high",
+                (_, 1) if !contrary => "medium",
+                _ => "low",
+            },
+            account,
+            lines: whole(candidate.items.iter().copied()),
+            evidence: [
+                vec![say("amount", true, candidate.why.clone())],
+                vec![payer.evidence(Some(account))],
+                candidate
+                    .doubt
+                    .iter()
+                    .map(|doubt| say("doubt", false, doubt.clone()))
+                    .collect(),
+            ]
+            .concat(),
+        })
+        .collect();
+    // Something for the person to begin with: the oldest first.
+    let oldest = spread(cash, &open)?;
+    if suggestions.is_empty() && !oldest.is_empty() {
+        suggestions.push(Proposal {
+            rule: Rule::Balance,
+            confidence: "low",
+            account,
+            lines: oldest,
+            evidence: vec![say(
+                "amount",
+                false,
+                "on the oldest documents, as nothing adds up",
+            )],
+        });
+    }
+    let runner_up = candidates.get(1).map(|second| second.why.clone());
+    Ok(left(Some(account), evidence, runner_up, would, suggestions))
+}
+
+/// What speaks against any automatic match of this payer's items.
+fn vetoes(
+    receipt: &Receipt,
+    account: AccountId,
+    books: &Books,
+    named: &Named<'_>,
+) -> Vec<Evidence> {
+    let mut veto: Vec<Evidence> = Vec::new();
+    if !named.paid.is_empty() || !named.foreign.is_empty() {
+        veto.push(say(
+            "reference",
+            false,
+            "the text names a document that this cash cannot pay",
+        ));
+    }
+    // E6: the same amount a second time within one period.
+    let paid_lately = books.of_account(account).find(|item| {
+        item.open.is_zero()
+            && item.amount == receipt.unallocated
+            && (receipt.booked_on - item.issued_on).num_days() < SAME_PERIOD_DAYS
+    });
+    if let Some(item) = paid_lately {
+        veto.push(say(
+            "already_paid",
+            false,
+            format!(
+                "{} had this amount and is paid already: this may be a duplicate payment",
+                item.document_ref
+            ),
+        ));
+    }
+    // A number of our own series that nothing on the ledger has: the payer
+    // means a document that we do not see, or mistyped one (E12, E22).
+    let series: BTreeSet<String> = books
+        .of_account(account)
+        .flat_map(|item| [Some(&item.ref_key), item.tail_key.as_ref()])
+        .flatten()
+        .map(|key| shape(key))
+        .collect();
+    let stray = receipt
+        .tokens
+        .iter()
+        .find(|key| series.contains(&shape(key)) && books.named(key).next().is_none());
+    if let Some(key) = stray {
+        veto.push(say(
+            "reference",
+            false,
+            format!("`{key}` looks like a document number, but there is no such document"),
+        ));
+    }
+    veto
+}
+
+/// Single items of the amount.
+fn of_amount<'b>(cash: Money, open: &[&'b Item], doubt: Option<&str>) -> Vec<Candidate<'b>> {
+    let same: Vec<&Item> = open
+        .iter()
+        .copied()
+        .filter(|item| item.open == cash)
+        .collect();
+    let several = same.len() > 1;
+    same.into_iter()
+        .map(|item| Candidate {
+            rule: Rule::PayerAmount,
+            items: vec![item],
+            why: format!(
+                "{} of the payer is open with exactly this amount",
+                item.document_ref
+            ),
+            doubt: if several {
+                // E1
+                Some("more than one open document of the payer has this amount".to_owned())
+            } else {
+                doubt.map(str::to_owned)
+            },
+        })
+        .collect()
+}
+
+/// Everything of the payer that adds up to the cash, the most natural first.
+fn candidates<'b>(
+    receipt: &Receipt,
+    payer: Payer,
+    open: &[&'b Item],
+) -> Result<Vec<Candidate<'b>>, MoneyError> {
+    let cash = receipt.unallocated;
+    let target = units(cash);
+    let amounts: Vec<i128> = open.iter().map(|item| units(item.open)).collect();
+    let sums = subset::sums(target, &amounts);
+    let possible = subset::possible_sums(&amounts);
+    let mut candidates = of_amount(cash, open, None);
+    if let [only] = candidates.as_mut_slice() {
+        let others = !matches!(sums, Sums::One(_));
+        let chance = !payer.is_strong() && (open.len() as u128) * SUMS_PER_ITEM_BY_NAME > possible;
+        only.doubt = if others {
+            Some("other documents of the payer add up to this amount too".to_owned())
+        } else if chance {
+            Some("the payer is known by name only, and the amount is a common one".to_owned())
+        } else {
+            None
+        };
+    }
+    // A balance is what people pay without a word; nothing else need be ruled
+    // out but a document of just this amount.
+    let single = !candidates.is_empty();
+    for (items, why) in balances(receipt, open) {
+        if items.len() > 1 && Money::sum(items.iter().map(|i| i.open), cash.currency())? == cash {
+            candidates.push(Candidate {
+                rule: Rule::Balance,
+                items,
+                why,
+                doubt: single
+                    .then(|| "a single document of the payer has this amount too".to_owned()),
+            });
+            break;
+        }
+    }
+    let per_set = if payer.is_strong() {
+        SUMS_PER_SET
+    } else {
+        SUMS_PER_SET_BY_NAME
+    };
+    let by_chance = subset::sets(open.len()) * per_set > possible;
+    let mut add = |places: &[usize], unique: bool| {
+        let items: Vec<&Item> = places
+            .iter()
+            .filter_map(|&at| open.get(at).copied())
+            .collect();
+        let known = candidates.iter().any(|c| {
+            c.items.len() == items.len()
+                && c.items.iter().all(|i| items.iter().any(|j| j.id == i.id))
+        });
+        if items.len() < 2 || known {
+            return;
+        }
+        let doubt = if !unique {
+            Some("more than one set of documents adds up to this amount".to_owned())
+        } else if by_chance {
+            Some("so many sets of documents were tried that one may fit by chance".to_owned())
+        } else {
+            None
+        };
+        candidates.push(Candidate {
+            rule: Rule::SubsetSum,
+            why: format!(
+                "{} documents of the payer add up to this amount",
+                items.len()
+            ),
+            items,
+            doubt,
+        });
+    };
+    match &sums {
+        Sums::One(one) => add(one, true),
+        Sums::Several(one, two) => {
+            add(one, false);
+            add(two, false);
+        }
+        Sums::None | Sums::Unknown => {}
+    }
+    for (items, why) in groups(open) {
+        if items.len() > 1
+            && Money::sum(items.iter().map(|i| i.open), cash.currency())? == cash
+            && !candidates.iter().any(|c| c.items.len() == items.len())
+        {
+            candidates.push(Candidate {
+                rule: Rule::SubsetSum,
+                items,
+                why,
+                doubt: Some("nothing proves that no other documents add up to it".to_owned()),
+            });
+        }
+    }
+    Ok(candidates)
+}
+
+/// All that is owed, and all that is due.
+fn balances<'b>(receipt: &Receipt, open: &[&'b Item]) -> [(Vec<&'b Item>, String); 2] {
+    let due = open
+        .iter()
+        .copied()
+        .filter(|item| item.due_on <= receipt.booked_on)
+        .collect();
+    [
+        (open.to_vec(), "it is all that the payer owes".to_owned()),
+        (due, "it is all of the payer's that is due".to_owned()),
+    ]
+}
+
+/// Other groups that people pay together: the oldest so many, a month's.
+fn groups<'b>(open: &[&'b Item]) -> Vec<(Vec<&'b Item>, String)> {
+    let mut groups: Vec<(Vec<&Item>, String)> = (2..open.len())
+        .filter_map(|count| {
+            Some((
+                open.get(..count)?.to_vec(),
+                format!("they are the {count} oldest documents of the payer"),
+            ))
+        })
+        .collect();
+    let months: BTreeSet<(i32, u32)> = open
+        .iter()
+        .map(|item| (item.issued_on.year(), item.issued_on.month()))
+        .collect();
+    for (year, month) in months {
+        let items = open
+            .iter()
+            .copied()
+            .filter(|item| (item.issued_on.year(), item.issued_on.month()) == (year, month))
+            .collect();
+        groups.push((
+            items,
+            format!("they are the payer's documents of {month}/{year}"),
+        ));
+    }
+    groups
+}
+
+/// The amount in ten-thousandths, the finest that the ledger keeps.
+fn units(money: Money) -> i128 {
+    let mut amount = money.amount();
+    amount.rescale(4);
+    amount.mantissa()
+}

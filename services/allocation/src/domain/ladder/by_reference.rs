@@ -1,0 +1,234 @@
+//! The upper rungs: what the payer names must add up.
+
+use std::collections::BTreeSet;
+
+use contracts::allocation::Rule;
+use kernel::{Money, MoneyError};
+
+use super::{Named, Payer, Verdict, automatic, left, named::How, same_amount, spread, whole};
+use crate::domain::{
+    evidence::{is_near, say},
+    ledger::{Books, Item, Line, Proposal, Receipt},
+};
+
+/// The payer's own list: every line names one open document of one account and
+/// a part of it, and together they are the cash.
+pub(super) fn advised(
+    receipt: &Receipt,
+    books: &Books,
+    payer: Option<Payer>,
+) -> Result<Option<Verdict>, MoneyError> {
+    let cash = receipt.unallocated;
+    let mut lines: Vec<Line> = Vec::with_capacity(receipt.advice.len());
+    let mut items: Vec<&Item> = Vec::with_capacity(receipt.advice.len());
+    let mut seen = BTreeSet::new();
+    let mut sum = Money::zero(cash.currency());
+    for advised in &receipt.advice {
+        let mut open = books
+            .named(&advised.key)
+            .filter(|item| !item.open.is_zero() && item.open.currency() == cash.currency());
+        let (Some(item), None) = (open.next(), open.next()) else {
+            return Ok(None);
+        };
+        // Payers write a credit note with or without the minus.
+        let amount = if item.open.is_negative() {
+            advised.amount.abs().neg()
+        } else {
+            advised.amount
+        };
+        let within = amount.is_negative() == item.open.is_negative()
+            && amount.abs().checked_cmp(item.open.abs())?.is_le();
+        if !within || !seen.insert(item.id) {
+            return Ok(None);
+        }
+        sum = sum.checked_add(amount)?;
+        lines.push(Line {
+            document: item.id,
+            amount,
+        });
+        items.push(item);
+    }
+    let Some(first) = items.first() else {
+        return Ok(None);
+    };
+    if sum != cash || items.iter().any(|item| item.account_id != first.account_id) {
+        return Ok(None);
+    }
+    let mut evidence = vec![say(
+        "remittance",
+        true,
+        format!(
+            "the payer lists {} documents, which add up to {}",
+            items.len(),
+            cash.display_uk()
+        ),
+    )];
+    evidence.extend(payer.map(|payer| payer.evidence(Some(first.account_id))));
+    Ok(Some(automatic(
+        Rule::Remittance,
+        first.account_id,
+        lines,
+        evidence,
+        None,
+    )))
+}
+
+/// What is named, if anything open is.
+pub(super) fn decide(
+    receipt: &Receipt,
+    books: &Books,
+    named: &Named<'_>,
+    payer: Option<Payer>,
+) -> Result<Option<Verdict>, MoneyError> {
+    let cash = receipt.unallocated;
+    let Some(first) = named.open.first() else {
+        return Ok(None);
+    };
+    let total = Money::sum(named.open.iter().map(|item| item.open), cash.currency())?;
+    let one_account = named
+        .open
+        .iter()
+        .all(|item| item.account_id == first.account_id);
+    let mut evidence = named.evidence();
+    evidence.extend(payer.map(|payer| payer.evidence(Some(first.account_id))));
+    let exact = total == cash;
+    // One own reference alone is proof enough of the document for a part
+    // payment; a document number is not, because people mistype those.
+    let part = named.open.len() == 1
+        && named.own.contains(&first.id)
+        && cash.checked_cmp(first.open)?.is_lt()
+        && first.open.is_positive();
+    // What the payer owes of this amount itself: then the number may be the
+    // mistake (E3).
+    let payers_own = payer
+        .and_then(|payer| payer.account)
+        .filter(|account| *account != first.account_id);
+    let rivals = same_amount(cash, books, payers_own);
+    let payer_agrees = match named.how {
+        How::Exactly => rivals.is_empty(),
+        // A number on its own could be anything: nobody else may have paid.
+        How::Tail => payers_own.is_none(),
+        How::Near => payer.is_some_and(|payer| payer.account == Some(first.account_id)),
+    };
+
+    if (exact || part) && one_account && payer_agrees && !named.contradicts_itself() {
+        evidence.push(if exact {
+            say(
+                "amount",
+                true,
+                format!("the amount is exactly what is open, {}", cash.display_uk()),
+            )
+        } else {
+            say(
+                "amount",
+                true,
+                format!(
+                    "{} of {} open: a part payment",
+                    cash.display_uk(),
+                    first.open.display_uk()
+                ),
+            )
+        });
+        let lines = if part {
+            vec![Line {
+                document: first.id,
+                amount: cash,
+            }]
+        } else {
+            whole(named.open.iter().copied())
+        };
+        let runner_up = same_amount(cash, books, Some(first.account_id))
+            .into_iter()
+            .find(|item| !named.open.iter().any(|n| n.id == item.id))
+            .map(|item| {
+                format!(
+                    "{} has the same amount open, but is not named",
+                    item.document_ref
+                )
+            });
+        return Ok(Some(automatic(
+            named.rule(),
+            first.account_id,
+            lines,
+            evidence,
+            runner_up,
+        )));
+    }
+
+    let would = if !exact && !part {
+        evidence.push(say(
+            "amount",
+            false,
+            format!(
+                "{} was paid, {} is open on what is named",
+                cash.display_uk(),
+                total.display_uk()
+            ),
+        ));
+        format!("automatic if the amount were {}", total.display_uk())
+    } else if !one_account {
+        evidence.push(say(
+            "account",
+            false,
+            "the documents named are of different accounts",
+        ));
+        "automatic if all documents named were of one account".to_owned()
+    } else if !payer_agrees {
+        "automatic if the payer were not known as another account".to_owned()
+    } else {
+        "automatic if only the open documents were named, each once".to_owned()
+    };
+    let mut suggestions = Vec::new();
+    let lines = spread(cash, &named.open)?;
+    if !lines.is_empty() && one_account {
+        suggestions.push(Proposal {
+            rule: named.rule(),
+            confidence: if named.contradicts_itself() || !payer_agrees {
+                "low"
+            } else {
+                "medium"
+            },
+            account: first.account_id,
+            lines,
+            evidence: evidence.clone(),
+        });
+    }
+    // E2: the amount of another item never outvotes the reference, but the
+    // person should see it; first of all when the reference is nearly its own.
+    let account = one_account.then_some(first.account_id);
+    let known = payer.and_then(|payer| payer.account);
+    for item in same_amount(cash, books, known.or(account)) {
+        if named.open.iter().any(|n| n.id == item.id) {
+            continue;
+        }
+        let near = receipt.tokens.iter().any(|key| is_near(key, &item.ref_key));
+        let mut evidence = vec![
+            say(
+                "amount",
+                true,
+                format!("{} is open with exactly this amount", item.document_ref),
+            ),
+            say("reference", near, "the text names another document"),
+        ];
+        evidence.extend(payer.map(|payer| payer.evidence(Some(item.account_id))));
+        let proposal = Proposal {
+            rule: Rule::PayerAmount,
+            confidence: "low",
+            account: item.account_id,
+            lines: whole([item]),
+            evidence,
+        };
+        if near && !exact {
+            suggestions.insert(0, proposal);
+        } else {
+            suggestions.push(proposal);
+        }
+    }
+    Ok(Some(left(
+        account.or(known),
+        evidence,
+        None,
+        would,
+        suggestions,
+    )))
+}
