@@ -25,3 +25,7 @@ alter table allocation.account add column ref_key text;
 update allocation.account
     set ref_key = translate(upper(regexp_replace(account_ref, '[^A-Za-z0-9]', '', 'g')), 'OI', '01');
 create index account_ref_key on allocation.account (ref_key);
+
+-- Banks cut names short: looked up by their beginning too.
+drop index allocation.account_name;
+create index account_name on allocation.account (name_key text_pattern_ops);

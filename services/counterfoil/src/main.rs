@@ -57,6 +57,8 @@ enum Command {
     Parse(commands::parse::Parse),
     /// The causal chain of something across the services.
     Explain(commands::explain::Explain),
+    /// Runs the matching over a labelled corpus, and tells precision and rates.
+    EvaluateMatching(commands::evaluate_matching::EvaluateMatching),
     /// Messages that could not be handled.
     DeadLetters {
         #[command(subcommand)]
@@ -149,6 +151,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
 async fn dispatch(command: Command, mut context: Context) -> anyhow::Result<ExitCode> {
     match command {
         Command::Parse(parse) => return parse.run(&context),
+        Command::EvaluateMatching(evaluate) => evaluate.run(&context)?,
         Command::Config {
             command: ConfigCommand::Dump,
         } => print!("{}", context.config.dump()?),

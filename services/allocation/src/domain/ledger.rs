@@ -1,6 +1,9 @@
 //! Accounts, open items, receipts, and the changes that a decision makes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::Bound,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
@@ -154,6 +157,9 @@ pub struct Changes {
     pub learned: Vec<(String, AccountId, String)>,
 }
 
+/// Characters of a folded name that can stand for the whole, at least.
+pub const NAME_BEGINNING_MIN: usize = 8;
+
 /// The part of the ledger that a decision sees.
 #[derive(Debug, Default)]
 pub struct Books {
@@ -165,7 +171,7 @@ pub struct Books {
     by_account: HashMap<AccountId, Vec<DocumentId>>,
     /// Accounts by payer bank account, folded name or quoted account number: a
     /// payer with two accounts is no identified payer.
-    pub payers: HashMap<String, Vec<AccountId>>,
+    pub payers: BTreeMap<String, Vec<AccountId>>,
     /// Accounts with more open items than are here: nothing is proved of them.
     pub truncated: HashSet<AccountId>,
 }
@@ -200,6 +206,26 @@ impl Books {
     /// Items whose number, without its letters, is `key`.
     pub fn with_tail(&self, key: &str) -> impl Iterator<Item = &Item> {
         self.found(self.by_tail.get(key))
+    }
+
+    /// Accounts whose folded name is `key`; or else those whose name begins with
+    /// it, as banks cut names short.
+    pub fn payers_named(&self, key: &str) -> Vec<AccountId> {
+        if let Some(exactly) = self.payers.get(key) {
+            return exactly.clone();
+        }
+        if key.len() < NAME_BEGINNING_MIN {
+            return Vec::new();
+        }
+        let mut accounts: Vec<AccountId> = self
+            .payers
+            .range::<str, _>((Bound::Included(key), Bound::Unbounded))
+            .take_while(|(name, _)| name.starts_with(key))
+            .flat_map(|(_, accounts)| accounts.iter().copied())
+            .collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts
     }
 
     /// Items of an account.

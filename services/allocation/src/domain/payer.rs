@@ -16,7 +16,7 @@ pub enum By {
     BankAccount,
     /// Our number of the account, in the payer's words.
     AccountNumber,
-    /// The name, exactly and of one account only.
+    /// The name, or its beginning, of one account only.
     Name,
 }
 
@@ -89,10 +89,11 @@ pub fn identify(receipt: &Receipt, books: &Books) -> Option<Payer> {
     let named = receipt
         .payer_name
         .as_deref()
-        .and_then(|name| books.payers.get(&name_key(name)));
-    if let Some(accounts) = named {
+        .map(|name| books.payers_named(&name_key(name)))
+        .unwrap_or_default();
+    if !named.is_empty() {
         return Some(Payer {
-            account: one(accounts).filter(|account| among(*account)),
+            account: one(&named).filter(|account| among(*account)),
             by: By::Name,
         });
     }

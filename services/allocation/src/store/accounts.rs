@@ -1,13 +1,13 @@
 //! Accounts and who pays from which bank account.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use kernel::AccountId;
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::{Account, name_key, reference_key};
+use crate::domain::{Account, ledger::NAME_BEGINNING_MIN, name_key, reference_key};
 
 pub(crate) async fn lock(
     conn: &mut PgConnection,
@@ -35,14 +35,15 @@ pub(crate) async fn lock(
         .collect())
 }
 
-/// Accounts by payer bank account, by folded name and by quoted number.
+/// Accounts by payer bank account, by folded name (or one that begins so) and
+/// by quoted number.
 pub(crate) async fn payers(
     conn: &mut PgConnection,
     banks: &[String],
     names: &[String],
     quoted: &[String],
-) -> Result<HashMap<String, Vec<AccountId>>, Failure> {
-    let mut payers: HashMap<String, Vec<AccountId>> = HashMap::new();
+) -> Result<BTreeMap<String, Vec<AccountId>>, Failure> {
+    let mut payers: BTreeMap<String, Vec<AccountId>> = BTreeMap::new();
     if banks.is_empty() && names.is_empty() && quoted.is_empty() {
         return Ok(payers);
     }
@@ -50,13 +51,16 @@ pub(crate) async fn payers(
         r#"select bank_account as "key!", account_id as "account_id!" from allocation.payer_account
            where bank_account = any($1)
            union all
-           select name_key, account_id from allocation.account where name_key = any($2)
-           union all
+           select a.name_key, a.account_id from unnest($2::text[]) as said(name)
+               join allocation.account a on a.name_key ~>=~ said.name and a.name_key ~<~ (said.name || E'\uFFFF')
+               where a.name_key = said.name or length(said.name) >= $4
+           union
            select '#' || ref_key, account_id from allocation.account where ref_key = any($3)
            order by 1, 2"#,
         banks,
         names,
-        quoted
+        quoted,
+        NAME_BEGINNING_MIN as i32
     )
     .fetch_all(conn)
     .await?;

@@ -1,6 +1,7 @@
 pub(crate) mod bench;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;
+pub(crate) mod evaluate_matching;
 pub(crate) mod explain;
 pub(crate) mod import;
 pub(crate) mod invariants;

@@ -124,9 +124,13 @@ impl Named for Rule {
         match self {
             Self::OwnReference => "Our own reference".to_owned(),
             Self::DocumentNumber => "Document number".to_owned(),
+            Self::Remittance => "Payer's own list".to_owned(),
+            Self::NearNumber => "Nearly a document number".to_owned(),
             Self::PayerAmount => "Known payer and amount".to_owned(),
+            Self::SubsetSum => "Documents that add up".to_owned(),
+            Self::Balance => "All that is owed or due".to_owned(),
             Self::Manual => "A person".to_owned(),
-            Self::None => "No rule".to_owned(),
+            Self::None => "Nothing certain".to_owned(),
         }
     }
 }

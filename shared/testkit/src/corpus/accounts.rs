@@ -78,7 +78,6 @@ pub(super) struct Hub {
     pub(super) members: Vec<usize>,
 }
 
-
 /// Bank accounts that never repeat.
 pub(super) struct Banks {
     given: u32,
@@ -96,7 +95,11 @@ impl Banks {
     pub(super) fn next(&mut self, rng: &mut Rng) -> BankAccountRef {
         self.given += 1;
         // Sort codes go round with the count, so that one account number under two of them stays two accounts.
-        let sort_code = format!("00-{:02}-{:02}", 10 + self.given % 89, self.given / 89 % 100);
+        let sort_code = format!(
+            "00-{:02}-{:02}",
+            10 + self.given % 89,
+            self.given / 89 % 100
+        );
         // E16: a number is an account's only together with its sort code.
         let borrowed = self
             .last
@@ -104,7 +107,10 @@ impl Banks {
             .filter(|_| rng.percent(3))
             .and_then(|last| last.account_number.clone());
         let account_number = borrowed.unwrap_or_else(|| {
-            format!("{:08}", 20_000_000 + u64::from(self.given) * 7919 % 70_000_001)
+            format!(
+                "{:08}",
+                20_000_000 + u64::from(self.given) * 7919 % 70_000_001
+            )
         });
         let bank = BankAccountRef {
             sort_code: Some(sort_code),
@@ -196,7 +202,11 @@ fn debtor(
         parent,
         style,
         pricing,
-        currency: if foreign { Currency::EUR } else { Currency::GBP },
+        currency: if foreign {
+            Currency::EUR
+        } else {
+            Currency::GBP
+        },
         banks: (0..if rng.percent(12) { 2 } else { 1 })
             .map(|_| banks.next(rng))
             .collect(),

@@ -111,7 +111,10 @@ impl<'a> Ledger<'a> {
     }
 
     pub(super) fn balance(&self, debtor: usize) -> i64 {
-        self.items[debtor].iter().map(|item| self.signed(*item)).sum()
+        self.items[debtor]
+            .iter()
+            .map(|item| self.signed(*item))
+            .sum()
     }
 
     /// How many debts on the whole ledger have this amount open.

@@ -131,7 +131,8 @@ pub(super) const TRADES: [&str; 24] = [
     "Car Hire",
 ];
 pub(super) const FORMS: [&str; 5] = ["Ltd", "Ltd", "Limited", "plc", "LLP"];
-pub(super) const BRANCHES: [&str; 6] = ["North", "South", "Wales", "Holdings", "Services", "Europe"];
+pub(super) const BRANCHES: [&str; 6] =
+    ["North", "South", "Wales", "Holdings", "Services", "Europe"];
 pub(super) const HUBS: [&str; 6] = [
     "CALDER VALLEY BUILDING SOCIETY",
     "HARTLEY & STONE LLP CLIENT A/C",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use contracts::allocation::Rule;
 use kernel::{Money, MoneyError};
 
-use super::{Named, Payer, Verdict, automatic, left, named::How, same_amount, spread, whole};
+use super::{Named, Payer, Verdict, automatic, left, named::How, owed, same_amount, spread, whole};
 use crate::domain::{
     evidence::{is_near, say},
     ledger::{Books, Item, Line, Proposal, Receipt},
@@ -23,11 +23,26 @@ pub(super) fn advised(
     let mut items: Vec<&Item> = Vec::with_capacity(receipt.advice.len());
     let mut seen = BTreeSet::new();
     let mut sum = Money::zero(cash.currency());
+    let payable = |item: &&Item| !item.open.is_zero() && item.open.currency() == cash.currency();
+    // Whose list it is: the payer's, or of the first document that is found.
+    let account = payer.and_then(|payer| payer.account).or_else(|| {
+        let mut found = receipt
+            .advice
+            .iter()
+            .flat_map(|line| books.named(&line.key));
+        found.find(payable).map(|item| item.account_id)
+    });
     for advised in &receipt.advice {
-        let mut open = books
-            .named(&advised.key)
-            .filter(|item| !item.open.is_zero() && item.open.currency() == cash.currency());
-        let (Some(item), None) = (open.next(), open.next()) else {
+        let mut open: Vec<&Item> = books.named(&advised.key).filter(payable).collect();
+        if open.is_empty()
+            && books.named(&advised.key).next().is_none()
+            && let Some(account) = account
+        {
+            // Mistyped, but the amount agrees.
+            open = owed(account, cash, books);
+            open.retain(|item| item.open == advised.amount && is_near(&advised.key, &item.ref_key));
+        }
+        let [item] = *open.as_slice() else {
             return Ok(None);
         };
         // Payers write a credit note with or without the minus.
