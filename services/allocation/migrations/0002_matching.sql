@@ -29,3 +29,6 @@ create index account_ref_key on allocation.account (ref_key);
 -- Banks cut names short: looked up by their beginning too.
 drop index allocation.account_name;
 create index account_name on allocation.account (name_key text_pattern_ops);
+
+-- When nobody knows who paid: by what was billed, which never changes.
+create index open_item_amount on allocation.open_item (amount);

@@ -19,9 +19,10 @@ use contracts::{
 };
 use kernel::{AccountId, DocumentId, ReceiptId};
 use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
+use rust_decimal::Decimal;
 
 use crate::{
-    domain::{Books, Changes, Receipt, arrival, ladder, name_key},
+    domain::{Books, Changes, Receipt, arrival, ladder, name_key, payer},
     store,
 };
 
@@ -137,6 +138,18 @@ impl Consumer for Ledger {
         books.payers = store::accounts::payers(conn, &banks, &names, &quoted).await?;
         let payers: Vec<AccountId> = books.payers.values().flatten().copied().collect();
         store::items::load_of_payers(conn, &payers, &amounts, &mut books).await?;
+        let mut unknown: Vec<Decimal> = Vec::new();
+        for incoming in batch {
+            if let Message::Receipt(receipt) = &incoming.message
+                && !ladder::settled_by_reference(receipt.amount, &receipt.tokens, &books)
+                && payer::identify(receipt, &books).is_none_or(|payer| payer.account.is_none())
+            {
+                unknown.push(receipt.amount.amount());
+            }
+        }
+        for item in store::items::of_amounts(conn, &unknown).await? {
+            books.add(item);
+        }
         Ok(State {
             books,
             known_documents,

@@ -26,6 +26,9 @@ pub fn receipt(fact: &ReceiptRecorded, now: DateTime<Utc>) -> Receipt {
     texts.dedup();
     let narrative = texts.join(" · ");
     texts.extend(fact.end_to_end_id.as_deref());
+    // Banks break lines in the middle of a number (E4).
+    let unbroken = fact.remittance.unstructured.concat();
+    texts.push(&unbroken);
     Receipt {
         id: fact.receipt_id,
         version: 1,

@@ -14,6 +14,11 @@ const JOIN_MAX: usize = 7;
 /// The longest reference that we look for; an ISO 11649 reference has 25.
 const KEY_LEN: std::ops::RangeInclusive<usize> = 3..=35;
 
+/// Digits of a document number that mean it without its letters, at least.
+const TAIL_MIN: usize = 5;
+/// Characters of a spoilt reference that still mean something, at least.
+const NEAR_MIN: usize = 6;
+
 /// One thing that speaks for or against a match.
 pub fn say(kind: &str, supports: bool, detail: impl Into<String>) -> Evidence {
     Evidence {
@@ -62,45 +67,61 @@ pub fn shape(key: &str) -> String {
 }
 
 /// Whether `key` is `reference` as a payer or a bank might spoil it: cut short,
-/// its beginning dropped, or one slip of the finger (E3, E4). Never proof by
-/// itself.
+/// its beginning dropped, or a slip of the finger (E3, E4). Never proof by
+/// itself. One digit in place of another is no slip: that is the next document
+/// of the series.
 pub fn is_near(key: &str, reference: &str) -> bool {
     let long = key.len() >= NEAR_MIN;
-    if key == reference {
-        return true;
-    }
     let cut = long && key.len() * 2 >= reference.len() && reference.starts_with(key);
     let tail = key.len() >= TAIL_MIN - 1
         && key.bytes().all(|b| b.is_ascii_digit())
         && reference.ends_with(key);
-    cut || tail || (long && one_slip(key.as_bytes(), reference.as_bytes()))
+    key == reference || cut || tail || (long && is_slip(key, reference))
 }
 
-/// One character wrong, missing or too many, or two neighbours swapped.
-fn one_slip(a: &[u8], b: &[u8]) -> bool {
+/// Two neighbours swapped, one character missing or too many, or a letter in
+/// place of a digit.
+pub fn is_slip(key: &str, reference: &str) -> bool {
+    let (a, b) = (key.as_bytes(), reference.as_bytes());
     let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let (rest_a, rest_b) = (a.get(same..).unwrap_or(&[]), b.get(same..).unwrap_or(&[]));
-    let after = |rest: &[u8], n: usize| rest.get(n..).map(<[u8]>::to_vec);
-    let swapped = match (rest_a, rest_b) {
-        ([a0, a1, ..], [b0, b1, ..]) => {
-            a0 == b1 && a1 == b0 && after(rest_a, 2) == after(rest_b, 2)
+    match (a.get(same..).unwrap_or(&[]), b.get(same..).unwrap_or(&[])) {
+        ([x, rest_a @ ..], [y, rest_b @ ..]) => {
+            let swapped = matches!(
+                (rest_a, rest_b),
+                ([x2, more_a @ ..], [y2, more_b @ ..]) if x == y2 && y == x2 && more_a == more_b
+            );
+            let letter = x.is_ascii_digit() != y.is_ascii_digit() && rest_a == rest_b;
+            swapped
+                || letter
+                || rest_a == [*y].iter().chain(rest_b).copied().collect::<Vec<u8>>()
+                || rest_b == [*x].iter().chain(rest_a).copied().collect::<Vec<u8>>()
         }
+        ([_], []) | ([], [_]) => true,
         _ => false,
-    };
-    let one = Some(Vec::new());
-    swapped
-        || match (after(rest_a, 1), after(rest_b, 1)) {
-            (Some(x), Some(y)) => x == y || x == rest_b || rest_a == y,
-            (Some(x), None) => Some(x) == one,
-            (None, Some(y)) => Some(y) == one,
-            (None, None) => false,
-        }
+    }
 }
 
-/// Digits of a document number that mean it without its letters, at least.
-const TAIL_MIN: usize = 5;
-/// Characters of a spoilt reference that still mean something, at least.
-const NEAR_MIN: usize = 6;
+/// `text`'s words joined by `/`, without the zeros that numbers begin with:
+/// `SI/2026/00876` as `SI/2026/876`.
+pub fn without_zeros(text: &str) -> String {
+    let words: Vec<String> = words(text)
+        .map(|word| {
+            let word = reference_key(word);
+            if word.bytes().all(|b| b.is_ascii_digit()) {
+                word.trim_start_matches('0').to_owned()
+            } else {
+                word
+            }
+        })
+        .collect();
+    words.join("/")
+}
+
+/// Letters and digits that stand together.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
 
 /// A name folded for comparing: upper case, no punctuation, and the usual forms
 /// of company endings made one.
@@ -132,10 +153,7 @@ pub fn name_key(name: &str) -> String {
 pub fn keys<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
     let mut keys = Vec::new();
     for text in texts {
-        let words: Vec<&str> = text
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .collect();
+        let words: Vec<&str> = words(text).collect();
         for start in 0..words.len() {
             let mut joined = String::new();
             for (count, word) in words.iter().skip(start).take(JOIN_MAX).enumerate() {
@@ -208,6 +226,9 @@ mod tests {
         assert!(near("INV-103244", "INV-10324"), "one too many");
         assert!(near("0324", "INV-10324"));
         assert!(!near("INV-10999", "INV-10324"));
+        assert!(!near("INV-10325", "INV-10324"), "the next of the series");
+        assert!(near("INV-1032A", "INV-10324"));
+        assert_eq!(without_zeros("SI/2026/00876"), without_zeros("SI 2026-876"));
         assert!(!near("INV", "INV-10324"));
         assert_eq!(shape("1NV10324"), "9AA99999");
     }

@@ -17,11 +17,14 @@ mod by_payer;
 mod by_reference;
 mod named;
 
+use std::collections::BTreeSet;
+
 use contracts::allocation::{Decision, Evidence, Rule};
 use kernel::{AccountId, Money, MoneyError};
 
 use self::named::Named;
 use super::{
+    evidence::shape,
     ledger::{Books, Item, Line, Proposal, Receipt},
     payer::{self, Payer},
 };
@@ -168,6 +171,23 @@ fn same_amount(cash: Money, books: &Books, account: Option<AccountId>) -> Vec<&I
     let mut items = account.map_or_else(Vec::new, |account| owed(account, cash, books));
     items.retain(|item| item.open == cash);
     items
+}
+
+/// A number in the words that looks like one of the account's documents, while
+/// nothing on the ledger has it: the payer means a document that we do not see,
+/// or mistyped one (E12, E22).
+fn stray<'r>(receipt: &'r Receipt, account: AccountId, books: &Books) -> Option<&'r String> {
+    let series: BTreeSet<String> = books
+        .of_account(account)
+        .flat_map(|item| [Some(&item.ref_key), item.tail_key.as_ref()])
+        .flatten()
+        .map(|key| shape(key))
+        .collect();
+    receipt.tokens.iter().find(|key| {
+        series.contains(&shape(key))
+            && books.named(key).next().is_none()
+            && books.with_tail(key).next().is_none()
+    })
 }
 
 #[cfg(test)]

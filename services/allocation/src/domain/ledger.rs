@@ -11,6 +11,7 @@ use contracts::{
     inbound::DocumentKind,
 };
 use kernel::{AccountId, AllocationId, DocumentId, EntryId, Money, MoneyError, ReceiptId};
+use rust_decimal::Decimal;
 
 /// Ledger accounts of the journal.
 pub mod chart {
@@ -169,6 +170,7 @@ pub struct Books {
     by_key: HashMap<String, Vec<DocumentId>>,
     by_tail: HashMap<String, Vec<DocumentId>>,
     by_account: HashMap<AccountId, Vec<DocumentId>>,
+    by_amount: HashMap<Decimal, Vec<DocumentId>>,
     /// Accounts by payer bank account, folded name or quoted account number: a
     /// payer with two accounts is no identified payer.
     pub payers: BTreeMap<String, Vec<AccountId>>,
@@ -200,6 +202,11 @@ impl Books {
             index(&mut self.by_tail, key.clone(), item.id);
         }
         index(&mut self.by_account, item.account_id, item.id);
+        index(
+            &mut self.by_amount,
+            item.amount.amount().normalize(),
+            item.id,
+        );
         self.items.insert(item.id, item);
     }
 
@@ -231,6 +238,11 @@ impl Books {
     /// Items of an account.
     pub fn of_account(&self, account: AccountId) -> impl Iterator<Item = &Item> {
         self.found(self.by_account.get(&account))
+    }
+
+    /// Items that were billed with this amount.
+    pub fn of_amount(&self, amount: Money) -> impl Iterator<Item = &Item> {
+        self.found(self.by_amount.get(&amount.amount().normalize()))
     }
 
     fn found<'b>(&'b self, ids: Option<&'b Vec<DocumentId>>) -> impl Iterator<Item = &'b Item> {

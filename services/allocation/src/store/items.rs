@@ -14,6 +14,8 @@ use crate::domain::{Books, Item, evidence::is_tail, reference_key};
 
 /// Open items of one payer that are looked at, at most.
 const OF_PAYER_MAX: i64 = 200;
+/// Open items of one amount: more than are ever suggested.
+const OF_AMOUNT_MAX: i64 = 6;
 
 /// Which of these are on the ledger already.
 pub(crate) async fn known(
@@ -148,6 +150,32 @@ pub(crate) async fn load_of_payers(
         }
     }
     Ok(())
+}
+
+/// Open items with just these amounts, whoever's: a few of each, only ever to be
+/// suggested, and so not locked.
+pub(crate) async fn of_amounts(
+    conn: &mut PgConnection,
+    amounts: &[Decimal],
+) -> Result<Vec<Item>, Failure> {
+    if amounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query_as!(
+        Row,
+        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key
+         from (select distinct unnest($1::numeric[]) as amount) said
+             cross join lateral (select * from allocation.open_item
+                 where amount = said.amount and open = said.amount limit $2) i
+             join allocation.account a using (account_id)
+         order by i.document_id",
+        amounts,
+        OF_AMOUNT_MAX
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Item::try_from).collect()
 }
 
 /// These items, locked in key order.

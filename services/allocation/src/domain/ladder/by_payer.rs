@@ -6,9 +6,9 @@ use chrono::Datelike as _;
 use contracts::allocation::{Evidence, Rule};
 use kernel::{AccountId, Money, MoneyError};
 
-use super::{Named, Payer, Verdict, automatic, left, owed, spread, whole};
+use super::{Named, Payer, SUGGESTIONS_MAX, Verdict, automatic, left, owed, spread, stray, whole};
 use crate::domain::{
-    evidence::{say, shape},
+    evidence::say,
     ledger::{Books, Item, Proposal, Receipt},
     subset::{self, Sums},
 };
@@ -43,28 +43,21 @@ pub(super) fn decide(
 ) -> Result<Verdict, MoneyError> {
     let cash = receipt.unallocated;
     let mut evidence = named.evidence();
-    let Some(payer) = payer else {
-        evidence.push(say(
+    evidence.push(match payer {
+        Some(payer) => payer.evidence(payer.account),
+        None => say(
             "payer",
             false,
             "neither the payer's bank account nor its name is known",
-        ));
+        ),
+    });
+    let Some((payer, account)) = payer.and_then(|payer| Some((payer, payer.account?))) else {
         return Ok(left(
             None,
             evidence,
             None,
             "automatic if the text named an open document of this amount",
-            Vec::new(),
-        ));
-    };
-    evidence.push(payer.evidence(payer.account));
-    let Some(account) = payer.account else {
-        return Ok(left(
-            None,
-            evidence,
-            None,
-            "automatic if the text named an open document of this amount",
-            Vec::new(),
+            of_anybody(receipt, books),
         ));
     };
     let open = owed(account, cash, books);
@@ -180,19 +173,7 @@ fn vetoes(
             ),
         ));
     }
-    // A number of our own series that nothing on the ledger has: the payer
-    // means a document that we do not see, or mistyped one (E12, E22).
-    let series: BTreeSet<String> = books
-        .of_account(account)
-        .flat_map(|item| [Some(&item.ref_key), item.tail_key.as_ref()])
-        .flatten()
-        .map(|key| shape(key))
-        .collect();
-    let stray = receipt
-        .tokens
-        .iter()
-        .find(|key| series.contains(&shape(key)) && books.named(key).next().is_none());
-    if let Some(key) = stray {
+    if let Some(key) = stray(receipt, account, books) {
         veto.push(say(
             "reference",
             false,
@@ -200,6 +181,42 @@ fn vetoes(
         ));
     }
     veto
+}
+
+/// Whoever paid: the few documents of exactly this amount, of those accounts
+/// that the bank account may belong to, or else of anybody.
+fn of_anybody(receipt: &Receipt, books: &Books) -> Vec<Proposal> {
+    let bank = receipt.payer_account.as_ref();
+    let among = bank.and_then(|key| books.payers.get(key));
+    let mut items: Vec<&Item> = books
+        .of_amount(receipt.unallocated)
+        .filter(|item| item.open == receipt.unallocated)
+        .filter(|item| among.is_none_or(|accounts| accounts.contains(&item.account_id)))
+        .collect();
+    if items.len() > SUGGESTIONS_MAX {
+        return Vec::new();
+    }
+    items.sort_by_key(|item| (item.due_on, item.id));
+    items
+        .into_iter()
+        .map(|item| Proposal {
+            rule: Rule::PayerAmount,
+            confidence: "low",
+            account: item.account_id,
+            lines: whole([item]),
+            evidence: vec![
+                say(
+                    "amount",
+                    true,
+                    format!(
+                        "{} of {} is open with exactly this amount",
+                        item.document_ref, item.account_ref
+                    ),
+                ),
+                say("payer", false, "nothing tells who paid"),
+            ],
+        })
+        .collect()
 }
 
 /// Single items of the amount.
@@ -251,17 +268,28 @@ fn candidates<'b>(
             None
         };
     }
-    // A balance is what people pay without a word; nothing else need be ruled
-    // out but a document of just this amount.
     let single = !candidates.is_empty();
     for (items, why) in balances(receipt, open) {
         if items.len() > 1 && Money::sum(items.iter().map(|i| i.open), cash.currency())? == cash {
+            // Everything, without a credit note: nothing else can add up to it.
+            let proved = items.len() == open.len() && items.iter().all(|i| i.open.is_positive());
+            let unique = match &sums {
+                Sums::None => true,
+                Sums::One(one) => one.len() == items.len(),
+                Sums::Several(..) | Sums::Unknown => false,
+            };
+            let doubt = if single {
+                Some("a single document of the payer has this amount too".to_owned())
+            } else if proved || (unique && possible >= SUMS_PER_SET) {
+                None
+            } else {
+                Some("other documents of the payer may add up to this amount too".to_owned())
+            };
             candidates.push(Candidate {
                 rule: Rule::Balance,
                 items,
                 why,
-                doubt: single
-                    .then(|| "a single document of the payer has this amount too".to_owned()),
+                doubt,
             });
             break;
         }

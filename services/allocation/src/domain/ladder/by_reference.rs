@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use contracts::allocation::Rule;
 use kernel::{Money, MoneyError};
 
-use super::{Named, Payer, Verdict, automatic, left, named::How, owed, same_amount, spread, whole};
+use super::{
+    Named, Payer, Verdict, automatic, left, named::How, owed, same_amount, spread, stray, whole,
+};
 use crate::domain::{
-    evidence::{is_near, say},
+    evidence::{is_near, is_slip, say},
     ledger::{Books, Item, Line, Proposal, Receipt},
 };
 
@@ -99,7 +101,17 @@ pub(super) fn decide(
     let Some(first) = named.open.first() else {
         return Ok(None);
     };
-    let total = Money::sum(named.open.iter().map(|item| item.open), cash.currency())?;
+    let sum = |named: &Named<'_>| Money::sum(named.open.iter().map(|i| i.open), cash.currency());
+    let shortened = match sum(named)? == cash {
+        true => None,
+        false => named.shortened(receipt, books),
+    };
+    // Only if it then adds up: the last digits alone say little.
+    let named = match &shortened {
+        Some(more) if sum(more)? == cash => more,
+        _ => named,
+    };
+    let total = sum(named)?;
     let one_account = named
         .open
         .iter()
@@ -123,10 +135,23 @@ pub(super) fn decide(
         How::Exactly => rivals.is_empty(),
         // A number on its own could be anything: nobody else may have paid.
         How::Tail => payers_own.is_none(),
-        How::Near => payer.is_some_and(|payer| payer.account == Some(first.account_id)),
+        How::Near => payers_own.is_none() && (shortened.is_some() || payer.is_some()),
     };
+    // A full number of the series that no document has: not this one (E22).
+    let stray = (named.how == How::Near && shortened.is_none())
+        .then(|| stray(receipt, first.account_id, books))
+        .flatten()
+        .filter(|key| !named.open.iter().any(|item| is_slip(key, &item.ref_key)));
+    evidence.extend(stray.map(|key| {
+        say(
+            "reference",
+            false,
+            format!("`{key}` looks like a document number, but there is no such document"),
+        )
+    }));
 
-    if (exact || part) && one_account && payer_agrees && !named.contradicts_itself() {
+    let agreed = payer_agrees && stray.is_none();
+    if (exact || part) && one_account && agreed && !named.contradicts_itself() {
         evidence.push(if exact {
             say(
                 "amount",
@@ -188,8 +213,8 @@ pub(super) fn decide(
             "the documents named are of different accounts",
         ));
         "automatic if all documents named were of one account".to_owned()
-    } else if !payer_agrees {
-        "automatic if the payer were not known as another account".to_owned()
+    } else if !agreed {
+        "automatic if nothing named another payer or document".to_owned()
     } else {
         "automatic if only the open documents were named, each once".to_owned()
     };
@@ -198,7 +223,7 @@ pub(super) fn decide(
     if !lines.is_empty() && one_account {
         suggestions.push(Proposal {
             rule: named.rule(),
-            confidence: if named.contradicts_itself() || !payer_agrees {
+            confidence: if named.contradicts_itself() || !agreed {
                 "low"
             } else {
                 "medium"

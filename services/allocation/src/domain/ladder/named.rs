@@ -7,7 +7,7 @@ use kernel::DocumentId;
 
 use super::{NAMED_MAX, Payer, owed};
 use crate::domain::{
-    evidence::{is_near, is_tail, say},
+    evidence::{is_near, is_tail, say, without_zeros, words},
     ledger::{Books, Item, Receipt},
 };
 
@@ -21,6 +21,26 @@ pub(super) enum How {
     /// Its number as the payer or the bank spoilt it; among the known payer's
     /// items only.
     Near,
+}
+
+/// Last digits that can stand for a document, at least.
+const SHORTENED_MIN: usize = 2;
+/// Words of a document number at most.
+const WORDS_MAX: usize = 4;
+
+/// Everything in `text` that could be a document number, without the zeros that
+/// numbers begin with.
+fn zeroless(text: &str) -> BTreeSet<String> {
+    let words: Vec<&str> = words(text).collect();
+    let mut said = BTreeSet::new();
+    for start in 0..words.len() {
+        for count in 2..=WORDS_MAX {
+            if let Some(together) = words.get(start..start + count) {
+                said.insert(without_zeros(&together.join("/")));
+            }
+        }
+    }
+    said
 }
 
 pub(super) struct Named<'b> {
@@ -43,37 +63,92 @@ impl<'b> Named<'b> {
         if !exactly.is_nothing() {
             return exactly;
         }
+        let account = payer.and_then(|payer| payer.account);
         let tails = Self::with(How::Tail, receipt, |key| {
-            if is_tail(key) {
-                books.with_tail(key).collect()
-            } else {
-                Vec::new()
+            if !is_tail(key) {
+                return Vec::new();
             }
+            let items: Vec<&Item> = books.with_tail(key).collect();
+            // Two series may have the same number: the payer's own is meant.
+            let own = items
+                .iter()
+                .copied()
+                .filter(|item| Some(item.account_id) == account);
+            let own: Vec<&Item> = own.collect();
+            if own.is_empty() { items } else { own }
         });
         if !tails.is_nothing() {
             return tails;
         }
-        let near = match payer.and_then(|payer| payer.account) {
-            Some(account) => owed(account, receipt.unallocated, books),
-            None => Vec::new(),
+        let Some(account) = account else {
+            return tails;
         };
-        Self::with(How::Near, receipt, |key| {
-            near.iter()
+        let owed = owed(account, receipt.unallocated, books);
+        let said = zeroless(&receipt.narrative);
+        let zeros = Self::of(
+            How::Near,
+            owed.iter()
                 .copied()
-                .filter(|item| is_near(key, &item.ref_key))
-                .collect()
-        })
+                .filter(|item| said.contains(&without_zeros(&item.document_ref)))
+                .collect(),
+        );
+        if !zeros.is_nothing() {
+            return zeros;
+        }
+        let near: Vec<&Item> = owed
+            .iter()
+            .copied()
+            .filter(|item| receipt.tokens.iter().any(|key| is_near(key, &item.ref_key)))
+            .collect();
+        // A number cut short fits several: the amount decides, if only one of
+        // all that the payer owes has it.
+        let mut same = owed.iter().filter(|item| item.open == receipt.unallocated);
+        match (same.next(), same.next()) {
+            (Some(one), None) if near.iter().any(|item| item.id == one.id) => {
+                Self::of(How::Near, vec![one])
+            }
+            _ => Self::of(How::Near, near),
+        }
     }
 
-    fn with(how: How, receipt: &'b Receipt, find: impl Fn(&str) -> Vec<&'b Item>) -> Self {
-        let mut named = Self {
+    /// The same, and the documents that are named by their last digits after
+    /// another of the account: `INV-10034, 218, 311`.
+    pub(super) fn shortened(&self, receipt: &Receipt, books: &'b Books) -> Option<Self> {
+        let account = self.open.first()?.account_id;
+        if self.how != How::Exactly || self.contradicts_itself() {
+            return None;
+        }
+        let owed = owed(account, receipt.unallocated, books);
+        let mut open = self.open.clone();
+        for word in words(&receipt.narrative) {
+            let digits = word.len() >= SHORTENED_MIN && word.bytes().all(|b| b.is_ascii_digit());
+            let mut ending = owed
+                .iter()
+                .copied()
+                .filter(|item| digits && item.ref_key.ends_with(word));
+            if let (Some(item), None) = (ending.next(), ending.next())
+                && !open.iter().any(|known| known.id == item.id)
+            {
+                open.push(item);
+            }
+        }
+        (open.len() > self.open.len()).then(|| Self::of(How::Near, open))
+    }
+
+    fn of(how: How, mut open: Vec<&'b Item>) -> Self {
+        open.sort_by_key(|item| (item.due_on, item.id));
+        Self {
             how,
-            open: Vec::new(),
+            open,
             own: BTreeSet::new(),
             paid: Vec::new(),
             foreign: Vec::new(),
             ambiguous: Vec::new(),
-        };
+        }
+    }
+
+    fn with(how: How, receipt: &'b Receipt, find: impl Fn(&str) -> Vec<&'b Item>) -> Self {
+        let mut named = Self::of(how, Vec::new());
         let mut seen = BTreeSet::new();
         for key in &receipt.tokens {
             let items = find(key);
