@@ -99,21 +99,21 @@ pub enum Rule {
     OwnReference,
     /// A document number in the remittance text, the amount agreeing.
     DocumentNumber,
+    /// A known payer with exactly one item of that amount.
+    PayerAmount,
+    /// A person decided.
+    Manual,
+    /// No rung held.
+    None,
     /// The payer said line by line what is paid.
     Remittance,
     /// A document number that the payer or the bank spoilt, payer and amount
     /// agreeing.
     NearNumber,
-    /// A known payer with exactly one item of that amount.
-    PayerAmount,
     /// Items of a known payer that add up to the amount, and no others do.
     SubsetSum,
     /// All that a known payer owes, or all that is due.
     Balance,
-    /// A person decided.
-    Manual,
-    /// No rung held.
-    None,
 }
 
 impl Rule {

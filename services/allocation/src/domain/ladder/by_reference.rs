@@ -102,9 +102,10 @@ pub(super) fn decide(
         return Ok(None);
     };
     let sum = |named: &Named<'_>| Money::sum(named.open.iter().map(|i| i.open), cash.currency());
-    let shortened = match sum(named)? == cash {
-        true => None,
-        false => named.shortened(receipt, books),
+    let shortened = if sum(named)? == cash {
+        None
+    } else {
+        named.shortened(receipt, books)
     };
     // Only if it then adds up: the last digits alone say little.
     let named = match &shortened {
