@@ -10,7 +10,9 @@ import { accountsCsv, camt053, documentsCsv, file } from './files.js';
 import { PASSWORD, Visitor, eventually, forgetScreenshots, pence, screenshot, startBrowser, startProgram, table } from './suite.js';
 
 const DAY = 86_400_000;
-const daysAgo = (days) => new Intl.DateTimeFormat('en-CA', { timeZone: 'Europe/London' }).format(Date.now() - days * DAY);
+const today = () => new Intl.DateTimeFormat('en-CA', { timeZone: 'Europe/London' }).format(Date.now());
+// Days of the calendar: so many hours ago may be another day when the clocks have changed since.
+const daysAgo = (days) => new Date(Date.parse(today()) - days * DAY).toISOString().slice(0, 10);
 const inWords = (date) =>
   new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })
     .format(new Date(date))
@@ -27,7 +29,9 @@ const DOCUMENTS = [
   { reference: 'BRT-INV-4', pence: 77_77n },
   { reference: 'BRT-INV-5', pence: 9_000_00n },
 ].map((document) => ({ ...document, account: DEBTOR.reference, issued: daysAgo(75), due: daysAgo(45) }));
-const paid = (reference, pence) => ({ reference, pence, payer: PAYER, text: 'WITH THANKS' });
+// The number is of the debtor's series, but there is no such document: with the
+// name and the amount alone, a person has to look.
+const paid = (reference, pence) => ({ reference, pence, payer: PAYER, text: 'BRT-INV-9' });
 // The queue shows the last one first.
 const RECEIPTS = {
   untouched: paid('BRT-R4', 77_77n),
@@ -194,8 +198,9 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     const reasons = await card.locator('.evidence li.for').allInnerTexts();
     assert.ok(reasons.length >= 2, `reasons: ${reasons}`);
     for (const reason of reasons) assert.match(reason, /^✔/);
-    assert.ok(reasons.some((reason) => reason.includes('exactly one open document of the payer has this amount')), `${reasons}`);
+    assert.ok(reasons.some((reason) => reason.includes('BRT-INV-1 of the payer is open with exactly this amount')), `${reasons}`);
     assert.ok(reasons.some((reason) => reason.includes('name is this account')), `${reasons}`);
+    assert.match(await card.locator('.evidence li:not(.for)').innerText(), /looks like a document number, but there is no/);
     assert.match(await card.locator('tbody').innerText(), /BRT-INV-1/);
     assert.match(await card.locator('[data-accept]').innerText(), /Accept £284\.56/);
     await screenshot(page, 'cash-suggestion');
@@ -221,6 +226,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     assert.match(await page.locator('#detail').innerText(), /£1,310\.05 unallocated/);
     await eventually(async () => assert.equal(await owed(), owedBefore - 284_56n));
     assert.equal((await receipt(RECEIPTS.second)).unallocated.amount, '1310.05');
+    assert.equal((await receipt(RECEIPTS.second)).suggestions, 1, 'and what could be done with it again');
     assert.equal(await report.evaluate(() => window.neverReloaded), true, 'followed without a reload');
 
     // The history keeps both: nothing is deleted.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     consume::moved,
     domain::{
-        Books, Changes, Receipt,
+        Books, Changes, Receipt, evidence, ladder,
         ledger::Because,
         manual::{self, Refused},
     },
@@ -245,6 +245,11 @@ async fn act<E: contracts::Event>(
     for item in store::items::lock(tx.conn(), &wanted).await? {
         books.add(item);
     }
+    if receipt.tokens.is_empty() {
+        // Not kept once all of it was allocated.
+        receipt.tokens = evidence::keys([receipt.narrative.as_str()]);
+    }
+    store::look_up(tx.conn(), &[&receipt], &mut books).await?;
     let mut changes = Changes::default();
     let because = Because {
         rule: Rule::Manual,
@@ -255,6 +260,12 @@ async fn act<E: contracts::Event>(
     };
     let posted =
         decide(&mut receipt, &lines, &mut books, &mut changes, &because).map_err(Failure::of)?;
+    let contras = posted.iter().chain(lines.iter().map(|(line, _)| line));
+    let undone: Vec<DocumentId> = contras
+        .filter(|line| line.contra_of.is_some())
+        .map(|line| line.document_id)
+        .collect();
+    receipt.suggestions = ladder::suggest(&receipt, &books, &undone).map_err(Failure::of)?;
     changes.moved_receipts.push(receipt.clone());
     let event = fact(moved(&receipt, posted, now, command.actor, reason));
     let cause = Meta::of_command(command.id, now, None);

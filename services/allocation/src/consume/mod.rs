@@ -19,10 +19,9 @@ use contracts::{
 };
 use kernel::{AccountId, DocumentId, ReceiptId};
 use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
-use rust_decimal::Decimal;
 
 use crate::{
-    domain::{Books, Changes, Receipt, arrival, ladder, name_key, payer},
+    domain::{Books, Changes, Receipt, arrival},
     store,
 };
 
@@ -117,39 +116,12 @@ impl Consumer for Ledger {
             books.add(item);
         }
 
-        // Only receipts whose words name nothing open are looked up by payer:
-        // a few, and never by scanning the items.
-        let mut banks = Vec::new();
-        let mut names = Vec::new();
-        let mut quoted = Vec::new();
-        let mut amounts = Vec::new();
-        for incoming in batch {
-            let Message::Receipt(receipt) = &incoming.message else {
-                continue;
-            };
-            if ladder::settled_by_reference(receipt.amount, &receipt.tokens, &books) {
-                continue;
-            }
-            banks.extend(receipt.payer_account.clone());
-            names.extend(receipt.payer_name.as_deref().map(name_key));
-            quoted.extend(receipt.tokens.iter().cloned());
-            amounts.push(receipt.amount.amount());
-        }
-        books.payers = store::accounts::payers(conn, &banks, &names, &quoted).await?;
-        let payers: Vec<AccountId> = books.payers.values().flatten().copied().collect();
-        store::items::load_of_payers(conn, &payers, &amounts, &mut books).await?;
-        let mut unknown: Vec<Decimal> = Vec::new();
-        for incoming in batch {
-            if let Message::Receipt(receipt) = &incoming.message
-                && !ladder::settled_by_reference(receipt.amount, &receipt.tokens, &books)
-                && payer::identify(receipt, &books).is_none_or(|payer| payer.account.is_none())
-            {
-                unknown.push(receipt.amount.amount());
-            }
-        }
-        for item in store::items::of_amounts(conn, &unknown).await? {
-            books.add(item);
-        }
+        let arriving = batch.iter().filter_map(|incoming| match &incoming.message {
+            Message::Receipt(receipt) => Some(receipt.as_ref()),
+            _ => None,
+        });
+        let undecided: Vec<&Receipt> = arriving.chain(&waiting).collect();
+        store::look_up_payers(conn, &undecided, &mut books).await?;
         Ok(State {
             books,
             known_documents,

@@ -20,11 +20,11 @@ mod named;
 use std::collections::BTreeSet;
 
 use contracts::allocation::{Decision, Evidence, Rule};
-use kernel::{AccountId, Money, MoneyError};
+use kernel::{AccountId, DocumentId, Money, MoneyError};
 
 use self::named::Named;
 use super::{
-    evidence::shape,
+    evidence::{say, shape},
     ledger::{Books, Item, Line, Proposal, Receipt},
     payer::{self, Payer},
 };
@@ -60,6 +60,46 @@ pub fn decide(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
         Some(verdict) => Ok(verdict),
         None => by_payer::decide(receipt, books, &named, payer),
     }
+}
+
+/// What a person may do with the money that is left after having decided about
+/// some of it: nothing is ever posted (E48). What was just undone can be done
+/// again, but is no longer sure.
+///
+/// # Errors
+/// When amounts overflow.
+pub fn suggest(
+    receipt: &Receipt,
+    books: &Books,
+    undone: &[DocumentId],
+) -> Result<Vec<Proposal>, MoneyError> {
+    if !receipt.unallocated.is_positive() {
+        return Ok(Vec::new());
+    }
+    let verdict = decide(receipt, books)?;
+    let mut suggestions = verdict.suggestions;
+    if let (false, Some(account)) = (verdict.lines.is_empty(), verdict.payer) {
+        suggestions.push(Proposal {
+            rule: verdict.decision.rule,
+            confidence: "high",
+            account,
+            lines: verdict.lines,
+            evidence: verdict.decision.evidence,
+        });
+    }
+    for suggestion in &mut suggestions {
+        if suggestion
+            .lines
+            .iter()
+            .any(|l| undone.contains(&l.document))
+        {
+            suggestion.confidence = "low";
+            suggestion
+                .evidence
+                .push(say("person", false, "a person took this back before"));
+        }
+    }
+    Ok(suggestions)
 }
 
 /// Whether what is named alone decides, so that the payer need not be looked
@@ -188,6 +228,14 @@ fn stray<'r>(receipt: &'r Receipt, account: AccountId, books: &Books) -> Option<
             && books.named(key).next().is_none()
             && books.with_tail(key).next().is_none()
     })
+}
+
+fn unknown_number() -> Evidence {
+    say(
+        "reference",
+        false,
+        "the text has what looks like a document number, but there is no such document",
+    )
 }
 
 #[cfg(test)]

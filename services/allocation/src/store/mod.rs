@@ -7,12 +7,12 @@ pub(crate) mod items;
 pub(crate) mod postings;
 pub(crate) mod receipts;
 
-use kernel::{Currency, Money};
+use kernel::{AccountId, Currency, Money};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
-use crate::domain::Changes;
+use crate::domain::{Books, Changes, Receipt, ladder, name_key, payer};
 
 /// Writes what was decided.
 pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result<(), Failure> {
@@ -29,6 +29,65 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
     postings::insert(conn, &changes.postings).await?;
     postings::insert_entries(conn, &changes.entries).await?;
     accounts::learn(conn, &changes.learned).await
+}
+
+/// Adds to `books` what `receipts` name, who may have paid them and what those
+/// owe: all that the ladder asks for.
+pub(crate) async fn look_up(
+    conn: &mut PgConnection,
+    receipts: &[&Receipt],
+    books: &mut Books,
+) -> Result<(), Failure> {
+    let mut keys: Vec<String> = receipts
+        .iter()
+        .flat_map(|receipt| receipt.tokens.iter().cloned())
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    for item in items::lock_named(conn, &keys).await? {
+        books.add(item);
+    }
+    look_up_payers(conn, receipts, books).await
+}
+
+/// The half of [`look_up`] that is about payers. Only receipts whose words name
+/// nothing open are looked up so: a few, and never by scanning the items.
+pub(crate) async fn look_up_payers(
+    conn: &mut PgConnection,
+    receipts: &[&Receipt],
+    books: &mut Books,
+) -> Result<(), Failure> {
+    let undecided: Vec<&Receipt> = receipts
+        .iter()
+        .copied()
+        .filter(|r| !ladder::settled_by_reference(r.unallocated, &r.tokens, books))
+        .collect();
+    let banks: Vec<String> = undecided
+        .iter()
+        .filter_map(|r| r.payer_account.clone())
+        .collect();
+    let names: Vec<String> = undecided
+        .iter()
+        .filter_map(|r| r.payer_name.as_deref().map(name_key))
+        .collect();
+    let quoted: Vec<String> = undecided
+        .iter()
+        .flat_map(|r| r.tokens.iter().cloned())
+        .collect();
+    books.payers = accounts::payers(conn, &banks, &names, &quoted).await?;
+    let payers: Vec<AccountId> = books.payers.values().flatten().copied().collect();
+    let amounts = |receipts: &[&Receipt]| -> Vec<Decimal> {
+        receipts.iter().map(|r| r.unallocated.amount()).collect()
+    };
+    items::load_of_payers(conn, &payers, &amounts(&undecided), books).await?;
+    let unknown: Vec<&Receipt> = undecided
+        .into_iter()
+        .filter(|r| payer::identify(r, books).is_none_or(|payer| payer.account.is_none()))
+        .collect();
+    for item in items::of_amounts(conn, &amounts(&unknown)).await? {
+        books.add(item);
+    }
+    Ok(())
 }
 
 /// An amount and currency as they were stored.

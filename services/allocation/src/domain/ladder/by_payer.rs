@@ -6,7 +6,10 @@ use chrono::Datelike as _;
 use contracts::allocation::{Evidence, Rule};
 use kernel::{AccountId, Money, MoneyError};
 
-use super::{Named, Payer, SUGGESTIONS_MAX, Verdict, automatic, left, owed, spread, stray, whole};
+use super::{
+    Named, Payer, SUGGESTIONS_MAX, Verdict, automatic, left, owed, spread, stray, unknown_number,
+    whole,
+};
 use crate::domain::{
     evidence::say,
     ledger::{Books, Item, Proposal, Receipt},
@@ -99,7 +102,7 @@ pub(super) fn decide(
         }
     };
     let contrary = !veto.is_empty();
-    evidence.extend(veto);
+    evidence.extend(veto.iter().cloned());
     let mut suggestions: Vec<Proposal> = candidates
         .iter()
         .map(|candidate| Proposal {
@@ -119,6 +122,7 @@ pub(super) fn decide(
                     .iter()
                     .map(|doubt| say("doubt", false, doubt.clone()))
                     .collect(),
+                veto.clone(),
             ]
             .concat(),
         })
@@ -173,12 +177,8 @@ fn vetoes(
             ),
         ));
     }
-    if let Some(key) = stray(receipt, account, books) {
-        veto.push(say(
-            "reference",
-            false,
-            format!("`{key}` looks like a document number, but there is no such document"),
-        ));
+    if stray(receipt, account, books).is_some() {
+        veto.push(unknown_number());
     }
     veto
 }

@@ -6,7 +6,8 @@ use contracts::allocation::Rule;
 use kernel::{Money, MoneyError};
 
 use super::{
-    Named, Payer, Verdict, automatic, left, named::How, owed, same_amount, spread, stray, whole,
+    Named, Payer, Verdict, automatic, left, named::How, owed, same_amount, spread, stray,
+    unknown_number, whole,
 };
 use crate::domain::{
     evidence::{is_near, is_slip, say},
@@ -143,13 +144,7 @@ pub(super) fn decide(
         .then(|| stray(receipt, first.account_id, books))
         .flatten()
         .filter(|key| !named.open.iter().any(|item| is_slip(key, &item.ref_key)));
-    evidence.extend(stray.map(|key| {
-        say(
-            "reference",
-            false,
-            format!("`{key}` looks like a document number, but there is no such document"),
-        )
-    }));
+    evidence.extend(stray.map(|_| unknown_number()));
 
     let agreed = payer_agrees && stray.is_none();
     if (exact || part) && one_account && agreed && !named.contradicts_itself() {

@@ -305,6 +305,27 @@ fn e3_a_number_of_another_account_does_not_outvote_the_payers_own() {
     assert_eq!(verdict.suggestions.len(), 2);
 }
 
+/// E48: after a person took a match back it is shown again, never posted, and
+/// says so.
+#[test]
+fn e48_what_a_person_took_back_is_only_suggested() {
+    let ledger = books([item("INV-104", 1, "100.00")]);
+    let paid = receipt("100.00", "INV 104");
+    let undone = ledger.items.keys().copied().collect::<Vec<_>>();
+    let again = suggest(&paid, &ledger, &undone).unwrap();
+    assert_eq!((again.len(), again[0].confidence), (1, "low"));
+    assert!(
+        again[0]
+            .evidence
+            .iter()
+            .any(|e| e.kind == "person" && !e.supports)
+    );
+    assert_eq!(suggest(&paid, &ledger, &[]).unwrap()[0].confidence, "high");
+    let mut spent = paid;
+    spent.unallocated = gbp("0.00");
+    assert!(suggest(&spent, &ledger, &[]).unwrap().is_empty());
+}
+
 /// E15, E16: a bank account of several debtors identifies nobody, but the name
 /// or our account number may say which of them it is.
 #[test]
