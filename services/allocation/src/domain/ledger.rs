@@ -174,6 +174,9 @@ pub struct Books {
     /// Accounts by payer bank account, folded name or quoted account number: a
     /// payer with two accounts is no identified payer.
     pub payers: BTreeMap<String, Vec<AccountId>>,
+    /// Accounts that a person has allocated money from this bank account to. A
+    /// solicitor pays for many: alone it only suggests (E15).
+    pub learned: HashMap<String, Vec<AccountId>>,
     /// Accounts with more open items than are here: nothing is proved of them.
     pub truncated: HashSet<AccountId>,
 }

@@ -18,6 +18,9 @@ pub enum By {
     AccountNumber,
     /// The name, or its beginning, of one account only.
     Name,
+    /// A bank account that a person has once shown to pay for the account,
+    /// under a name that is not the account's.
+    Learned,
 }
 
 /// Whose money it seems to be.
@@ -31,7 +34,12 @@ pub struct Payer {
 impl Payer {
     /// Whether it is more than a name, which somebody else may have too.
     pub fn is_strong(self) -> bool {
-        self.by != By::Name
+        matches!(self.by, By::BankAccount | By::AccountNumber)
+    }
+
+    /// Whether anything may be posted because of it.
+    pub fn may_post(self) -> bool {
+        self.by != By::Learned
     }
 
     pub fn evidence(self, of: Option<AccountId>) -> Evidence {
@@ -39,6 +47,7 @@ impl Payer {
             By::BankAccount => ("payer_account", "payer's bank account"),
             By::AccountNumber => ("account_number", "account number in the text"),
             By::Name => ("payer_name", "payer's name"),
+            By::Learned => ("payer_account", "bank account, which has paid before,"),
         };
         match (self.account, of) {
             (None, _) => say(
@@ -91,10 +100,23 @@ pub fn identify(receipt: &Receipt, books: &Books) -> Option<Payer> {
         .as_deref()
         .map(|name| books.payers_named(&name_key(name)))
         .unwrap_or_default();
+    let learned = receipt
+        .payer_account
+        .as_deref()
+        .and_then(|key| books.learned.get(key));
     if !named.is_empty() {
+        let account = one(&named).filter(|account| among(*account));
+        // Name and bank account together are as good as a known bank account.
+        let both = learned.is_some_and(|learned| one(learned) == account);
         return Some(Payer {
-            account: one(&named).filter(|account| among(*account)),
-            by: By::Name,
+            account,
+            by: if both { By::BankAccount } else { By::Name },
+        });
+    }
+    if let (None, Some(accounts)) = (bank, learned) {
+        return Some(Payer {
+            account: one(accounts),
+            by: By::Learned,
         });
     }
     bank.map(|_| Payer {

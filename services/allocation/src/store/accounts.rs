@@ -1,13 +1,11 @@
 //! Accounts and who pays from which bank account.
 
-use std::collections::BTreeMap;
-
 use kernel::AccountId;
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::{Account, ledger::NAME_BEGINNING_MIN, name_key, reference_key};
+use crate::domain::{Account, Books, ledger::NAME_BEGINNING_MIN, name_key, reference_key};
 
 pub(crate) async fn lock(
     conn: &mut PgConnection,
@@ -35,27 +33,27 @@ pub(crate) async fn lock(
         .collect())
 }
 
-/// Accounts by payer bank account, by folded name (or one that begins so) and
-/// by quoted number.
+/// Adds to `books` accounts by folded name (or one that begins so), by quoted
+/// number, and by a bank account that people have shown to pay for them.
 pub(crate) async fn payers(
     conn: &mut PgConnection,
     banks: &[String],
     names: &[String],
     quoted: &[String],
-) -> Result<BTreeMap<String, Vec<AccountId>>, Failure> {
-    let mut payers: BTreeMap<String, Vec<AccountId>> = BTreeMap::new();
+    books: &mut Books,
+) -> Result<(), Failure> {
     if banks.is_empty() && names.is_empty() && quoted.is_empty() {
-        return Ok(payers);
+        return Ok(());
     }
     let rows = sqlx::query!(
-        r#"select bank_account as "key!", account_id as "account_id!" from allocation.payer_account
-           where bank_account = any($1)
+        r#"select bank_account as "key!", account_id as "account_id!", true as "learned!"
+           from allocation.payer_account where bank_account = any($1)
            union all
-           select a.name_key, a.account_id from unnest($2::text[]) as said(name)
+           select a.name_key, a.account_id, false from unnest($2::text[]) as said(name)
                join allocation.account a on a.name_key ~>=~ said.name and a.name_key ~<~ (said.name || E'\uFFFF')
                where a.name_key = said.name or length(said.name) >= $4
            union
-           select '#' || ref_key, account_id from allocation.account where ref_key = any($3)
+           select '#' || ref_key, account_id, false from allocation.account where ref_key = any($3)
            order by 1, 2"#,
         banks,
         names,
@@ -65,12 +63,14 @@ pub(crate) async fn payers(
     .fetch_all(conn)
     .await?;
     for row in rows {
-        payers
-            .entry(row.key)
-            .or_default()
-            .push(row.account_id.into());
+        let accounts = if row.learned {
+            books.learned.entry(row.key).or_default()
+        } else {
+            books.payers.entry(row.key).or_default()
+        };
+        accounts.push(row.account_id.into());
     }
-    Ok(payers)
+    Ok(())
 }
 
 pub(crate) async fn put(conn: &mut PgConnection, accounts: &[Account]) -> Result<(), Failure> {

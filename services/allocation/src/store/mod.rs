@@ -74,8 +74,9 @@ pub(crate) async fn look_up_payers(
         .iter()
         .flat_map(|r| r.tokens.iter().cloned())
         .collect();
-    books.payers = accounts::payers(conn, &banks, &names, &quoted).await?;
-    let payers: Vec<AccountId> = books.payers.values().flatten().copied().collect();
+    accounts::payers(conn, &banks, &names, &quoted, books).await?;
+    let known = books.payers.values().chain(books.learned.values());
+    let payers: Vec<AccountId> = known.flatten().copied().collect();
     let amounts = |receipts: &[&Receipt]| -> Vec<Decimal> {
         receipts.iter().map(|r| r.unallocated.amount()).collect()
     };

@@ -406,7 +406,7 @@ impl Ledger {
         if let (false, [account], Some(bank)) =
             (outcome.auto, payers.as_slice(), &receipt.payer_account)
         {
-            let known = self.books.payers.entry(bank.clone()).or_default();
+            let known = self.books.learned.entry(bank.clone()).or_default();
             if !known.contains(account) {
                 known.push(*account);
             }

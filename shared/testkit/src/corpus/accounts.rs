@@ -308,7 +308,8 @@ fn share(debtors: &mut [Debtor], banks: &mut Banks, rng: &mut Rng) -> Vec<Hub> {
     rng.shuffle(&mut people);
     people.truncate((people.len() / 3).max(6));
     let mut hubs: Vec<Hub> = Vec::new();
-    for members in people.chunks(6) {
+    // An account of one debtor only would be that debtor's own.
+    for members in people.chunks(6).filter(|members| members.len() > 1) {
         let bank = banks.next(rng);
         for member in members {
             let debtor = &mut debtors[*member];

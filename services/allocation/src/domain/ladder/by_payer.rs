@@ -78,7 +78,7 @@ pub(super) fn decide(
 
     let certain = candidates
         .first()
-        .filter(|first| first.doubt.is_none() && veto.is_empty());
+        .filter(|first| first.doubt.is_none() && veto.is_empty() && payer.may_post());
     if let Some(first) = certain {
         evidence.push(say("amount", true, first.why.clone()));
         let runner_up = candidates.get(1).map(|second| second.why.clone());
@@ -101,7 +101,7 @@ pub(super) fn decide(
             "automatic if the text named the documents"
         }
     };
-    let contrary = !veto.is_empty();
+    let contrary = !veto.is_empty() || !payer.may_post();
     evidence.extend(veto.iter().cloned());
     let mut suggestions: Vec<Proposal> = candidates
         .iter()

@@ -137,7 +137,9 @@ pub(super) fn decide(
         How::Exactly => rivals.is_empty(),
         // A number on its own could be anything: nobody else may have paid.
         How::Tail => payers_own.is_none(),
-        How::Near => payers_own.is_none() && (shortened.is_some() || payer.is_some()),
+        How::Near => {
+            payers_own.is_none() && (shortened.is_some() || payer.is_some_and(Payer::may_post))
+        }
     };
     // A full number of the series that no document has: not this one (E22).
     let stray = (named.how == How::Near && shortened.is_none())

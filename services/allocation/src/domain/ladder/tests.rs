@@ -305,6 +305,21 @@ fn e3_a_number_of_another_account_does_not_outvote_the_payers_own() {
     assert_eq!(verdict.suggestions.len(), 2);
 }
 
+/// E15: a solicitor's account that a person once allocated to a client only
+/// suggests that client again; with the client's own name it is certain.
+#[test]
+fn e15_a_bank_account_seen_once_only_suggests() {
+    let mut ledger = books([item("INV-1", 1, "50.31")]);
+    ledger.learned.insert(ACMES_BANK.into(), vec![account(1)]);
+    let held = decide(&from_acmes_bank("50.31", ""), &ledger).unwrap();
+    assert!(held.lines.is_empty());
+    assert_eq!((held.payer, held.suggestions.len()), (Some(account(1)), 1));
+    assert_eq!(held.suggestions[0].confidence, "low");
+    let known = knows_acme_by_name(ledger);
+    let posted = decide(&from_acmes_bank("50.31", ""), &known).unwrap();
+    assert_eq!(posted.decision.rule, Rule::PayerAmount);
+}
+
 /// E48: after a person took a match back it is shown again, never posted, and
 /// says so.
 #[test]
