@@ -19,10 +19,11 @@ use kernel::CreditorReference;
 pub(super) const BLOCK: u64 = 20;
 /// Accounts of a block.
 pub(super) const ACCOUNTS: u64 = 2;
-/// Receipts of a block that are allocated without a person.
+/// Receipts of a block that are allocated without a person, at least.
 pub(super) const ALLOCATED: u64 = 17;
-/// Receipts of a block that wait with a suggestion.
-pub(super) const SUGGESTED: u64 = 2;
+/// Receipts of a block that wait with a suggestion, at least: two know only
+/// payer and amount, and the first of them may have taken the document.
+pub(super) const SUGGESTED: u64 = 1;
 
 const DOCUMENTS_PER_ACCOUNT: u64 = BLOCK / ACCOUNTS;
 /// A document in so many has a payment reference.
