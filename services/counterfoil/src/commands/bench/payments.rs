@@ -250,7 +250,8 @@ mod tests {
         assert_eq!(count(|s| matches!(s, Says::OurReference(_))), 3);
         assert_eq!(count(|s| matches!(s, Says::Two(..))), 2);
         assert_eq!(ALLOCATED, 12 + 3 + 2);
-        assert_eq!(count(|s| matches!(s, Says::PayerOnly(_))), SUGGESTED);
+        // The first of them may find the document and take it.
+        assert_eq!(count(|s| matches!(s, Says::PayerOnly(_))), SUGGESTED + 1);
         // Each document is meant once, but for the one that only the payer shows.
         let mut meant = Vec::new();
         for says in &SAYINGS {
