@@ -71,6 +71,7 @@ impl Event for DocumentPosted {
 /// Where a receipt stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum ReceiptState {
     /// Nobody knows yet whose money it is.
     Unidentified,
@@ -97,6 +98,7 @@ impl ReceiptState {
 /// The rung of the ladder that decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum Rule {
     /// Our own payment reference or an RF reference with valid check digits.
     OwnReference,

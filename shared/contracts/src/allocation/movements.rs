@@ -15,6 +15,7 @@ use crate::{Event, Role};
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum AdjustmentKind {
     /// Given up as a bad debt, approved by a second person.
     WriteOff,
@@ -66,6 +67,7 @@ pub struct AdjustmentLine {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum OutflowKind {
     /// The bank took the payment back.
     Returned,
