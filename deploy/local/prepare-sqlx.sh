@@ -41,11 +41,14 @@ compile "$work/rest"
 stale=no
 for s in $wanted; do
     grep -rqE 'query(_as|_scalar)?!' "services/$s" --include=*.rs || continue
-    out="$PWD/services/$s/.sqlx"
-    [ $check = yes ] && out="$work/out/$s"
-    mkdir -p "$out"; rm -f "$out"/*.json
+    out="$work/out/$s" committed="services/$s/.sqlx"
+    mkdir -p "$out"
     touch "services/$s/src/lib.rs"
     compile "$out"
-    if [ $check = yes ] && ! diff -rq "services/$s/.sqlx" "$out"; then stale=yes; fi
+    if [ $check = yes ]; then
+        diff -rq "$committed" "$out" || stale=yes
+    else
+        rm -rf "$committed"; mv "$out" "$committed"
+    fi
 done
 if [ $stale = yes ]; then echo "committed query data is out of date: run 'make sqlx'" >&2; exit 1; fi
