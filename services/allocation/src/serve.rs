@@ -1,5 +1,7 @@
 //! What allocation answers, and the commands of people.
 
+pub(crate) mod workbench;
+
 use contracts::{
     allocation::{AllocationLine, AllocationUndone, ReceiptAllocated, Rule},
     api::{
@@ -64,14 +66,15 @@ pub(crate) async fn list_receipts(
         .map(str::trim)
         .filter(|text| !text.is_empty());
     let rows = ask.page.rows();
-    let items = store::receipts::list(tx.conn(), ask.queue, search, before, rows).await?;
+    let items =
+        store::receipts::list(tx.conn(), ask.queue, search, before, bus.now(), rows).await?;
     Ok(page(items, rows, |receipt| receipt.receipt_id.as_uuid()))
 }
 
 pub(crate) async fn count_receipts(_: CountReceipts, bus: Bus) -> Result<QueueCounts, Refusal> {
     let mut tx = bus.begin().await?;
     Ok(QueueCounts {
-        queues: store::receipts::counts(tx.conn()).await?,
+        queues: store::receipts::counts(tx.conn(), bus.now()).await?,
     })
 }
 
@@ -137,6 +140,19 @@ pub(crate) async fn trace_receipt(ask: TraceReceipt, bus: Bus) -> Result<Receipt
 pub(crate) async fn totals(_: GetAllocationTotals, bus: Bus) -> Result<ControlTotals, Refusal> {
     let mut tx = bus.begin().await?;
     Ok(store::control::totals(tx.conn(), &bus).await?)
+}
+
+/// The reason of a command.
+fn stated(reason: &str) -> Result<&str, Failure> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.len() > REASON_MAX {
+        return Err(Failure::permanent(
+            "allocation.reason_needed",
+            "a command of a person has a reason",
+        )
+        .at("/reason", format!("between 1 and {REASON_MAX} characters")));
+    }
+    Ok(reason)
 }
 
 /// What a command of a person is about.
@@ -217,15 +233,7 @@ async fn act<E: contracts::Event>(
     ) -> Result<Vec<AllocationLine>, Refused>,
     fact: impl FnOnce(contracts::allocation::ReceiptMoved) -> E,
 ) -> Result<ReceiptDetail, Refusal> {
-    let reason = command.reason.trim();
-    if reason.is_empty() || reason.len() > REASON_MAX {
-        return Err(Failure::permanent(
-            "allocation.reason_needed",
-            "a move of money by hand has a reason",
-        )
-        .at("/reason", format!("between 1 and {REASON_MAX} characters"))
-        .into());
-    }
+    let reason = stated(command.reason)?;
     let now = bus.now();
     let mut tx = bus.begin().await?;
     if tx.claim(&[command.id]).await?.is_empty() {

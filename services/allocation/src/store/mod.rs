@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod items;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod workbench;
 
 use kernel::{AccountId, Currency, Money};
 use messaging::Failure;
@@ -28,6 +29,7 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
     items::set_open(conn, &changes.open).await?;
     postings::insert(conn, &changes.postings).await?;
     postings::insert_entries(conn, &changes.entries).await?;
+    workbench::note_batch(conn, changes).await?;
     accounts::learn(conn, &changes.learned).await
 }
 
