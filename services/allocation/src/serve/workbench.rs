@@ -17,10 +17,11 @@ use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Command, act, cursor, detail, finish, no_receipt, page};
+use super::{Command, act, cursor, detail, finish, lay_out, no_receipt, page, reason};
 use crate::{
     domain::{
-        Books, Changes, Receipt, evidence, ladder,
+        Changes, Receipt, ladder,
+        ledger::Moves,
         manual::{self, Refused},
     },
     store,
@@ -61,7 +62,7 @@ async fn answer(mut tx: Tx, bus: &Bus, receipt: ReceiptId) -> Result<ReceiptDeta
 }
 
 pub(crate) async fn park(ask: ParkReceipt, bus: Bus) -> Result<ReceiptDetail, Refusal> {
-    let reason = super::stated(&ask.reason)?;
+    let reason = reason(&ask.reason)?;
     let now = bus.now();
     let owner = ask
         .owner
@@ -119,7 +120,7 @@ pub(crate) async fn park(ask: ParkReceipt, bus: Bus) -> Result<ReceiptDetail, Re
 }
 
 pub(crate) async fn unpark(ask: UnparkReceipt, bus: Bus) -> Result<ReceiptDetail, Refusal> {
-    let reason = super::stated(&ask.reason)?;
+    let reason = reason(&ask.reason)?;
     let now = bus.now();
     let command = ask.command_id.as_uuid();
     let Some((mut tx, mut receipt)) =
@@ -159,18 +160,14 @@ async fn refresh_suggestions(
     conn: &mut PgConnection,
     receipt: &mut Receipt,
 ) -> Result<(), Failure> {
-    let lines = store::postings::of_receipt(conn, receipt.id).await?;
-    let undone: Vec<DocumentId> = lines
-        .iter()
-        .filter(|view| view.line.contra_of.is_some())
-        .map(|view| view.line.document_id)
+    let desk = lay_out(conn, receipt.id, &[]).await?;
+    let contras = desk.lines.iter().map(|(line, _)| line);
+    let undone: Vec<DocumentId> = contras
+        .filter(|line| line.contra_of.is_some())
+        .map(|line| line.document_id)
         .collect();
-    if receipt.tokens.is_empty() {
-        receipt.tokens = evidence::keys([receipt.narrative.as_str()]);
-    }
-    let mut books = Books::default();
-    store::look_up(conn, &[&*receipt], &mut books).await?;
-    receipt.suggestions = ladder::suggest(receipt, &books, &undone).map_err(Failure::of)?;
+    receipt.suggestions =
+        ladder::suggest(&desk.receipt, &desk.books, &undone).map_err(Failure::of)?;
     Ok(())
 }
 
@@ -243,13 +240,20 @@ pub(crate) async fn accept(ask: AcceptSuggestion, bus: Bus) -> Result<ReceiptDet
         &bus,
         &command,
         &documents,
-        |receipt, _, books, changes, because| {
-            manual::still(receipt, Some(ask.expected_version))?;
+        |desk, because| {
+            manual::still(&desk.receipt, Some(ask.expected_version))?;
             if lines.is_empty() {
                 return Err(Refused::NoSuggestion(ask.rank));
             }
-            changes.batch = ask.batch_id;
-            manual::allocate(receipt, &lines, books, changes, because)
+            desk.changes.batch = ask.batch_id;
+            let posted = manual::allocate(
+                &mut desk.receipt,
+                &lines,
+                &mut desk.books,
+                &mut desk.changes,
+                because,
+            )?;
+            Ok(Moves::of(posted))
         },
         ReceiptAllocated,
     )

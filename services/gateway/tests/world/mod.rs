@@ -128,6 +128,8 @@ fn detail() -> ReceiptDetail {
             recorded_at: moment(),
             undone: false,
         }],
+        adjustments: Vec::new(),
+        outflows: Vec::new(),
     }
 }
 
