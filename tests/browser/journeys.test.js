@@ -3,16 +3,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 
 import { accountsCsv, camt053, documentsCsv, file } from './files.js';
-import { PASSWORD, Visitor, eventually, forgetScreenshots, pence, screenshot, startBrowser, startProgram, table } from './suite.js';
+import { Office, daysAgo, noBarrier } from './office.js';
+import { PASSWORD, Visitor, eventually, forgetScreenshots, pence, screenshot, table } from './suite.js';
 
-const DAY = 86_400_000;
-const today = () => new Intl.DateTimeFormat('en-CA', { timeZone: 'Europe/London' }).format(Date.now());
-// Days of the calendar: so many hours ago may be another day when the clocks have changed since.
-const daysAgo = (days) => new Date(Date.parse(today()) - days * DAY).toISOString().slice(0, 10);
 const inWords = (date) =>
   new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })
     .format(new Date(date))
@@ -40,56 +36,8 @@ const RECEIPTS = {
   first: paid('BRT-R1', 284_56n),
 };
 
-let program;
-let browser;
-
-async function api(path, { as = 'controller', ...init } = {}) {
-  const authorization = `Basic ${Buffer.from(`${as}:${PASSWORD}`).toString('base64')}`;
-  const answer = await fetch(program.url + path, { ...init, headers: { authorization, ...init.headers } });
-  assert.ok(answer.ok, `${path}: ${answer.status} ${answer.ok ? '' : await answer.text()}`);
-  return answer.json();
-}
-
-async function receipts(search, queue = 'all') {
-  const found = await api(`/api/v1/receipts?queue=${queue}&search=${encodeURIComponent(search)}`);
-  return found.items;
-}
-
-async function receipt({ reference }) {
-  const [found, ...more] = await receipts(reference);
-  assert.ok(found && more.length === 0, `one receipt ${reference}`);
-  return found;
-}
-
-async function bringIn(name, text) {
-  const form = new FormData();
-  form.append('file', new Blob([text]), name);
-  const { import_id: id } = await api('/api/v1/imports', { method: 'POST', body: form });
-  return eventually(async () => {
-    const found = await api(`/api/v1/imports/${id}`);
-    assert.equal(found.state, 'recorded', JSON.stringify(found.problems));
-    return found;
-  });
-}
-
-/** A person's way through the pages; at its end no page may have complained. */
-function journey(name, { as, ...options }, body) {
-  test(name, async () => {
-    const visitor = await Visitor.arrive(browser, program.url, options);
-    try {
-      if (as) await visitor.signIn(as);
-      await body(visitor);
-      assert.deepEqual(visitor.faults, []);
-    } catch (error) {
-      for (const [at, page] of visitor.context.pages().entries()) {
-        await screenshot(page, `failed-${name.replaceAll(/\W+/g, '-')}-${at}`).catch(() => {});
-      }
-      throw error;
-    } finally {
-      await visitor.leave();
-    }
-  });
-}
+const office = new Office();
+const { api, receipts, receipt, bringIn, journey } = office;
 
 /** Presses Tab until `target` has the focus. */
 async function tabTo(page, target) {
@@ -108,8 +56,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
   before(
     async () => {
       await forgetScreenshots();
-      program = await startProgram();
-      browser = await startBrowser();
+      await office.open();
       await bringIn('accounts.csv', accountsCsv([DEBTOR]));
       await bringIn('documents.csv', documentsCsv(DOCUMENTS));
       const days = [{ date: daysAgo(1), lines: Object.values(RECEIPTS) }];
@@ -126,8 +73,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
   );
 
   after(async () => {
-    await browser?.close();
-    await program?.stop();
+    await office.close();
   });
 
   journey('signs in with the right password only, and stays out otherwise', {}, async (visitor) => {
@@ -148,7 +94,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     await page.getByLabel('Password').fill(PASSWORD);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Aged debt' }).waitFor();
-    assert.equal(page.url(), program.url + wanted, 'to where the person wanted to go');
+    assert.equal(page.url(), office.url + wanted, 'to where the person wanted to go');
     const [cookie, ...others] = await context.cookies();
     assert.deepEqual(others, []);
     assert.equal(cookie.name, 'counterfoil_session');
@@ -470,14 +416,14 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     const inputs = Object.entries(fields).map(([name, value]) => `<input type="hidden" name="${name}" value="${value}">`);
     const elsewhere = createServer((_, answer) => {
       answer.setHeader('content-type', 'text/html');
-      answer.end(`<form method="post" action="${program.url}${path}">${inputs.join('')}<button>Win a prize</button></form>`);
+      answer.end(`<form method="post" action="${office.url}${path}">${inputs.join('')}<button>Win a prize</button></form>`);
     });
     await new Promise((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
     try {
       for (const host of ['127.0.0.1', 'localhost']) {
         await page.goto(`http://${host}:${elsewhere.address().port}/`);
         const [answer] = await Promise.all([
-          page.waitForResponse((response) => response.url() === program.url + path),
+          page.waitForResponse((response) => response.url() === office.url + path),
           page.getByRole('button', { name: 'Win a prize' }).click(),
         ]);
         assert.equal(answer.status(), 403, host);
@@ -529,25 +475,6 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
   });
 
   describe('whoever looks, with whatever eyes', () => {
-    let axe;
-    before(async () => {
-      axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-    });
-
-    const check = async (page, where) => {
-      // The page's own policy forbids foreign scripts, but not the debugger's.
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() =>
-        window.axe.run(document, {
-          runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa'] },
-          rules: { 'target-size': { enabled: true } },
-          resultTypes: ['violations'],
-        }),
-      );
-      const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join('\n  ')}`);
-      assert.deepEqual(told, [], where);
-    };
-
     /** Every kind of page, in a state that shows as much as it can. */
     const places = async (as) => {
       const [account] = (await api(`/api/v1/accounts?search=${DEBTOR.reference}`)).items;
@@ -575,14 +502,14 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
       journey(`finds no barrier before sign-in, ${colorScheme}`, { colorScheme }, async (visitor) => {
         const { page } = visitor;
         await page.goto('/sign-in');
-        await check(page, 'sign-in');
+        await noBarrier(page, 'sign-in');
         await screenshot(page, `sign-in-${colorScheme}`);
         await page.getByLabel('Name', { exact: true }).fill('nobody');
         await page.getByLabel('Password').fill('nothing-at-all');
         await page.getByRole('button', { name: 'Sign in' }).click();
         await page.getByRole('alert').waitFor();
         visitor.forgive(422);
-        await check(page, 'sign-in refused');
+        await noBarrier(page, 'sign-in refused');
       });
 
       for (const as of ['controller', 'auditor']) {
@@ -591,13 +518,13 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
           for (const [name, address] of Object.entries(await places(as))) {
             await page.goto(address);
             await Visitor.live(page);
-            await check(page, name);
+            await noBarrier(page, name);
             if (as === 'controller') await screenshot(page, `${name}-${colorScheme}`);
           }
           visitor.forgive(404);
           await page.keyboard.press('?');
           await page.getByRole('heading', { name: 'Keys' }).waitFor();
-          await check(page, 'keys');
+          await noBarrier(page, 'keys');
           await page.getByRole('button', { name: 'Close' }).click();
         });
       }

@@ -28,6 +28,12 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::undo)
         .serve(serve::trace_receipt)
         .serve(serve::totals)
+        .serve(serve::workbench::park)
+        .serve(serve::workbench::unpark)
+        .serve(serve::workbench::acceptable)
+        .serve(serve::workbench::accept)
+        .serve(serve::workbench::name_items)
+        .serve(serve::workbench::batch)
         .run()
         .await
 }

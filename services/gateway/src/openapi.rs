@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use contracts::api::{Page, allocation, ingestion, reporting};
+use contracts::api::{Page, allocation, ingestion, reporting, workbench};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 use utoipa::{
@@ -46,7 +46,16 @@ fn one_of<const N: usize>(values: [&'static str; N], default: &'static str) -> O
 
 pub(crate) fn receipt_queue() -> Object {
     one_of(
-        ["to_review", "suggested", "unidentified", "allocated", "all"],
+        [
+            "to_review",
+            "suggested",
+            "unidentified",
+            "unallocated",
+            "parked",
+            "allocated_today",
+            "allocated",
+            "all",
+        ],
         "to_review",
     )
 }
@@ -74,6 +83,9 @@ fn components() -> Value {
     component::<Page<allocation::OpenItemView>>(&mut answers);
     component::<allocation::QueueCounts>(&mut answers);
     component::<allocation::ReceiptDetail>(&mut answers);
+    component::<Page<workbench::Acceptable>>(&mut answers);
+    component::<workbench::BatchView>(&mut answers);
+    component::<api::workbench::BatchOutcome>(&mut answers);
     component::<ingestion::ImportView>(&mut answers);
     component::<Page<ingestion::ImportView>>(&mut answers);
     component::<reporting::AccountView>(&mut answers);
@@ -87,6 +99,9 @@ fn components() -> Value {
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
     component::<api::UndoRequest>(&mut requests);
+    component::<api::workbench::ParkRequest>(&mut requests);
+    component::<api::workbench::UnparkRequest>(&mut requests);
+    component::<api::workbench::AcceptRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.
@@ -267,6 +282,10 @@ mod tests {
         for path in [
             "/api/v1/receipts/{id}/allocations",
             "/api/v1/allocations/{id}/undo",
+            "/api/v1/receipts/{id}/park",
+            "/api/v1/receipts/{id}/unpark",
+            "/api/v1/receipts/accept",
+            "/api/v1/batches/{id}/undo",
         ] {
             let parameters = document["paths"][path]["post"]["parameters"]
                 .as_array()

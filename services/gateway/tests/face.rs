@@ -668,3 +668,352 @@ async fn demo_users_stay_out_where_there_is_no_demo() {
     );
     world.close().await;
 }
+
+/// Sends a form as a signed-in browser does.
+async fn form(
+    world: &World,
+    session: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> (StatusCode, String) {
+    let answer = world
+        .ask(Method::POST, path)
+        .header(header::COOKIE, session)
+        .form(fields)
+        .send()
+        .await
+        .unwrap();
+    let status = answer.status();
+    let told = answer.headers().get(header::LOCATION).cloned();
+    let text = match told {
+        Some(address) => address.to_str().unwrap().to_owned(),
+        None => answer.text().await.unwrap(),
+    };
+    (status, text)
+}
+
+#[tokio::test]
+async fn a_receipt_is_put_aside_with_a_reason_once() {
+    let world = World::open().await;
+    let session = world.session("controller").await;
+    let path = format!("/cash/receipts/{}/park", world::RECEIPT);
+    let fields = |reason| {
+        [
+            ("key", "p-1"),
+            ("version", "1"),
+            ("queue", "suggested"),
+            ("reason", reason),
+            ("owner", "Jo"),
+            ("until", "2030-01-02"),
+        ]
+    };
+    let back = format!("/cash?queue=suggested&receipt={}", world::RECEIPT);
+    assert_eq!(
+        form(&world, &session, &path, &fields(" ")).await,
+        (StatusCode::SEE_OTHER, back.clone())
+    );
+    assert!(world.parked().is_empty(), "not without a reason");
+    for _ in 0..2 {
+        assert_eq!(
+            form(&world, &session, &path, &fields("who is it?")).await,
+            (StatusCode::SEE_OTHER, back.clone())
+        );
+    }
+    let parked = world.parked();
+    assert_eq!(parked.len(), 2);
+    assert_eq!(
+        parked[0].command_id, parked[1].command_id,
+        "a form sent twice is one command"
+    );
+    assert_eq!(
+        (parked[0].reason.as_str(), parked[0].owner.as_deref()),
+        ("who is it?", Some("Jo"))
+    );
+    assert_eq!(parked[0].until.unwrap().to_string(), "2030-01-02");
+    assert_eq!(
+        (parked[0].expected_version, parked[0].actor.as_str()),
+        (Some(1), "user:controller")
+    );
+
+    // The same by the API, with its own key; a repetition is answered from
+    // memory.
+    let path = format!("/api/v1/receipts/{}/park", world::RECEIPT);
+    let ask = || {
+        world
+            .ask(Method::POST, &path)
+            .basic_auth("controller", Some(world::PASSWORD))
+            .header("idempotency-key", "k-1")
+            .json(&json!({"reason": "who is it?", "until": "2030-01-02"}))
+            .send()
+    };
+    let first = ask().await.unwrap();
+    assert_eq!(first.status(), StatusCode::OK);
+    let body: Value = first.json().await.unwrap();
+    assert_eq!(body["receipt"]["parked"]["until"], "2030-01-02");
+    let again = ask().await.unwrap();
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    assert_eq!(world.parked().len(), 3);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_says_of_each_what_became_of_it() {
+    let world = World::open().await;
+    let session = world.session("controller").await;
+    let page = world
+        .get("/cash/accept?queue=suggested")
+        .header(header::COOKIE, &session)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    let page = page.text().await.unwrap();
+    assert!(page.contains("<strong data-ticked>2</strong> of 2 receipts, <strong class=\"num\" data-ticked-sum>£200.00</strong>"), "{page}");
+    assert!(world.accepted().is_empty(), "looking accepts nothing");
+
+    let (one, two) = (
+        format!("{}.1.1", world::RECEIPT),
+        format!("{}.1.1", world::OTHER_RECEIPT),
+    );
+    assert!(page.contains(&format!("value=\"{one}\"")), "{page}");
+    let label = format!("t.{}", world::OTHER_RECEIPT);
+    let fields = [
+        ("key", "b-1"),
+        ("queue", "suggested"),
+        ("pick", one.as_str()),
+        ("pick", two.as_str()),
+        ("pick", two.as_str()),
+        (label.as_str(), "Beta, INV-2"),
+    ];
+    for _ in 0..2 {
+        let (status, done) = form(&world, &session, "/cash/accept", &fields).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(
+            done.contains("Accepted 1 of 2 suggestions, £100.00."),
+            "{done}"
+        );
+        assert!(
+            done.contains("Beta, INV-2</a>")
+                && done.contains("Not done:</span> as the test wants it"),
+            "{done}"
+        );
+        assert!(done.contains("Undo all of it"), "{done}");
+    }
+    let accepted = world.accepted();
+    assert_eq!(accepted.len(), 4, "none twice in one batch");
+    assert_eq!(
+        accepted[0].command_id, accepted[2].command_id,
+        "each once, however often the form is sent"
+    );
+    assert_ne!(
+        accepted[0].command_id, accepted[1].command_id,
+        "each under its own key"
+    );
+    assert_eq!(accepted[0].batch_id, accepted[1].batch_id);
+    assert_eq!((accepted[0].expected_version, accepted[0].rank), (1, 1));
+
+    let (status, page) = form(&world, &session, "/cash/accept", &[("key", "b-2")]).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.contains("Tick at least one receipt."), "{page}");
+
+    let answer = world
+        .ask(Method::POST, "/api/v1/receipts/accept")
+        .basic_auth("controller", Some(world::PASSWORD))
+        .header("idempotency-key", "k-9")
+        .json(&json!({"reason": "all clear", "picks": [
+            {"receipt_id": world::RECEIPT, "expected_version": 1, "rank": 1},
+            {"receipt_id": world::OTHER_RECEIPT, "expected_version": 1, "rank": 1},
+        ]}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let outcome: Value = answer.json().await.unwrap();
+    assert_eq!(
+        outcome["outcomes"][0]["amount"],
+        json!({"amount": "100.00", "currency": "GBP"})
+    );
+    assert_eq!(
+        outcome["outcomes"][1]["refused"]["code"],
+        "allocation.refused"
+    );
+    let batch = outcome["batch_id"].as_str().unwrap();
+    let undo = world
+        .ask(Method::POST, &format!("/api/v1/batches/{batch}/undo"))
+        .basic_auth("controller", Some(world::PASSWORD))
+        .header("idempotency-key", "k-10")
+        .json(&json!({"reason": "too soon"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(undo.status(), StatusCode::OK);
+    assert_eq!(world.undone(), [world::ALLOCATION]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_run_is_shown_before_it_is_undone_and_needs_a_reason() {
+    let world = World::open().await;
+    let session = world.session("controller").await;
+    let run = format!(
+        "receipt={}&at=2026-11-22T09%3A41%3A07.000000Z",
+        world::RECEIPT
+    );
+    let page = world
+        .get(&format!("/cash/undo?queue=all&{run}"))
+        .header(header::COOKIE, &session)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    let page = page.text().await.unwrap();
+    assert!(
+        page.contains(&format!("name=\"line\" value=\"{}\"", world::ALLOCATION)),
+        "{page}"
+    );
+    assert!(
+        page.contains(
+            "of 1 lines of 1 receipt, <strong class=\"num\" data-ticked-sum>£100.00</strong>"
+        ),
+        "{page}"
+    );
+    let of = |reason| {
+        [
+            ("key", "u-1"),
+            ("receipt", world::RECEIPT),
+            ("at", "2026-11-22T09:41:07Z"),
+            ("line", world::ALLOCATION),
+            ("reason", reason),
+        ]
+    };
+    let (status, page) = form(&world, &session, "/cash/undo/lines", &of("")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        page.contains("Say why") && world.undone().is_empty(),
+        "{page}"
+    );
+    let (status, page) = form(
+        &world,
+        &session,
+        "/cash/undo/lines",
+        &of("the wrong customer"),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("Undid 1 allocation, £100.00.") && page.contains("INV-104 of ACME LTD"),
+        "{page}"
+    );
+    assert_eq!(world.undone(), [world::ALLOCATION]);
+    // A line of another run is not undone under this one's name.
+    let other = [
+        ("key", "u-2"),
+        ("receipt", world::RECEIPT),
+        ("at", "2026-11-22T10:00:00Z"),
+        ("line", world::ALLOCATION),
+        ("reason", "x"),
+    ];
+    let (status, _) = form(&world, &session, "/cash/undo/lines", &other).await;
+    assert_eq!((status, world.undone().len()), (StatusCode::NOT_FOUND, 1));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_pasted_list_is_compared_before_anything_moves() {
+    let world = World::open().await;
+    let session = world.session("controller").await;
+    let path = format!("/cash/receipts/{}/paste", world::RECEIPT);
+    let list = "Document\tAmount\nINV-104\t£90.00\nINV-9\t5.00\n";
+    let answer = world
+        .ask(Method::POST, &path)
+        .header(header::COOKIE, &session)
+        .form(&[("list", list)])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["hx-push-url"], "false");
+    let page = answer.text().await.unwrap();
+    assert!(
+        page.contains("Line 3: no document is called “INV-9”"),
+        "{page}"
+    );
+    assert!(
+        page.contains("INV-104: the list says £90.00 of £100.00 open, which leaves £10.00"),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!(
+            "name=\"{}\" value=\"90.00\"",
+            world::DOCUMENT_FIELD
+        )),
+        "{page}"
+    );
+    assert!(page.contains("data-remainder>£60.00<"), "{page}");
+    assert_eq!(world.commands(), 0);
+
+    let (status, page) = form(&world, &session, &path, &[("list", "no numbers here\n")]).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        page.contains("No line of the list has a document number.")
+            && page.contains("no numbers here</textarea>"),
+        "{page}"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn several_receipts_pay_one_document_each_by_its_own_command() {
+    let world = World::open().await;
+    let session = world.session("controller").await;
+    let address = format!("/cash/together?pick={}&items=INV", world::RECEIPT);
+    let page = world
+        .get(&address)
+        .header(header::COOKIE, &session)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let amount = format!("m.{}", world::RECEIPT);
+    assert!(
+        page.contains(&format!("name=\"{amount}\" value=\"150.00\"")),
+        "all that is left: {page}"
+    );
+    let document = world::DOCUMENT_FIELD.trim_start_matches("a.");
+    let fields = |money| {
+        [
+            ("key", "t-1"),
+            ("items", "INV"),
+            ("pick", world::RECEIPT),
+            ("document", document),
+            (amount.as_str(), money),
+        ]
+    };
+    let (status, page) = form(&world, &session, "/cash/together", &fields("150.00")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        page.contains("Together £150.00, which is more than the £100.00 that is open of INV-104."),
+        "{page}"
+    );
+    assert_eq!(
+        world.commands(),
+        0,
+        "what the ledger would refuse is not sent"
+    );
+    let (status, to) = form(&world, &session, "/cash/together", &fields("60.00")).await;
+    assert_eq!(
+        (status, to.as_str(), world.commands()),
+        (StatusCode::SEE_OTHER, "/cash?queue=to_review", 1)
+    );
+    world.refuse_with(Some(RefusalClass::Conflict));
+    let (status, page) = form(&world, &session, "/cash/together", &fields("50.00")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("Allocated 0 of 1 receipt to INV-104.")
+            && page.contains("as the test wants it"),
+        "{page}"
+    );
+    world.close().await;
+}

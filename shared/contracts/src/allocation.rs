@@ -1,6 +1,10 @@
 //! What allocation says happened: `counterfoil.evt.allocation.>`. Together
 //! these rebuild every figure that reporting shows.
 
+mod park;
+
+pub use park::{ReceiptParked, ReceiptUnparked};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{AccountId, AllocationId, DocumentId, Money, ReceiptId};
 use schemars::JsonSchema;

@@ -94,6 +94,8 @@ pub fn messages() -> Vec<Message> {
         event::<allocation::ReceiptPosted>(),
         event::<allocation::ReceiptAllocated>(),
         event::<allocation::AllocationUndone>(),
+        event::<allocation::ReceiptParked>(),
+        event::<allocation::ReceiptUnparked>(),
         event::<allocation::ReceiptReduced>(),
         event::<allocation::DebtAdjusted>(),
     ]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SubsecRound, TimeDelta, Utc};
 use chrono_tz::Europe::London;
 
 /// Where the time comes from.
@@ -67,6 +67,17 @@ pub fn london_date(at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&London).date_naive()
 }
 
+/// When the London day of a moment began.
+pub fn london_midnight(at: DateTime<Utc>) -> DateTime<Utc> {
+    // London's clocks change at one in the morning or later: there always is a
+    // midnight, and only one.
+    london_date(at)
+        .and_time(NaiveTime::MIN)
+        .and_local_timezone(London)
+        .earliest()
+        .map_or(at, |midnight| midnight.to_utc())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +105,20 @@ mod tests {
             ("2026-10-25T23:59:59Z", "2026-10-25"),
         ] {
             assert_eq!(london_date(at(moment)), date(day), "{moment}");
+        }
+    }
+
+    #[test]
+    fn a_london_day_begins_at_its_own_midnight_e62() {
+        for (moment, began) in [
+            ("2026-01-31T23:59:59Z", "2026-01-31T00:00:00Z"),
+            ("2026-07-01T12:00:00Z", "2026-06-30T23:00:00Z"),
+            ("2026-06-30T23:00:00Z", "2026-06-30T23:00:00Z"),
+            // The days on which the clocks change.
+            ("2026-03-29T22:00:00Z", "2026-03-29T00:00:00Z"),
+            ("2026-10-25T22:00:00Z", "2026-10-24T23:00:00Z"),
+        ] {
+            assert_eq!(london_midnight(at(moment)), at(began), "{moment}");
         }
     }
 

@@ -9,7 +9,7 @@
 //! | [`bank`] | [`SortCode`], [`AccountNumber`], [`Iban`], and [`BankAccount`], one key per account however it is written |
 //! | [`mod@reference`] | [`CreditorReference`]: `RF..` of ISO 11649 |
 //! | [`calendar`] | [`WorkingCalendar`] per [`Division`] of the United Kingdom |
-//! | [`clock`] | [`Clock`], [`SystemClock`], [`ManualClock`], [`london_date`] |
+//! | [`clock`] | [`Clock`], [`SystemClock`], [`ManualClock`], [`london_date`], [`london_midnight`] |
 //! | [`error`] | [`ErrorClass`] and [`Classified`]: retry, refuse, or raise the alarm |
 //!
 //! Reference data is under `data/`, each file with its source and date; it is read while compiling,
@@ -39,7 +39,7 @@ mod rows;
 
 pub use bank::{AccountNumber, BankAccount, BankError, Iban, SortCode};
 pub use calendar::{CalendarError, Division, WorkingCalendar};
-pub use clock::{Clock, ManualClock, SystemClock, london_date};
+pub use clock::{Clock, ManualClock, SystemClock, london_date, london_midnight};
 pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{

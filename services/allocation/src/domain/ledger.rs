@@ -191,6 +191,8 @@ pub struct Changes {
     pub open: BTreeMap<DocumentId, Money>,
     /// Bank account, whose it is, who said so.
     pub learned: Vec<(String, AccountId, String)>,
+    /// The batch of a person that made the postings.
+    pub batch: Option<uuid::Uuid>,
 }
 
 /// Characters of a folded name that can stand for the whole, at least.

@@ -42,6 +42,14 @@ pub enum Refused {
     AlreadyUndone,
     #[error("a contra cannot be undone; allocate anew")]
     IsContra,
+    #[error("{document_ref} lets other lines of this receipt take more: undo those first")]
+    CreditInUse { document_ref: String },
+    #[error("nothing of this receipt is left to check")]
+    NothingLeft,
+    #[error("this receipt is not put aside")]
+    NotParked,
+    #[error("suggestion {0} can be accepted no longer")]
+    NoSuggestion(i16),
     #[error("the amounts cannot be added up")]
     Sum(#[source] MoneyError),
 }
@@ -59,6 +67,10 @@ impl Classified for Refused {
             Self::MovedOn { .. } => "allocation.receipt_moved_on",
             Self::AlreadyUndone => "allocation.already_undone",
             Self::IsContra => "allocation.is_contra",
+            Self::CreditInUse { .. } => "allocation.credit_in_use",
+            Self::NothingLeft => "allocation.nothing_left",
+            Self::NotParked => "allocation.not_parked",
+            Self::NoSuggestion(_) => "allocation.no_suggestion",
             Self::Sum(_) => "allocation.sum",
         }
     }
@@ -69,7 +81,11 @@ impl Classified for Refused {
             Self::MoreThanOpen { .. }
             | Self::MoreThanLeft { .. }
             | Self::MovedOn { .. }
-            | Self::AlreadyUndone => ErrorClass::Conflict,
+            | Self::AlreadyUndone
+            | Self::CreditInUse { .. }
+            | Self::NothingLeft
+            | Self::NotParked
+            | Self::NoSuggestion(_) => ErrorClass::Conflict,
             _ => ErrorClass::Permanent,
         }
     }
@@ -179,6 +195,14 @@ pub fn undo(
     }
     if undone {
         return Err(Refused::AlreadyUndone);
+    }
+    // A credit note's line brought money in: it goes back only while that is
+    // still there.
+    let left = receipt.unallocated.checked_add(line.amount);
+    if left.map_err(Refused::Sum)?.is_negative() {
+        return Err(Refused::CreditInUse {
+            document_ref: line.document_ref.clone(),
+        });
     }
     let posted = ledger::undo(receipt, line, books, changes, because).map_err(Refused::Sum)?;
     receipt.version += 1;

@@ -2,6 +2,7 @@
 //! and here what they share.
 
 mod receipts;
+pub(crate) mod workbench;
 
 pub(crate) use receipts::{
     allocate, count_receipts, find_items, get_receipt, list_receipts, trace_receipt, undo,
@@ -63,7 +64,7 @@ pub(crate) fn reason(text: &str) -> Result<&str, Failure> {
     if reason.is_empty() || reason.len() > REASON_MAX {
         return Err(Failure::permanent(
             "allocation.reason_needed",
-            "a move of money by hand has a reason",
+            "a command of a person has a reason",
         )
         .at("/reason", format!("between 1 and {REASON_MAX} characters")));
     }

@@ -34,14 +34,15 @@ pub(crate) async fn list_receipts(
         .map(str::trim)
         .filter(|text| !text.is_empty());
     let rows = ask.page.rows();
-    let items = store::receipts::list(tx.conn(), ask.queue, search, before, rows).await?;
+    let items =
+        store::receipts::list(tx.conn(), ask.queue, search, before, bus.now(), rows).await?;
     Ok(page(items, rows, |receipt| receipt.receipt_id.as_uuid()))
 }
 
 pub(crate) async fn count_receipts(_: CountReceipts, bus: Bus) -> Result<QueueCounts, Refusal> {
     let mut tx = bus.begin().await?;
     Ok(QueueCounts {
-        queues: store::receipts::counts(tx.conn()).await?,
+        queues: store::receipts::counts(tx.conn(), bus.now()).await?,
     })
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod items;
 pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod workbench;
 
 use std::collections::HashSet;
 
@@ -27,6 +28,7 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
     postings::post(conn, changes).await?;
     movements::insert_adjustments(conn, &changes.adjustments).await?;
     movements::insert_outflows(conn, &changes.outflows).await?;
+    workbench::note_batch(conn, changes).await?;
     accounts::learn(conn, &changes.learned).await
 }
 

@@ -4,14 +4,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contracts::api::allocation::{
     QueueCount, ReceiptQueue, ReceiptView, SuggestedLine, Suggestion,
 };
-use kernel::{AccountId, DocumentId, Money, ReceiptId};
+use kernel::{AccountId, DocumentId, Money, ReceiptId, london_date, london_midnight};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{money, named};
+use super::{money, named, workbench::parked};
 use crate::domain::Receipt;
 
 struct Row {
@@ -74,7 +74,7 @@ pub(crate) fn decision(text: &str) -> Result<contracts::allocation::Decision, Fa
 }
 
 /// Receipts with money left whose words name one of `keys`, locked in key
-/// order.
+/// order. What a person has put aside is the person's (E48).
 pub(crate) async fn lock_waiting_for(
     conn: &mut PgConnection,
     keys: &[String],
@@ -88,7 +88,7 @@ pub(crate) async fn lock_waiting_for(
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
                 r.decision, r.recorded_at
-         from allocation.receipt r where r.unallocated > 0 and r.tokens && $1
+         from allocation.receipt r where r.unallocated > 0 and r.tokens && $1 and r.parked_at is null
          order by r.receipt_id limit 5000 for update of r"#,
         keys
     )
@@ -115,7 +115,8 @@ pub(crate) async fn lock(
     row.map(Receipt::try_from).transpose()
 }
 
-/// Writes where moved receipts now stand; the caller holds their locks.
+/// Writes where moved receipts now stand; the caller holds their locks. One
+/// that has no money left is put aside no longer.
 pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {
     if receipts.is_empty() {
         return Ok(());
@@ -142,7 +143,12 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
         .collect::<Result<Vec<_>, _>>()?;
     sqlx::query!(
         "update allocation.receipt r set version = t.version, unallocated = t.unallocated, paid_out = t.paid_out,
-             state = t.state, account_id = t.account, suggestions = t.suggestions, decision = t.decision
+             state = t.state, account_id = t.account, suggestions = t.suggestions, decision = t.decision,
+             parked_at = case when t.unallocated > 0 then r.parked_at end,
+             parked_by = case when t.unallocated > 0 then r.parked_by end,
+             parked_reason = case when t.unallocated > 0 then r.parked_reason end,
+             parked_owner = case when t.unallocated > 0 then r.parked_owner end,
+             parked_until = case when t.unallocated > 0 then r.parked_until end
          from unnest($1::uuid[], $2::bigint[], $3::numeric[], $4::numeric[], $5::text[], $6::uuid[], $7::smallint[],
              $8::text[]) as t(id, version, unallocated, paid_out, state, account, suggestions, decision)
          where r.receipt_id = t.id",
@@ -193,6 +199,11 @@ struct ViewRow {
     account_name: Option<String>,
     suggestions: i16,
     recorded_at: DateTime<Utc>,
+    parked_at: Option<DateTime<Utc>>,
+    parked_by: Option<String>,
+    parked_reason: Option<String>,
+    parked_owner: Option<String>,
+    parked_until: Option<NaiveDate>,
 }
 
 impl TryFrom<ViewRow> for ReceiptView {
@@ -217,6 +228,13 @@ impl TryFrom<ViewRow> for ReceiptView {
             account_name: row.account_name,
             suggestions: row.suggestions,
             recorded_at: row.recorded_at,
+            parked: parked(
+                row.parked_at,
+                row.parked_by,
+                row.parked_reason,
+                row.parked_owner,
+                row.parked_until,
+            ),
         })
     }
 }
@@ -227,18 +245,29 @@ fn masked(key: &str) -> String {
     format!("••{}", key.get(from..).unwrap_or_default())
 }
 
-/// A queue, newest first, with one row more than asked for to tell whether
-/// there is a next page.
+/// What a search compares text and amounts with.
+pub(crate) fn searched(search: Option<&str>) -> (Option<String>, Option<Decimal>) {
+    let pattern = search.map(|text| format!("%{}%", text.replace(['%', '_', '\\'], "")));
+    let amount = search.and_then(|text| text.replace(['£', ',', ' '], "").parse::<Decimal>().ok());
+    (pattern, amount)
+}
+
+/// A queue, newest booking first, with one row more than asked for to tell
+/// whether there is a next page. `now` tells what is still put aside and what
+/// was allocated today.
 pub(crate) async fn list(
     conn: &mut PgConnection,
     queue: ReceiptQueue,
     search: Option<&str>,
     before: Option<Uuid>,
+    now: DateTime<Utc>,
     rows: i64,
 ) -> Result<Vec<ReceiptView>, Failure> {
-    let pattern = search.map(|text| format!("%{}%", text.replace(['%', '_', '\\'], "")));
-    let amount = search.and_then(|text| text.replace(['£', ',', ' '], "").parse::<Decimal>().ok());
-    let open_only = !matches!(queue, ReceiptQueue::Allocated | ReceiptQueue::All);
+    let (pattern, amount) = searched(search);
+    let open_only = !matches!(
+        queue,
+        ReceiptQueue::Allocated | ReceiptQueue::AllocatedToday | ReceiptQueue::All
+    );
     // The open queues read the partial index of receipts with money left, so
     // each is a statement of its own.
     let found = if open_only {
@@ -246,16 +275,23 @@ pub(crate) async fn list(
             ViewRow,
             r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                     r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.state, r.account_id,
-                    a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at
+                    a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at,
+                    r.parked_at, r.parked_by, r.parked_reason, r.parked_owner, r.parked_until
              from allocation.receipt r left join allocation.account a using (account_id)
              where r.unallocated > 0
                and (not $1 or r.suggestions > 0) and (not $2 or r.state = 'unidentified')
-               and ($3::text is null or r.payer_name ilike $3 or r.narrative ilike $3
-                    or r.bank_reference ilike $3 or r.amount = $4)
-               and ($5::uuid is null or r.receipt_id < $5)
-             order by r.receipt_id desc limit $6"#,
+               and (not $3 or r.state <> 'unidentified')
+               and $4 = (r.parked_at is not null and (r.parked_until is null or r.parked_until > $5))
+               and ($6::text is null or r.payer_name ilike $6 or r.narrative ilike $6
+                    or r.bank_reference ilike $6 or r.amount = $7)
+               and ($8::uuid is null or (r.booked_on, r.receipt_id)
+                    < ((select b.booked_on from allocation.receipt b where b.receipt_id = $8), $8))
+             order by r.booked_on desc, r.receipt_id desc limit $9"#,
             queue == ReceiptQueue::Suggested,
             queue == ReceiptQueue::Unidentified,
+            queue == ReceiptQueue::Unallocated,
+            queue == ReceiptQueue::Parked,
+            london_date(now),
             pattern,
             amount,
             before,
@@ -268,14 +304,20 @@ pub(crate) async fn list(
             ViewRow,
             r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                     r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.state, r.account_id,
-                    a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at
+                    a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at,
+                    r.parked_at, r.parked_by, r.parked_reason, r.parked_owner, r.parked_until
              from allocation.receipt r left join allocation.account a using (account_id)
              where (not $1 or r.unallocated = 0)
-               and ($2::text is null or r.payer_name ilike $2 or r.narrative ilike $2
-                    or r.bank_reference ilike $2 or r.amount = $3)
-               and ($4::uuid is null or r.receipt_id < $4)
-             order by r.receipt_id desc limit $5"#,
+               and ($2::timestamptz is null or r.receipt_id in (
+                    select l.receipt_id from allocation.allocation l where l.recorded_at >= $2
+                    group by l.receipt_id having sum(l.amount) > 0))
+               and ($3::text is null or r.payer_name ilike $3 or r.narrative ilike $3
+                    or r.bank_reference ilike $3 or r.amount = $4)
+               and ($5::uuid is null or (r.booked_on, r.receipt_id)
+                    < ((select b.booked_on from allocation.receipt b where b.receipt_id = $5), $5))
+             order by r.booked_on desc, r.receipt_id desc limit $6"#,
             queue == ReceiptQueue::Allocated,
+            (queue == ReceiptQueue::AllocatedToday).then(|| london_midnight(now)),
             pattern,
             amount,
             before,
@@ -295,7 +337,8 @@ pub(crate) async fn view(
         ViewRow,
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.state, r.account_id,
-                a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at
+                a.account_ref as "account_ref?", a.name as "account_name?", r.suggestions, r.recorded_at,
+                r.parked_at, r.parked_by, r.parked_reason, r.parked_owner, r.parked_until
          from allocation.receipt r left join allocation.account a using (account_id) where r.receipt_id = $1"#,
         id.as_uuid()
     )
@@ -382,50 +425,99 @@ pub(crate) async fn suggestions(
 }
 
 /// How much is in each queue.
-pub(crate) async fn counts(conn: &mut PgConnection) -> Result<Vec<QueueCount>, Failure> {
-    let rows = sqlx::query!(
-        r#"select currency, count(*) as "all!", sum(unallocated) as "total!",
-               count(*) filter (where suggestions > 0) as "suggested!",
-               coalesce(sum(unallocated) filter (where suggestions > 0), 0) as "suggested_total!",
-               count(*) filter (where state = 'unidentified') as "unidentified!",
-               coalesce(sum(unallocated) filter (where state = 'unidentified'), 0) as "unidentified_total!"
-           from allocation.receipt where unallocated > 0 group by currency order by currency"#
+pub(crate) async fn counts(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Vec<QueueCount>, Failure> {
+    let open = sqlx::query!(
+        r#"select currency, parked as "parked!", suggested as "suggested!", identified as "identified!",
+               count(*) as "receipts!", sum(unallocated) as "total!"
+           from (select currency, unallocated, suggestions > 0 as suggested, state <> 'unidentified' as identified,
+                     parked_at is not null and (parked_until is null or parked_until > $1) as parked
+                 from allocation.receipt where unallocated > 0) r
+           group by currency, parked, suggested, identified order by currency"#,
+        london_date(now)
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let today = sqlx::query!(
+        r#"select currency, count(*) as "receipts!", sum(total) as "total!"
+           from (select receipt_id, currency, sum(amount) as total from allocation.allocation
+                 where recorded_at >= $1 group by receipt_id, currency having sum(amount) > 0) l
+           group by currency order by currency"#,
+        london_midnight(now)
     )
     .fetch_all(&mut *conn)
     .await?;
     let allocated = sqlx::query!(
-        r#"select currency, count(*) as "all!", sum(amount) as "total!"
+        r#"select currency, count(*) as "receipts!", sum(amount) as "total!"
            from allocation.receipt where unallocated = 0 group by currency order by currency"#
     )
     .fetch_all(conn)
     .await?;
-    let mut counts: Vec<QueueCount> = [
-        ReceiptQueue::ToReview,
-        ReceiptQueue::Suggested,
-        ReceiptQueue::Unidentified,
-        ReceiptQueue::Allocated,
-    ]
-    .map(|queue| QueueCount {
-        queue,
-        receipts: 0,
-        totals: Vec::new(),
-    })
-    .into();
-    let mut add =
-        |at: usize, receipts: i64, total: Decimal, currency: &str| -> Result<(), Failure> {
-            if let (Some(count), true) = (counts.get_mut(at), receipts > 0) {
-                count.receipts += receipts;
-                count.totals.push(money(total, currency)?);
-            }
-            Ok(())
+    let mut counts = Counts::default();
+    for row in open {
+        let total = money(row.total, &row.currency)?;
+        if row.parked {
+            counts.add(ReceiptQueue::Parked, row.receipts, total)?;
+            continue;
+        }
+        counts.add(ReceiptQueue::ToReview, row.receipts, total)?;
+        if row.suggested {
+            counts.add(ReceiptQueue::Suggested, row.receipts, total)?;
+        }
+        let whose = if row.identified {
+            ReceiptQueue::Unallocated
+        } else {
+            ReceiptQueue::Unidentified
         };
-    for row in rows {
-        add(0, row.all, row.total, &row.currency)?;
-        add(1, row.suggested, row.suggested_total, &row.currency)?;
-        add(2, row.unidentified, row.unidentified_total, &row.currency)?;
+        counts.add(whose, row.receipts, total)?;
+    }
+    for row in today {
+        let total = money(row.total, &row.currency)?;
+        counts.add(ReceiptQueue::AllocatedToday, row.receipts, total)?;
     }
     for row in allocated {
-        add(3, row.all, row.total, &row.currency)?;
+        let total = money(row.total, &row.currency)?;
+        counts.add(ReceiptQueue::Allocated, row.receipts, total)?;
     }
-    Ok(counts)
+    Ok(counts.0)
+}
+
+/// Every queue that is counted, with what has been added so far.
+struct Counts(Vec<QueueCount>);
+
+impl Default for Counts {
+    fn default() -> Self {
+        let queues = [
+            ReceiptQueue::ToReview,
+            ReceiptQueue::Suggested,
+            ReceiptQueue::Unidentified,
+            ReceiptQueue::Unallocated,
+            ReceiptQueue::Parked,
+            ReceiptQueue::AllocatedToday,
+            ReceiptQueue::Allocated,
+        ];
+        let empty = |queue| QueueCount {
+            queue,
+            receipts: 0,
+            totals: Vec::new(),
+        };
+        Self(queues.map(empty).into())
+    }
+}
+
+impl Counts {
+    fn add(&mut self, queue: ReceiptQueue, receipts: i64, total: Money) -> Result<(), Failure> {
+        let Some(count) = self.0.iter_mut().find(|count| count.queue == queue) else {
+            return Ok(());
+        };
+        count.receipts += receipts;
+        let same = |known: &&mut Money| known.currency() == total.currency();
+        match count.totals.iter_mut().find(same) {
+            Some(known) => *known = known.checked_add(total).map_err(Failure::of)?,
+            None => count.totals.push(total),
+        }
+        Ok(())
+    }
 }

@@ -9,6 +9,7 @@ pub(crate) mod once;
 pub(crate) mod receipts;
 pub(crate) mod reports;
 pub(crate) mod table;
+pub(crate) mod workbench;
 
 pub(crate) use receipts::{AllocationRequest, UndoRequest};
 

@@ -1,15 +1,22 @@
 //! The workbench: receipts to review, why they were not allocated, and what a
 //! person does about it.
 
+pub(crate) mod batch;
+pub(crate) mod park;
+mod paste;
+pub(crate) mod run;
+pub(crate) mod together;
+
 use std::collections::HashMap;
 
 use askama::Template;
 use axum::{
     Form,
     extract::{Query, State},
-    http::StatusCode,
+    http::{HeaderName, HeaderValue, StatusCode},
     response::Response,
 };
+use chrono::NaiveDate;
 use contracts::api::{
     Page, PageRequest,
     allocation::{
@@ -17,9 +24,9 @@ use contracts::api::{
         ListReceipts, OpenItemView, QueueCounts, ReceiptDetail, ReceiptQueue, ReceiptView,
         Suggestion, UndoAllocation,
     },
+    workbench::{NameItems, Parked},
 };
-use futures::future::join_all;
-use kernel::{AllocationId, Currency, DocumentId, Money, ReceiptId};
+use kernel::{AllocationId, Currency, DocumentId, Money, ReceiptId, london_date};
 
 use super::{
     PageProblem, Section, Shell, Toast, Undo, Visit,
@@ -35,7 +42,9 @@ use crate::{
 /// Open items offered at once.
 const OFFERED: u16 = 25;
 /// Documents of one manual allocation, at most.
-const LINES_MAX: usize = 50;
+const LINES_MAX: usize = paste::LINES_MAX;
+/// Lines of a pasted list that are looked at, at most.
+const LISTED_MAX: usize = NameItems::MAX;
 
 /// Fields of the page's address and of its forms, in the order sent.
 type Pairs = Vec<(String, String)>;
@@ -84,6 +93,11 @@ impl Place {
     }
 
     fn list(&self) -> String {
+        self.at("/cash")
+    }
+
+    /// The view, as the query of another page.
+    fn at(&self, path: &str) -> String {
         let field = |name: &str, value: &str| {
             if value.is_empty() {
                 String::new()
@@ -92,7 +106,7 @@ impl Place {
             }
         };
         format!(
-            "/cash?queue={}{}{}",
+            "{path}?queue={}{}{}",
             queue_name(self.queue),
             field("search", &self.search),
             field("cursor", &self.cursor)
@@ -104,10 +118,17 @@ impl Place {
     }
 }
 
-const QUEUES: [(ReceiptQueue, &str, &str); 5] = [
+const QUEUES: [(ReceiptQueue, &str, &str); 8] = [
     (ReceiptQueue::ToReview, "to_review", "To review"),
     (ReceiptQueue::Suggested, "suggested", "Suggested"),
     (ReceiptQueue::Unidentified, "unidentified", "Unidentified"),
+    (ReceiptQueue::Unallocated, "unallocated", "Unallocated"),
+    (ReceiptQueue::Parked, "parked", "To check"),
+    (
+        ReceiptQueue::AllocatedToday,
+        "allocated_today",
+        "Allocated today",
+    ),
     (ReceiptQueue::Allocated, "allocated", "Allocated"),
     (ReceiptQueue::All, "all", "All"),
 ];
@@ -126,6 +147,13 @@ fn queue_name(queue: ReceiptQueue) -> &'static str {
         .map_or("", |(_, name, _)| name)
 }
 
+fn queue_title(queue: ReceiptQueue) -> &'static str {
+    QUEUES
+        .into_iter()
+        .find(|(known, ..)| *known == queue)
+        .map_or("", |(.., title)| title)
+}
+
 /// A queue as a tab: a filter with its count and its money.
 struct Tab {
     title: &'static str,
@@ -140,6 +168,13 @@ struct Row {
     receipt: ReceiptView,
     href: String,
     current: bool,
+    /// Put aside, and its day has not come.
+    parked: bool,
+}
+
+/// Whether a receipt is put aside on this day.
+fn aside(parked: Option<&Parked>, today: NaiveDate) -> bool {
+    parked.is_some_and(|parked| parked.until.is_none_or(|until| until > today))
 }
 
 /// A suggestion as a card.
@@ -157,6 +192,8 @@ struct Offer {
     /// As typed.
     amount: String,
     problem: Option<String>,
+    /// What the document has left then.
+    left: Money,
 }
 
 impl Offer {
@@ -174,6 +211,10 @@ struct Manual {
     more: bool,
     reason: String,
     problems: Vec<String>,
+    /// What has become of a pasted list.
+    pasted: Option<paste::Preview>,
+    /// The list as it was pasted, where nothing of it could be used.
+    list: String,
     allocated: Money,
     remainder: Money,
     /// The person has begun: the page must not change it under their hands.
@@ -184,6 +225,9 @@ struct Manual {
 struct Past {
     view: AllocationView,
     may_undo: bool,
+    /// On the first line of a command that made several: how many of them
+    /// stand, and where they can be undone together.
+    together: Option<(usize, String)>,
 }
 
 struct Detail {
@@ -194,6 +238,12 @@ struct Detail {
     would_have_matched: Option<String>,
     cards: Vec<Card>,
     manual: Option<Manual>,
+    /// Put aside, also when its day has come.
+    parked: Option<Parked>,
+    /// It is still aside.
+    aside: bool,
+    /// The first day on which it may come back.
+    tomorrow: NaiveDate,
     history: Vec<Past>,
     exponent: u32,
 }
@@ -213,6 +263,8 @@ struct CashPage {
     missing: Option<String>,
     next: Option<ReceiptId>,
     may_allocate: bool,
+    /// Where all clear suggestions of the queue can be accepted together.
+    accept: Option<String>,
 }
 
 /// `GET /cash`
@@ -221,19 +273,30 @@ pub(crate) async fn show(
     visit: Visit,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, PageProblem> {
-    let page = assemble(&app, &visit, Place::read(&pairs), None)
+    let page = assemble(&app, &visit, Place::read(&pairs), Asked::default())
         .await
         .map_err(visit.give_up())?;
     Ok(visit.show(StatusCode::OK, &page))
 }
 
-/// Asks for all that the page shows. `refused` is why a form was not accepted.
+/// What a form of the page came to, to be shown with it.
+#[derive(Default)]
+struct Asked {
+    /// Why it was not accepted.
+    refused: Option<Problem>,
+    /// A list and the documents of it.
+    pasted: Option<paste::Preview>,
+    list: String,
+}
+
+/// Asks for all that the page shows.
 async fn assemble(
     app: &App,
     visit: &Visit,
     place: Place,
-    refused: Option<&Problem>,
+    asked: Asked,
 ) -> Result<CashPage, Problem> {
+    let today = london_date(visit.now);
     let list = ListReceipts {
         queue: place.queue,
         search: Some(place.search.clone()).filter(|search| !search.is_empty()),
@@ -255,7 +318,14 @@ async fn assemble(
             .await
             .map_err(Problem::from)
         {
-            Ok(found) => detail = Some(detailed(app, &place, found, may_allocate, refused).await?),
+            Ok(found) => {
+                let about = About {
+                    place: &place,
+                    may_allocate,
+                    today,
+                };
+                detail = Some(detailed(app, &about, found, asked).await?);
+            }
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
                 missing = Some(problem.detail);
             }
@@ -287,15 +357,24 @@ async fn assemble(
             .map(|receipt| Row {
                 href: place.with(receipt.receipt_id),
                 current: chosen == Some(receipt.receipt_id),
+                parked: aside(receipt.parked.as_ref(), today),
                 receipt,
             })
             .collect(),
+        accept: (may_allocate && batch::offered(place.queue)).then(|| place.at("/cash/accept")),
         place,
         detail,
         missing,
         next,
         may_allocate,
     })
+}
+
+/// How a receipt is looked at.
+struct About<'p> {
+    place: &'p Place,
+    may_allocate: bool,
+    today: NaiveDate,
 }
 
 /// The receipt to turn to when `chosen` is done: the one below it, or else the
@@ -335,15 +414,19 @@ fn tabs(counts: &QueueCounts, place: &Place) -> Vec<Tab> {
 
 async fn detailed(
     app: &App,
-    place: &Place,
+    about: &About<'_>,
     found: ReceiptDetail,
-    may_allocate: bool,
-    refused: Option<&Problem>,
+    asked: Asked,
 ) -> Result<Detail, Problem> {
+    let About {
+        place,
+        may_allocate,
+        today,
+    } = *about;
     let receipt = found.receipt;
     let currency = receipt.amount.currency();
     let manual = if may_allocate && !receipt.unallocated.is_zero() {
-        Some(manual(app, place, &receipt, refused).await?)
+        Some(manual(app, place, &receipt, asked).await?)
     } else {
         None
     };
@@ -374,17 +457,47 @@ async fn detailed(
         evidence: found.decision.evidence,
         runner_up: found.decision.runner_up,
         would_have_matched: found.decision.would_have_matched,
-        history: found
-            .allocations
-            .into_iter()
-            .map(|view| Past {
-                may_undo: may_allocate && !view.undone && view.line.contra_of.is_none(),
-                view,
-            })
-            .collect(),
+        history: history(found.allocations, place, receipt.receipt_id, may_allocate),
+        aside: aside(receipt.parked.as_ref(), today),
+        parked: receipt.parked.clone(),
+        tomorrow: today.succ_opt().unwrap_or(today),
         exponent: currency.exponent(),
         receipt,
     })
+}
+
+/// The lines of a receipt; where one command made several that stand, its first
+/// leads to undoing them together.
+fn history(
+    lines: Vec<AllocationView>,
+    place: &Place,
+    receipt: ReceiptId,
+    may_allocate: bool,
+) -> Vec<Past> {
+    let stands = |view: &AllocationView| !view.undone && view.line.contra_of.is_none();
+    let standing = |at| {
+        let of_command = |view: &&AllocationView| view.recorded_at == at && stands(view);
+        lines.iter().filter(of_command).count()
+    };
+    let mut before = None;
+    let together: Vec<_> = lines
+        .iter()
+        .map(|view| {
+            let at = view.recorded_at;
+            let first = before.replace(at) != Some(at);
+            let several = Some(standing(at)).filter(|count| first && *count > 1)?;
+            may_allocate.then(|| (several, run::href(place, receipt, at)))
+        })
+        .collect();
+    lines
+        .into_iter()
+        .zip(together)
+        .map(|(view, together)| Past {
+            may_undo: may_allocate && stands(&view),
+            together,
+            view,
+        })
+        .collect()
 }
 
 /// The form with the items that were searched for (at first, those of the
@@ -393,8 +506,13 @@ async fn manual(
     app: &App,
     place: &Place,
     receipt: &ReceiptView,
-    refused: Option<&Problem>,
+    asked: Asked,
 ) -> Result<Manual, Problem> {
+    let Asked {
+        refused,
+        pasted,
+        list,
+    } = asked;
     let currency = receipt.amount.currency();
     let searching = !place.items.is_empty();
     let found = if searching || receipt.account_id.is_some() {
@@ -416,14 +534,35 @@ async fn manual(
         }
     };
     let mut items = found.items;
-    let absent = place
+    let absent: Vec<String> = place
         .entered
         .iter()
         .filter(|(id, _)| items.iter().all(|item| item.document_id != *id))
-        .filter_map(|(id, _)| Some((*id, place.references.get(id)?)));
-    let again = absent.map(|(id, reference)| find_again(app, id, reference, currency));
-    let again: Vec<_> = join_all(again).await.into_iter().flatten().collect();
-    items.splice(0..0, again);
+        .filter_map(|(id, _)| place.references.get(id).cloned())
+        .collect();
+    if !absent.is_empty() {
+        let again = find_again(app, &absent, currency).await?;
+        let entered =
+            |item: &OpenItemView| place.entered.iter().any(|(id, _)| *id == item.document_id);
+        let shown = |item: &OpenItemView| {
+            items
+                .iter()
+                .any(|other| other.document_id == item.document_id)
+        };
+        let again: Vec<_> = again
+            .into_iter()
+            .filter(|item| entered(item) && !shown(item) && !item.open.is_zero())
+            .collect();
+        items.splice(0..0, again);
+    }
+    // In the order of the list, and before what was only searched for.
+    items.sort_by_key(|item| {
+        let at = place
+            .entered
+            .iter()
+            .position(|(id, _)| *id == item.document_id);
+        at.unwrap_or(usize::MAX)
+    });
 
     let mut typed: HashMap<DocumentId, String> = place.entered.iter().cloned().collect();
     let mut allocated = Money::zero(currency);
@@ -431,15 +570,18 @@ async fn manual(
         .into_iter()
         .map(|item| {
             let amount = typed.remove(&item.document_id).unwrap_or_default();
+            let mut left = item.open;
             let problem = match typed_amount(&amount).map(|text| Money::parse(&text, currency)) {
                 None => None,
                 Some(Err(error)) => Some(error.to_string()),
                 Some(Ok(money)) => {
                     allocated = allocated.checked_add(money).unwrap_or(allocated);
+                    left = item.open.checked_sub(money).unwrap_or(left);
                     None
                 }
             };
             Offer {
+                left,
                 item,
                 amount,
                 problem,
@@ -447,7 +589,7 @@ async fn manual(
         })
         .collect();
     let mut problems = Vec::new();
-    if let Some(problem) = refused {
+    if let Some(problem) = &refused {
         problems.push(problem.detail.clone());
         problems.extend(
             problem
@@ -470,28 +612,25 @@ async fn manual(
             .checked_sub(allocated)
             .unwrap_or(receipt.unallocated),
         allocated,
-        begun: refused.is_some() || !place.entered.is_empty(),
+        begun: refused.is_some() || !place.entered.is_empty() || pasted.is_some(),
+        pasted,
+        list,
         offers,
     })
 }
 
+/// Documents that an amount was entered for, by their numbers.
 async fn find_again(
     app: &App,
-    id: DocumentId,
-    reference: &str,
+    references: &[String],
     currency: Currency,
-) -> Option<OpenItemView> {
-    let found = app
-        .bus
-        .ask(&FindOpenItems {
-            search: Some(reference.to_owned()),
-            account_id: None,
-            currency: Some(currency),
-            page: PageRequest::default(),
-        })
-        .await
-        .ok()?;
-    found.items.into_iter().find(|item| item.document_id == id)
+) -> Result<Vec<OpenItemView>, Problem> {
+    let question = NameItems {
+        numbers: references.to_vec(),
+        currency: Some(currency),
+    };
+    let found = app.bus.ask(&question).await?;
+    Ok(found.items.into_iter().map(|named| named.item).collect())
 }
 
 fn field<'p>(pairs: &'p Pairs, name: &str) -> Option<&'p str> {
@@ -557,7 +696,11 @@ pub(crate) async fn allocate(
             Ok(visit.go(&place.with(turn_to.unwrap_or(receipt_id)), &toast))
         }
         Err(problem) if problem.status().is_client_error() => {
-            let page = assemble(&app, &visit, place, Some(&problem))
+            let asked = Asked {
+                refused: Some(problem.clone()),
+                ..Asked::default()
+            };
+            let page = assemble(&app, &visit, place, asked)
                 .await
                 .map_err(visit.give_up())?;
             if page
@@ -600,6 +743,94 @@ async fn move_money(
         reason: reason(pairs, "Allocated by hand on the workbench"),
     };
     Ok((app.bus.ask(&command).await?, lines))
+}
+
+/// `POST /cash/receipts/{id}/paste`: shows what a pasted list comes to, as the
+/// form for allocating by hand. Nothing moves.
+pub(crate) async fn paste_list(
+    State(app): State<App>,
+    visit: Visit,
+    Path(receipt_id): Path<ReceiptId>,
+    Form(pairs): Form<Pairs>,
+) -> Result<Response, PageProblem> {
+    let mut place = Place {
+        receipt: Some(receipt_id),
+        ..Place::read(&pairs)
+    };
+    let text = field(&pairs, "list").unwrap_or_default();
+    let asked = match pasted(&app, receipt_id, text).await {
+        Ok(preview) => {
+            place.entered.clear();
+            for matched in &preview.matched {
+                let id = matched.item.document_id;
+                let amount = matched.amount.amount().to_string();
+                place.entered.push((id, amount));
+                place
+                    .references
+                    .insert(id, matched.item.document_ref.clone());
+            }
+            let used = preview.matched.is_empty();
+            Asked {
+                list: if used { text.to_owned() } else { String::new() },
+                pasted: Some(preview),
+                refused: None,
+            }
+        }
+        Err(problem) if problem.status().is_client_error() => Asked {
+            refused: Some(problem),
+            list: text.to_owned(),
+            pasted: None,
+        },
+        Err(problem) => return Err(visit.give_up()(problem)),
+    };
+    let status = asked
+        .refused
+        .as_ref()
+        .map_or(StatusCode::OK, Problem::status);
+    let page = assemble(&app, &visit, place, asked)
+        .await
+        .map_err(visit.give_up())?;
+    let mut response = visit.show(status, &page);
+    // The address stays that of the receipt: this one shows nothing.
+    response.headers_mut().insert(
+        HeaderName::from_static("hx-push-url"),
+        HeaderValue::from_static("false"),
+    );
+    Ok(response)
+}
+
+async fn pasted(app: &App, receipt_id: ReceiptId, text: &str) -> Result<paste::Preview, Problem> {
+    let refuse = |detail: String| Problem::invalid("gateway.bad_list", "/list", detail);
+    let receipt = app.bus.ask(&GetReceipt { receipt_id }).await?.receipt;
+    let currency = receipt.amount.currency();
+    let list = paste::read(text, currency);
+    if list.lines.is_empty() {
+        return Err(refuse(
+            "No line of the list has a document number. Paste lines such as: INV-104, 1,234.50"
+                .to_owned(),
+        ));
+    }
+    if list.lines.len() > LISTED_MAX {
+        return Err(refuse(format!(
+            "The list has {} lines; {LISTED_MAX} are read at once.",
+            list.lines.len()
+        )));
+    }
+    let question = NameItems {
+        numbers: list
+            .lines
+            .iter()
+            .map(|listed| listed.number.clone())
+            .collect(),
+        currency: Some(currency),
+    };
+    let named = app.bus.ask(&question).await?.items;
+    Ok(paste::compare(
+        list,
+        &named,
+        receipt.account_id,
+        receipt.unallocated,
+    ))
 }
 
 /// What makes a form that is sent twice count once.

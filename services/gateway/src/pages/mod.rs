@@ -77,6 +77,11 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
+    /// Whose page it is.
+    pub(crate) fn name(&self) -> &str {
+        self.caller.as_ref().map_or("", |caller| &caller.name)
+    }
+
     /// `controller, manager`
     pub(crate) fn roles(&self) -> String {
         let roles = self.caller.iter().flat_map(|caller| &caller.roles);

@@ -16,10 +16,15 @@ use contracts::{
         Page, Refusal, RefusalClass,
         allocation::{
             AllocateReceipt, AllocationView, CountReceipts, FindOpenItems, GetReceipt,
-            ListReceipts, OpenItemView, QueueCounts, ReceiptDetail, ReceiptView, UndoAllocation,
+            ListReceipts, OpenItemView, QueueCounts, ReceiptDetail, ReceiptView, SuggestedLine,
+            Suggestion, UndoAllocation,
         },
         ingestion::{AppendImport, ImportState, ImportView, OpenImport, SubmitImport},
         reporting::{AgedDebt, AgedRow, AgeingBasis, Bucket, GetAgedDebt},
+        workbench::{
+            AcceptSuggestion, Acceptable, BatchLine, BatchView, GetBatch, ListAcceptable,
+            NameItems, NamedItem, NamedItems, ParkReceipt, Parked, UnparkReceipt,
+        },
     },
     inbound::DocumentKind,
 };
@@ -34,6 +39,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) const PASSWORD: &str = gateway::DEMO_PASSWORD;
 pub(crate) const RECEIPT: &str = "0198c0de-0000-7000-8000-000000000001";
 pub(crate) const DOCUMENT_FIELD: &str = "a.0198c0de-0000-7000-8000-000000000002";
+pub(crate) const OTHER_RECEIPT: &str = "0198c0de-0000-7000-8000-000000000004";
 pub(crate) const ALLOCATION: &str = "0198c0de-0000-7000-8000-000000000003";
 const DOCUMENT: &str = "0198c0de-0000-7000-8000-000000000002";
 
@@ -42,6 +48,8 @@ const DOCUMENT: &str = "0198c0de-0000-7000-8000-000000000002";
 struct Memory {
     commands: Vec<CommandId>,
     undone: Vec<String>,
+    parked: Vec<ParkReceipt>,
+    accepted: Vec<AcceptSuggestion>,
     refuse: Option<RefusalClass>,
     hold: Option<Arc<Notify>>,
     pieces: BTreeMap<i32, Vec<u8>>,
@@ -90,6 +98,7 @@ fn receipt() -> ReceiptView {
         account_name: Some("Acme Ltd".into()),
         suggestions: 0,
         recorded_at: moment(),
+        parked: None,
     }
 }
 
@@ -145,6 +154,123 @@ fn import(memory: &Memory, import_id: ImportId, state: ImportState) -> ImportVie
     }
 }
 
+fn item() -> OpenItemView {
+    OpenItemView {
+        document_id: DOCUMENT.parse().unwrap(),
+        document_ref: "INV-104".into(),
+        kind: DocumentKind::Invoice,
+        account_id: AccountId::generate(),
+        account_ref: "ACME01".into(),
+        account_name: "Acme Ltd".into(),
+        issued_on: day(),
+        due_on: day(),
+        amount: gbp("100"),
+        open: gbp("100"),
+    }
+}
+
+fn acceptable(receipt_id: &str) -> Acceptable {
+    Acceptable {
+        receipt: ReceiptView {
+            receipt_id: receipt_id.parse().unwrap(),
+            ..receipt()
+        },
+        suggestion: Suggestion {
+            rank: 1,
+            rule: Rule::DocumentNumber,
+            confidence: "high".into(),
+            account_id: AccountId::generate(),
+            account_ref: "ACME01".into(),
+            account_name: "Acme Ltd".into(),
+            lines: vec![SuggestedLine {
+                document_id: DOCUMENT.parse().unwrap(),
+                document_ref: "INV-104".into(),
+                open: gbp("100"),
+                amount: gbp("100"),
+                due_on: day(),
+            }],
+            evidence: Vec::new(),
+        },
+    }
+}
+
+fn not_as_wanted() -> Refusal {
+    Refusal {
+        code: "allocation.refused".into(),
+        class: RefusalClass::Conflict,
+        detail: "as the test wants it".into(),
+        fields: Vec::new(),
+    }
+}
+
+/// What the workbench asks beyond one receipt.
+fn workbench(host: Host, memory: &Shared) -> Host {
+    let (parked, accepted) = (memory.clone(), memory.clone());
+    host.serve::<ParkReceipt, _, _>(move |command, _| {
+        let mut memory = parked.lock().unwrap();
+        let refuse = memory.refuse.is_some();
+        let mut detail = detail();
+        detail.receipt.parked = Some(Parked {
+            reason: command.reason.clone(),
+            owner: command.owner.clone(),
+            until: command.until,
+            by: command.actor.clone(),
+            at: moment(),
+        });
+        memory.parked.push(command);
+        async move {
+            if refuse {
+                Err(not_as_wanted())
+            } else {
+                Ok(detail)
+            }
+        }
+    })
+    .serve::<UnparkReceipt, _, _>(|_, _| async { Ok(detail()) })
+    .serve::<ListAcceptable, _, _>(|_, _| async {
+        Ok(Page {
+            items: vec![acceptable(RECEIPT), acceptable(OTHER_RECEIPT)],
+            next_cursor: None,
+        })
+    })
+    .serve::<AcceptSuggestion, _, _>(move |command, _| {
+        // The second receipt of a batch has moved on.
+        let moved_on = command.receipt_id.to_string() == OTHER_RECEIPT;
+        accepted.lock().unwrap().accepted.push(command);
+        async move {
+            if moved_on {
+                Err(not_as_wanted())
+            } else {
+                Ok(detail())
+            }
+        }
+    })
+    .serve::<NameItems, _, _>(|question, _| async move {
+        let known = question
+            .numbers
+            .into_iter()
+            .filter(|number| number == "INV-104");
+        Ok(NamedItems {
+            items: known
+                .map(|number| NamedItem {
+                    number,
+                    item: item(),
+                })
+                .collect(),
+        })
+    })
+    .serve::<GetBatch, _, _>(|question, _| async move {
+        Ok(BatchView {
+            batch_id: question.batch_id,
+            lines: vec![BatchLine {
+                receipt_id: RECEIPT.parse().unwrap(),
+                payer_name: Some("ACME LTD".into()),
+                allocation: detail().allocations.remove(0),
+            }],
+        })
+    })
+}
+
 /// A list of two pages with one row each.
 fn one_of_two<T>(first: bool, make: impl Fn() -> T) -> Page<T> {
     Page {
@@ -155,7 +281,7 @@ fn one_of_two<T>(first: bool, make: impl Fn() -> T) -> Page<T> {
 
 fn allocation(bus: Bus, memory: Shared) -> Host {
     let commanded = memory.clone();
-    Host::new(bus)
+    workbench(Host::new(bus), &memory)
         .serve::<ListReceipts, _, _>(|question, _| async move {
             Ok(one_of_two(question.page.cursor.is_none(), receipt))
         })
@@ -163,18 +289,7 @@ fn allocation(bus: Bus, memory: Shared) -> Host {
         .serve::<GetReceipt, _, _>(|_, _| async { Ok(detail()) })
         .serve::<FindOpenItems, _, _>(|_, _| async {
             Ok(Page {
-                items: vec![OpenItemView {
-                    document_id: DOCUMENT.parse().unwrap(),
-                    document_ref: "INV-104".into(),
-                    kind: DocumentKind::Invoice,
-                    account_id: AccountId::generate(),
-                    account_ref: "ACME01".into(),
-                    account_name: "Acme Ltd".into(),
-                    issued_on: day(),
-                    due_on: day(),
-                    amount: gbp("100"),
-                    open: gbp("100"),
-                }],
+                items: vec![item()],
                 next_cursor: None,
             })
         })
@@ -378,6 +493,14 @@ impl World {
 
     pub(crate) fn undone(&self) -> Vec<String> {
         self.memory.lock().unwrap().undone.clone()
+    }
+
+    pub(crate) fn parked(&self) -> Vec<ParkReceipt> {
+        self.memory.lock().unwrap().parked.clone()
+    }
+
+    pub(crate) fn accepted(&self) -> Vec<AcceptSuggestion> {
+        self.memory.lock().unwrap().accepted.clone()
     }
 
     pub(crate) fn uploaded(&self) -> Vec<u8> {

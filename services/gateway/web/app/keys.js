@@ -4,7 +4,8 @@
 const OFF = 'counterfoil-keys-off';
 let prefix = null;
 
-const typing = (target) => target.closest?.('input, select, textarea, [contenteditable]') !== null;
+// A tick box takes no letters.
+const typing = (target) => target.closest?.('input:not([type=checkbox]), select, textarea, [contenteditable]') !== null;
 const first = (selector) => document.querySelector(selector);
 
 function rows() {
@@ -26,6 +27,11 @@ function choose(number) {
   const card = first(`[data-choose="${number}"]`);
   const button = card?.querySelector('[data-accept]');
   if (!button) return false;
+  // The same number again says yes.
+  if (card.classList.contains('chosen') && button === document.activeElement) {
+    button.form.requestSubmit(button);
+    return true;
+  }
   for (const other of document.querySelectorAll('.card.chosen')) other.classList.remove('chosen');
   card.classList.add('chosen');
   button.focus();
@@ -47,9 +53,31 @@ function accept(target) {
 function focus(selector) {
   const field = first(selector);
   if (!field) return false;
+  const around = field.closest('details');
+  if (around) around.open = true;
   field.focus();
   field.select?.();
   return true;
+}
+
+function press(selector) {
+  const control = first(selector);
+  control?.click();
+  return Boolean(control);
+}
+
+function last(selector) {
+  const control = [...document.querySelectorAll(selector)].at(-1);
+  control?.click();
+  return Boolean(control);
+}
+
+// Ticks the row with the cursor, or else the one that is open.
+function tick(target) {
+  const row = target.closest?.('tr') ?? first('tr.current');
+  const box = row?.querySelector('[data-pick]') ?? first('tr.current [data-pick]');
+  box?.click();
+  return Boolean(box);
 }
 
 function undo() {
@@ -83,7 +111,13 @@ function act(event) {
     case 'Enter': return accept(target);
     case '/': return focus('[data-key="search"]');
     case 'a': return focus('[data-key="items"]');
+    case 'h': return press('[data-key="accept-all"]');
+    case 'x': return tick(target);
+    case 't': return press('[data-key="together"]');
+    case 'v': return focus('[data-key="paste"]');
+    case 'm': return press('[data-key="unpark"]') || focus('[data-key="park"]');
     case 'u': return undo();
+    case 'U': return press('#toast [data-key="undo-run"]') || last('[data-key="undo-run"]');
     case '?': return map();
     case 'g':
       prefix = 'g';

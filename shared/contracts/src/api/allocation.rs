@@ -29,12 +29,19 @@ call!(ListReceipts => Allocation."receipts"."list" -> Page<ReceiptView>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptQueue {
-    /// Everything with money left on it.
+    /// Everything with money left on it that nobody has put aside.
     #[default]
     ToReview,
-    /// Money left, and a suggestion to accept.
+    /// To review, and with a suggestion to accept.
     Suggested,
+    /// To review, and nobody knows whose money it is.
     Unidentified,
+    /// To review, and the payer is known.
+    Unallocated,
+    /// Money left, and put aside to check.
+    Parked,
+    /// Money of it was allocated on this London day.
+    AllocatedToday,
     Allocated,
     All,
 }
@@ -53,7 +60,8 @@ pub struct QueueCounts {
 pub struct QueueCount {
     pub queue: ReceiptQueue,
     pub receipts: i64,
-    /// Unallocated money per currency (received money for `allocated`).
+    /// Unallocated money per currency (received money for `allocated`, money
+    /// allocated today for `allocated_today`).
     pub totals: Vec<Money>,
 }
 
@@ -77,6 +85,9 @@ pub struct ReceiptView {
     pub account_name: Option<String>,
     pub suggestions: i16,
     pub recorded_at: DateTime<Utc>,
+    /// Put aside to check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<super::workbench::Parked>,
 }
 
 /// A receipt with all that is known about it.

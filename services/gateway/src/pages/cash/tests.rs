@@ -40,6 +40,7 @@ fn receipt(amount: &str, unallocated: &str) -> ReceiptView {
         account_name: None,
         suggestions: 1,
         recorded_at: moment(),
+        parked: None,
     }
 }
 
@@ -107,6 +108,9 @@ fn detail(receipt: ReceiptView, manual: Option<Manual>, history: Vec<Past>) -> D
         manual,
         history,
         exponent: 2,
+        aside: receipt.parked.is_some(),
+        parked: receipt.parked.clone(),
+        tomorrow: day(),
         receipt,
     }
 }
@@ -147,6 +151,7 @@ fn page(detail: Option<Detail>, may_allocate: bool) -> String {
             .map(|detail| Row {
                 href: place.with(detail.receipt.receipt_id),
                 current: true,
+                parked: detail.aside,
                 receipt: detail.receipt.clone(),
             })
             .collect(),
@@ -154,6 +159,7 @@ fn page(detail: Option<Detail>, may_allocate: bool) -> String {
         newest: None,
         next: None,
         missing: None,
+        accept: may_allocate.then(|| place.at("/cash/accept")),
         place,
         detail,
         may_allocate,
@@ -230,6 +236,7 @@ fn who_may_only_read_sees_no_buttons() {
     let history = vec![Past {
         view: past(document, "100"),
         may_undo: false,
+        together: None,
     }];
     let html = page(
         Some(detail(receipt("10250", "10250"), None, history)),
@@ -260,10 +267,13 @@ fn what_was_typed_is_still_there_when_the_form_is_refused() {
             item,
             amount: "12x".into(),
             problem: Some("not a plain decimal number".into()),
+            left: gbp("12000"),
         }],
         more: false,
         reason: "as agreed".into(),
         problems: vec!["the receipt is at version 4".into()],
+        pasted: None,
+        list: String::new(),
         allocated: gbp("0"),
         remainder: gbp("10250"),
         begun: true,
@@ -394,4 +404,172 @@ fn the_next_receipt_is_the_one_below_or_else_above() {
         next_cursor: None,
     };
     assert_eq!(neighbour(&one, ids[0]), None);
+}
+
+fn parked(until: Option<NaiveDate>) -> Parked {
+    Parked {
+        reason: "<i>who</i> is this?".into(),
+        owner: Some("Jo".into()),
+        until,
+        by: "user:al".into(),
+        at: moment(),
+    }
+}
+
+/// E62: the day is London's; on its day a receipt is back.
+#[test]
+fn a_receipt_is_aside_until_its_day() {
+    let today = day();
+    assert!(!aside(None, today));
+    assert!(aside(Some(&parked(None)), today));
+    assert!(aside(Some(&parked(today.succ_opt())), today));
+    assert!(!aside(Some(&parked(Some(today))), today));
+    assert!(!aside(Some(&parked(today.pred_opt())), today));
+}
+
+#[test]
+fn a_parked_receipt_says_why_for_whom_and_how_to_take_it_up() {
+    let receipt = ReceiptView {
+        parked: Some(parked(day().succ_opt())),
+        ..receipt("10250", "10250")
+    };
+    let id = receipt.receipt_id;
+    let html = page(Some(detail(receipt.clone(), None, Vec::new())), true);
+    assert!(
+        html.contains("&#60;i&#62;who&#60;/i&#62; is this?"),
+        "{html}"
+    );
+    assert!(
+        html.contains("For Jo. Put aside by al, 22 Nov 2026 09:41; comes back on 23 Nov 2026."),
+        "{html}"
+    );
+    assert!(html.contains(&format!("action=\"/cash/receipts/{id}/unpark\"")));
+    assert!(
+        html.contains("To check until 23 Nov 2026"),
+        "and in the list"
+    );
+    assert!(!html.contains(&format!("action=\"/cash/receipts/{id}/park\"")));
+    let html = page(Some(detail(receipt, None, Vec::new())), false);
+    assert!(
+        !html.contains("/unpark\"") && html.contains("For Jo."),
+        "who may only read is told"
+    );
+}
+
+#[test]
+fn a_receipt_with_money_left_can_be_put_aside_and_ticked() {
+    let some = receipt("10250", "10250");
+    let id = some.receipt_id;
+    let html = page(Some(detail(some.clone(), None, Vec::new())), true);
+    assert!(html.contains(&format!("action=\"/cash/receipts/{id}/park\"")));
+    assert!(
+        html.contains("name=\"owner\" value=\"jo\""),
+        "by oneself unless said otherwise"
+    );
+    assert!(
+        html.contains(&format!(
+            "name=\"pick\" value=\"{id}\" data-pick=\"10250.00\""
+        )),
+        "{html}"
+    );
+    assert!(
+        html.contains("href=\"/cash/accept?queue=to_review&#38;search=acme%20%26%20co\""),
+        "{html}"
+    );
+    let html = page(Some(detail(receipt("10250", "0"), None, Vec::new())), true);
+    assert!(
+        !html.contains("name=\"pick\"") && !html.contains("/park\""),
+        "nothing is left of it"
+    );
+    let html = page(Some(detail(some, None, Vec::new())), false);
+    assert!(
+        !html.contains("name=\"pick\"")
+            && !html.contains("/park\"")
+            && !html.contains("/cash/accept")
+    );
+}
+
+#[test]
+fn what_one_command_did_is_undone_together_and_one_line_is_not() {
+    let document = DocumentId::generate();
+    let place = Place::default();
+    let receipt = ReceiptId::generate();
+    let earlier = AllocationView {
+        recorded_at: "2026-11-21T09:00:00Z".parse().unwrap(),
+        ..past(document, "5")
+    };
+    let undone = AllocationView {
+        undone: true,
+        ..past(document, "7")
+    };
+    let lines = || {
+        vec![
+            earlier.clone(),
+            past(document, "100"),
+            undone.clone(),
+            past(document, "-20"),
+        ]
+    };
+    let together: Vec<_> = history(lines(), &place, receipt, true)
+        .into_iter()
+        .map(|past| past.together)
+        .collect();
+    let href =
+        format!("/cash/undo?queue=to_review&receipt={receipt}&at=2026-11-22T09%3A41%3A07.000000Z");
+    assert_eq!(together, [None, Some((2, href)), None, None]);
+    assert!(
+        history(lines(), &place, receipt, false)
+            .iter()
+            .all(|past| past.together.is_none() && !past.may_undo)
+    );
+}
+
+#[test]
+fn a_pasted_list_says_what_is_left_out_and_what_differs() {
+    let list = paste::read("INV-104 100\nINV-<9> 5\nTotal 105", Currency::GBP);
+    let named = [contracts::api::workbench::NamedItem {
+        number: "INV-104".into(),
+        item: OpenItemView {
+            document_id: DocumentId::generate(),
+            document_ref: "INV-104".into(),
+            kind: DocumentKind::Invoice,
+            account_id: AccountId::generate(),
+            account_ref: "ACME01".into(),
+            account_name: "Acme".into(),
+            issued_on: day(),
+            due_on: day(),
+            amount: gbp("120"),
+            open: gbp("120"),
+        },
+    }];
+    let manual = Manual {
+        items: String::new(),
+        offers: Vec::new(),
+        more: false,
+        reason: String::new(),
+        problems: Vec::new(),
+        pasted: Some(paste::compare(list, &named, None, gbp("10250"))),
+        list: String::new(),
+        allocated: gbp("100"),
+        remainder: gbp("10150"),
+        begun: true,
+    };
+    let html = page(
+        Some(detail(receipt("10250", "10250"), Some(manual), Vec::new())),
+        true,
+    );
+    assert!(
+        html.contains("1 document found, together <strong class=\"num\">£100.00</strong>"),
+        "{html}"
+    );
+    assert!(html.contains("The receipt has £10,150.00 more than that."));
+    assert!(
+        html.contains("Line 2: no document is called “INV-&#60;9&#62;”"),
+        "{html}"
+    );
+    assert!(html.contains("INV-104: the list says £100.00 of £120.00 open, which leaves £20.00"));
+    assert!(
+        html.contains("No document number in line 3 “Total 105”."),
+        "{html}"
+    );
 }
