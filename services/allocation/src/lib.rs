@@ -28,6 +28,15 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::undo)
         .serve(serve::trace_receipt)
         .serve(serve::totals)
+        .serve(serve::rules::list)
+        .serve(serve::rules::get)
+        .serve(serve::rules::validate)
+        .serve(serve::rules::draft)
+        .serve(serve::rules::promote)
+        .serve(serve::rules::retire)
+        .serve(serve::rules::replay)
+        .serve(serve::rules::demoted)
+        .serve(serve::rules::restore)
         .run()
         .await
 }

@@ -7,6 +7,10 @@ pub(crate) mod items;
 pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod replay;
+pub(crate) mod rules;
+
+use std::collections::BTreeSet;
 
 use kernel::{AccountId, Currency, Money};
 use messaging::Failure;
@@ -60,6 +64,10 @@ pub(crate) async fn look_up_payers(
     receipts: &[&Receipt],
     books: &mut Books,
 ) -> Result<(), Failure> {
+    let Some(earliest) = receipts.iter().map(|receipt| receipt.booked_on).min() else {
+        return Ok(());
+    };
+    books.rules = rules::in_force(conn).await?;
     let undecided: Vec<&Receipt> = receipts
         .iter()
         .copied()
@@ -78,8 +86,19 @@ pub(crate) async fn look_up_payers(
         .flat_map(|r| r.tokens.iter().cloned())
         .collect();
     accounts::payers(conn, &banks, &names, &quoted, books).await?;
+    // Where a difference may be settled, all that the account owes may explain it.
+    let named: BTreeSet<AccountId> = if books.rules.settles_differences() {
+        undecided
+            .iter()
+            .flat_map(|r| r.tokens.iter())
+            .flat_map(|token| books.named(token))
+            .map(|item| item.account_id)
+            .collect()
+    } else {
+        BTreeSet::new()
+    };
     let known = books.payers.values().chain(books.learned.values());
-    let payers: Vec<AccountId> = known.flatten().copied().collect();
+    let payers: Vec<AccountId> = known.flatten().chain(&named).copied().collect();
     let amounts = |receipts: &[&Receipt]| -> Vec<Decimal> {
         receipts.iter().map(|r| r.unallocated.amount()).collect()
     };
@@ -91,7 +110,7 @@ pub(crate) async fn look_up_payers(
     for item in items::of_amounts(conn, &amounts(&unknown)).await? {
         books.add(item);
     }
-    Ok(())
+    rules::fill(conn, &named, earliest, books).await
 }
 
 /// An amount and currency as they were stored.
