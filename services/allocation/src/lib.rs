@@ -34,6 +34,15 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::workbench::accept)
         .serve(serve::workbench::name_items)
         .serve(serve::workbench::batch)
+        .serve(serve::rules::list)
+        .serve(serve::rules::get)
+        .serve(serve::rules::validate)
+        .serve(serve::rules::draft)
+        .serve(serve::rules::promote)
+        .serve(serve::rules::retire)
+        .serve(serve::rules::replay)
+        .serve(serve::rules::demoted)
+        .serve(serve::rules::restore)
         .run()
         .await
 }

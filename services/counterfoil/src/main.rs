@@ -59,6 +59,11 @@ enum Command {
     Explain(commands::explain::Explain),
     /// Runs the matching over a labelled corpus, and tells precision and rates.
     EvaluateMatching(commands::evaluate_matching::EvaluateMatching),
+    /// Matching rules as data: who may write off what, and which rungs post.
+    Rules {
+        #[command(subcommand)]
+        command: commands::rules::Rules,
+    },
     /// Messages that could not be handled.
     DeadLetters {
         #[command(subcommand)]
@@ -174,6 +179,7 @@ async fn dispatch(command: Command, mut context: Context) -> anyhow::Result<Exit
         }
         Command::Import(import) => return import.run(context).await,
         Command::Explain(explain) => explain.run(context).await?,
+        Command::Rules { command } => command.run(context).await?,
         Command::DeadLetters { command } => command.run(context).await?,
         Command::Projections { command } => return command.run(context).await,
         Command::Invariants { command } => return command.run(context).await,

@@ -8,7 +8,10 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use contracts::api::{Page, allocation, ingestion, reporting, workbench};
+use contracts::{
+    api::{Page, allocation, ingestion, reporting, rules, workbench},
+    rules::RuleSet,
+};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 use utoipa::{
@@ -60,6 +63,13 @@ pub(crate) fn receipt_queue() -> Object {
     )
 }
 
+pub(crate) fn rule_set_state() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["draft", "shadow", "live", "retired"]))
+        .build()
+}
+
 pub(crate) fn ageing_basis() -> Object {
     one_of(["due", "document"], "due")
 }
@@ -95,6 +105,11 @@ fn components() -> Value {
     component::<reporting::AgedDebt>(&mut answers);
     component::<Page<reporting::AgedItem>>(&mut answers);
     component::<reporting::UnallocatedCash>(&mut answers);
+    component::<Page<rules::RuleSetView>>(&mut answers);
+    component::<rules::RuleSetDetail>(&mut answers);
+    component::<rules::RuleSetCheck>(&mut answers);
+    component::<rules::ReplayReport>(&mut answers);
+    component::<rules::DemotedRungs>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
@@ -102,6 +117,11 @@ fn components() -> Value {
     component::<api::workbench::ParkRequest>(&mut requests);
     component::<api::workbench::UnparkRequest>(&mut requests);
     component::<api::workbench::AcceptRequest>(&mut requests);
+    component::<RuleSet>(&mut requests);
+    component::<rules::ReplayRules>(&mut requests);
+    component::<api::rules::DraftRequest>(&mut requests);
+    component::<api::rules::StepRequest>(&mut requests);
+    component::<api::rules::RestoreRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.

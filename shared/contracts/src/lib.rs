@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod inbound;
 pub mod ingestion;
 pub mod role;
+pub mod rules;
 pub mod schema;
 
 pub mod subject;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    inbound, ingestion, subject,
+    inbound, ingestion, rules, subject,
 };
 
 /// Marks a vocabulary that grows: readers outside are told from the first
@@ -89,6 +89,9 @@ pub fn messages() -> Vec<Message> {
         event::<ingestion::DocumentRecorded>(),
         event::<ingestion::ReceiptRecorded>(),
         event::<ingestion::StatementRecorded>(),
+        event::<rules::RulesChanged>(),
+        event::<rules::RuleDemoted>(),
+        event::<rules::RuleRestored>(),
         event::<allocation::AccountUpdated>(),
         event::<allocation::DocumentPosted>(),
         event::<allocation::ReceiptPosted>(),

@@ -313,6 +313,7 @@ async fn a_person_allocates_and_takes_it_back() {
         allocation_id: wrong.allocation_id,
         actor: "user:jo".into(),
         reason: "wrong invoice".into(),
+        cause: None,
     };
     let undone = office.gateway.ask(&undo).await.unwrap();
     assert_eq!(undone.receipt.unallocated, gbp("80.00"));

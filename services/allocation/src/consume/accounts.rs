@@ -29,6 +29,7 @@ pub(super) fn decide(
         reference: fact.account_ref.clone(),
         version: fact.version,
         name: fact.name.clone(),
+        segment: fact.segment.clone(),
     };
     state.books.accounts.insert(account.id, account.clone());
     put(decided, account);

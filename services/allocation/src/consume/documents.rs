@@ -70,6 +70,7 @@ fn mention(
         reference: fact.account_ref.clone(),
         version: 0,
         name: fact.account_ref.clone(),
+        segment: None,
     };
     let event = AccountUpdated {
         account_id: account.id,

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix,
-    allocation::{AllocationLine, ReceiptAllocated, ReceiptMoved, ReceiptPosted, Rule},
+    allocation::{ReceiptAllocated, ReceiptMoved, ReceiptPosted, Rule},
 };
 use kernel::london_date;
 use messaging::{Decided, Failure, Meta, Outgoing};
@@ -14,6 +14,7 @@ use crate::domain::{
     Changes, Receipt,
     ladder::{self, Verdict},
     ledger::{self, Because, Moves},
+    rules,
 };
 
 /// Who acts when no person does.
@@ -33,7 +34,7 @@ pub(super) fn decide(
     receipt.recorded_at = now;
     decided.changes.entries.push(ledger::banked(&receipt));
     let not_before = receipt.booked_on;
-    let lines = climb(&mut receipt, state, decided, now, not_before)?;
+    let moves = climb(&mut receipt, state, decided, now, not_before)?;
     let event = ReceiptPosted {
         receipt_id: receipt.id,
         version: receipt.version,
@@ -49,8 +50,8 @@ pub(super) fn decide(
         account_id: receipt.account,
         account_ref: receipt.account_ref.clone(),
         unallocated: receipt.unallocated,
-        lines,
-        adjustments: Vec::new(),
+        lines: moves.lines,
+        adjustments: moves.adjustments,
         decision: receipt.decision.clone(),
         suggestions: receipt.suggestions.len() as u16,
         recorded_at: now,
@@ -81,15 +82,9 @@ pub(super) fn decide_again(
     if receipt.decision.rule == Rule::Manual {
         return Ok(());
     }
-    let lines = climb(receipt, state, decided, now, london_date(now))?;
+    let moves = climb(receipt, state, decided, now, london_date(now))?;
     receipt.version += 1;
-    let event = ReceiptAllocated(moved(
-        receipt,
-        Moves::of(lines),
-        now,
-        SYSTEM,
-        "its document arrived",
-    ));
+    let event = ReceiptAllocated(moved(receipt, moves, now, SYSTEM, "its document arrived"));
     decided.events.push(Outgoing::new(
         &event,
         receipt.id.as_uuid(),
@@ -109,12 +104,14 @@ fn climb(
     decided: &mut Decided<Changes>,
     now: DateTime<Utc>,
     not_before: chrono::NaiveDate,
-) -> Result<Vec<AllocationLine>, Failure> {
+) -> Result<Moves, Failure> {
     let Verdict {
         lines,
         decision,
         payer,
         suggestions,
+        settled,
+        ..
     } = ladder::decide(receipt, &state.books).map_err(Failure::of)?;
     let because = Because {
         rule: decision.rule,
@@ -140,17 +137,11 @@ fn climb(
                 .map(|item| item.account_ref.clone())
         })
     });
-    let posted = ledger::post(
-        receipt,
-        &lines,
-        &mut state.books,
-        &mut decided.changes,
-        &because,
-    )
-    .map_err(Failure::of)?;
+    let (books, changes) = (&mut state.books, &mut decided.changes);
+    let moves = rules::post(receipt, &lines, &settled, books, changes, &because);
     receipt.decision = decision;
     receipt.suggestions = suggestions;
-    Ok(posted)
+    moves.map_err(Failure::of)
 }
 
 /// The event of a receipt whose money moved after it was posted.

@@ -92,6 +92,13 @@ pub fn item(fact: &DocumentRecorded) -> Item {
             .map(reference_key)
             .filter(|key| !key.is_empty()),
         tail_key: tail_key(&fact.document_ref),
+        net: fact.net.map(|net| {
+            if fact.kind.is_credit() {
+                net.neg()
+            } else {
+                net
+            }
+        }),
     }
 }
 

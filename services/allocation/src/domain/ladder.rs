@@ -27,13 +27,14 @@ use super::{
     evidence::{say, shape},
     ledger::{Books, Item, Line, Proposal, Receipt},
     payer::{self, Payer},
+    rules::{self, Meant, Settled},
 };
 
 /// Documents named by one receipt that are still paid automatically; a longer
 /// list is a remittance, and comes as one.
 const NAMED_MAX: usize = 30;
 /// Suggestions kept with a receipt.
-const SUGGESTIONS_MAX: usize = 5;
+pub(super) const SUGGESTIONS_MAX: usize = 5;
 
 /// What the ladder says.
 #[derive(Debug)]
@@ -44,6 +45,10 @@ pub struct Verdict {
     /// Whose money it is, as far as that is certain.
     pub payer: Option<AccountId>,
     pub suggestions: Vec<Proposal>,
+    /// What the rules write off together with the lines.
+    pub settled: Vec<Settled>,
+    /// What is certain but for the amount: see [`rules`].
+    pub meant: Option<Meant>,
 }
 
 /// Decides about the money that is left on `receipt`.
@@ -51,8 +56,14 @@ pub struct Verdict {
 /// # Errors
 /// When amounts overflow.
 pub fn decide(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
+    rules::apply(climb(receipt, books)?, receipt, books)
+}
+
+fn climb(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
     let payer = payer::identify(receipt, books);
-    if let Some(verdict) = by_reference::advised(receipt, books, payer)? {
+    if let Some(verdict) = by_reference::advised(receipt, books, payer)?
+        && !rules::is_off(Rule::Remittance, verdict.payer, receipt, books)
+    {
         return Ok(verdict);
     }
     let named = Named::by(receipt, books, payer);
@@ -76,14 +87,15 @@ pub fn suggest(
     if !receipt.unallocated.is_positive() {
         return Ok(Vec::new());
     }
-    let verdict = decide(receipt, books)?;
+    let mut verdict = decide(receipt, books)?;
+    let lines = rules::cash_only(&mut verdict);
     let mut suggestions = verdict.suggestions;
-    if let (false, Some(account)) = (verdict.lines.is_empty(), verdict.payer) {
+    if let (false, Some(account)) = (lines.is_empty(), verdict.payer) {
         suggestions.push(Proposal {
             rule: verdict.decision.rule,
             confidence: "high",
             account,
-            lines: verdict.lines,
+            lines,
             evidence: verdict.decision.evidence,
         });
     }
@@ -130,6 +142,8 @@ fn automatic(
         },
         payer: Some(account),
         suggestions: Vec::new(),
+        settled: Vec::new(),
+        meant: None,
     }
 }
 
@@ -152,11 +166,13 @@ fn left(
         },
         payer,
         suggestions,
+        settled: Vec::new(),
+        meant: None,
     }
 }
 
 /// Everything that is open on `items`.
-fn whole<'i>(items: impl IntoIterator<Item = &'i Item>) -> Vec<Line> {
+pub(super) fn whole<'i>(items: impl IntoIterator<Item = &'i Item>) -> Vec<Line> {
     items
         .into_iter()
         .map(|item| Line {
@@ -168,7 +184,7 @@ fn whole<'i>(items: impl IntoIterator<Item = &'i Item>) -> Vec<Line> {
 
 /// As much of `cash` as the items take, in their order: credit notes whole
 /// first, because they make room.
-fn spread(cash: Money, items: &[&Item]) -> Result<Vec<Line>, MoneyError> {
+pub(super) fn spread(cash: Money, items: &[&Item]) -> Result<Vec<Line>, MoneyError> {
     let mut left = cash;
     let mut lines = whole(items.iter().copied().filter(|item| item.open.is_negative()));
     for line in &lines {
@@ -197,7 +213,7 @@ fn spread(cash: Money, items: &[&Item]) -> Result<Vec<Line>, MoneyError> {
 }
 
 /// What an account owes in the currency of `cash`, the oldest first.
-fn owed(account: AccountId, cash: Money, books: &Books) -> Vec<&Item> {
+pub(super) fn owed(account: AccountId, cash: Money, books: &Books) -> Vec<&Item> {
     let mut items: Vec<&Item> = books
         .of_account(account)
         .filter(|item| !item.open.is_zero() && item.open.currency() == cash.currency())

@@ -64,6 +64,8 @@ pub struct Account {
     pub reference: String,
     pub version: i64,
     pub name: String,
+    /// What kind of customer it is, as billing sorts them.
+    pub segment: Option<String>,
 }
 
 /// A document with what is left of it. Amounts are signed: a credit note's are
@@ -83,6 +85,8 @@ pub struct Item {
     pub payment_key: Option<String>,
     /// The number without its letters: see [`super::evidence::tail_key`].
     pub tail_key: Option<String>,
+    /// The amount without VAT, signed, where billing gave it.
+    pub net: Option<Money>,
 }
 
 /// What the payer says that it pays, line by line.
@@ -216,6 +220,10 @@ pub struct Books {
     pub learned: HashMap<String, Vec<AccountId>>,
     /// Accounts with more open items than are here: nothing is proved of them.
     pub truncated: HashSet<AccountId>,
+    /// The matching rules in force.
+    pub rules: super::rules::Rulebook,
+    /// How much of an item is disputed. Nothing yet: no service says so.
+    pub disputed: HashMap<DocumentId, Money>,
 }
 
 impl Books {

@@ -6,6 +6,7 @@ pub mod ladder;
 pub mod ledger;
 pub mod manual;
 pub mod payer;
+pub mod rules;
 pub mod subset;
 
 pub use evidence::{name_key, reference_key};

@@ -3,6 +3,7 @@
 
 mod receipts;
 pub(crate) mod workbench;
+pub(crate) mod rules;
 
 pub(crate) use receipts::{
     allocate, count_receipts, find_items, get_receipt, list_receipts, trace_receipt, undo,
@@ -15,7 +16,7 @@ use contracts::{
         allocation::{GetAllocationTotals, ReceiptDetail},
     },
 };
-use kernel::{Classified, DocumentId, ReceiptId, london_date};
+use kernel::{AllocationId, Classified, DocumentId, ReceiptId, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -110,6 +111,8 @@ pub(crate) struct Desk {
     pub(crate) adjustments: Vec<AdjustmentLine>,
     pub(crate) books: Books,
     pub(crate) changes: Changes,
+    /// Automatic lines that the command says were wrong.
+    pub(crate) blamed: Vec<AllocationId>,
 }
 
 /// The six steps of a command: claimed by its id, loaded under locks, decided
@@ -143,16 +146,19 @@ where
     let moves = decide(&mut desk, &because).map_err(Failure::of)?;
     let event = fact(look_again(&mut desk, moves, &because)?);
     let cause = Meta::of_command(command.id, now, None);
-    let outgoing = Outgoing::new(
+    let mut events = vec![Outgoing::new(
         &event,
         desk.receipt.id.as_uuid(),
         desk.receipt.version,
         bus.prefix(),
         now,
         &cause,
-    )?;
+    )?];
+    if !desk.blamed.is_empty() {
+        events.extend(rules::blame(&mut tx, bus, &desk, &because, &cause).await?);
+    }
     store::record(tx.conn(), &desk.changes).await?;
-    tx.publish(&[outgoing]).await?;
+    tx.publish(&events).await?;
     let answer = detail(tx.conn(), desk.receipt.id).await?;
     finish(tx, bus).await?;
     Ok(answer)
@@ -192,6 +198,7 @@ pub(crate) async fn lay_out(
         adjustments,
         books,
         changes: Changes::default(),
+        blamed: Vec::new(),
     })
 }
 

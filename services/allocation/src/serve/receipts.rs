@@ -6,7 +6,7 @@ use contracts::{
         Page, Refusal,
         allocation::{
             AllocateReceipt, CountReceipts, FindOpenItems, GetReceipt, ListReceipts, OpenItemView,
-            QueueCounts, ReceiptDetail, ReceiptTrace, ReceiptView, TraceReceipt, UndoAllocation,
+            QueueCounts, ReceiptDetail, ReceiptTrace, ReceiptView, TraceReceipt, UndoAllocation, UndoCause,
         },
     },
 };
@@ -149,6 +149,9 @@ pub(crate) async fn undo(ask: UndoAllocation, bus: Bus) -> Result<ReceiptDetail,
                 .find(|(line, _)| line.allocation_id == ask.allocation_id)
                 .ok_or(Refused::AlreadyUndone)?;
             let document = line.document_id;
+            if ask.cause == Some(UndoCause::WrongMatch) {
+                desk.blamed.push(ask.allocation_id);
+            }
             let lines = manual::undo(
                 &mut desk.receipt,
                 line,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use kernel::{AccountId, ReceiptId};
 use messaging::Failure;
 use sqlx::PgConnection;
@@ -18,7 +19,7 @@ pub(crate) async fn lock(
     }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query!(
-        "select account_id, account_ref, version, name from allocation.account
+        "select account_id, account_ref, version, name, segment from allocation.account
          where account_id = any($1) order by account_id for update",
         &ids
     )
@@ -31,6 +32,7 @@ pub(crate) async fn lock(
             reference: row.account_ref,
             version: row.version,
             name: row.name,
+            segment: row.segment,
         })
         .collect())
 }
@@ -104,22 +106,25 @@ pub(crate) async fn put(conn: &mut PgConnection, accounts: &[Account]) -> Result
     let versions: Vec<i64> = accounts.iter().map(|a| a.version).collect();
     let names: Vec<String> = accounts.iter().map(|a| a.name.clone()).collect();
     let keys: Vec<String> = accounts.iter().map(|a| name_key(&a.name)).collect();
+    let segments: Vec<Option<String>> = accounts.iter().map(|a| a.segment.clone()).collect();
     let numbers: Vec<String> = accounts
         .iter()
         .map(|a| reference_key(&a.reference))
         .collect();
     sqlx::query!(
-        "insert into allocation.account (account_id, account_ref, version, name, name_key, ref_key, recorded_at)
-         select t.*, now() from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[]) as t
+        "insert into allocation.account (account_id, account_ref, version, name, name_key, ref_key, segment, recorded_at)
+         select t.*, now() from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+             $7::text[]) as t
          on conflict (account_id) do update set version = excluded.version, name = excluded.name,
-             name_key = excluded.name_key, recorded_at = excluded.recorded_at
+             name_key = excluded.name_key, segment = excluded.segment, recorded_at = excluded.recorded_at
          where account.version < excluded.version",
         &ids,
         &refs,
         &versions,
         &names,
         &keys,
-        &numbers
+        &numbers,
+        &segments as &[Option<String>]
     )
     .execute(conn)
     .await?;
@@ -150,4 +155,22 @@ pub(crate) async fn learn(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Since when which bank accounts are known to pay for an account.
+pub(crate) async fn learned(
+    conn: &mut PgConnection,
+    banks: &[String],
+) -> Result<Vec<(DateTime<Utc>, String, AccountId)>, Failure> {
+    let rows = sqlx::query!(
+        "select bank_account, account_id, learned_at from allocation.payer_account
+         where bank_account = any($1) order by learned_at, account_id",
+        banks
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.learned_at, row.bank_account, row.account_id.into()))
+        .collect())
 }

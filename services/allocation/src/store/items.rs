@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use contracts::api::{PageRequest, allocation::OpenItemView};
 use kernel::{AccountId, DocumentId};
 use messaging::Failure;
@@ -49,6 +50,7 @@ struct Row {
     ref_key: String,
     payment_key: Option<String>,
     tail_key: Option<String>,
+    net: Option<Decimal>,
 }
 
 impl TryFrom<Row> for Item {
@@ -68,6 +70,7 @@ impl TryFrom<Row> for Item {
             ref_key: row.ref_key,
             payment_key: row.payment_key,
             tail_key: row.tail_key,
+            net: row.net.map(|net| money(net, &row.currency)).transpose()?,
         })
     }
 }
@@ -87,7 +90,7 @@ pub(crate) async fn lock_named(
     let rows = sqlx::query_as!(
         Row,
         "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key, i.net
          from allocation.open_item i join allocation.account a using (account_id)
          where i.document_id = any(array(
              select n.document_id from allocation.open_item n where n.ref_key = any($1)
@@ -146,7 +149,7 @@ pub(crate) async fn load_owed(
          select i.document_id as "document_id!", i.document_ref as "document_ref!", i.kind as "kind!",
              i.account_id as "account_id!", a.account_ref, i.issued_on as "issued_on!", i.due_on as "due_on!",
              i.currency as "currency!", i.amount as "amount!", i.open as "open!", i.ref_key as "ref_key!",
-             i.payment_key, i.tail_key
+             i.payment_key, i.tail_key, i.net
          from found i join allocation.account a using (account_id)
          order by i.locked desc, i.document_id"#,
         &payers,
@@ -178,7 +181,7 @@ pub(crate) async fn lock(
     let rows = sqlx::query_as!(
         Row,
         "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key
+                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key, i.net
          from allocation.open_item i join allocation.account a using (account_id)
          where i.document_id = any($1) order by i.document_id for update of i",
         &ids
@@ -206,16 +209,20 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let keys: Vec<String> = items.iter().map(|i| i.ref_key.clone()).collect();
     let payment: Vec<Option<String>> = items.iter().map(|i| i.payment_key.clone()).collect();
     let tails: Vec<Option<String>> = items.iter().map(|i| i.tail_key.clone()).collect();
+    let nets: Vec<Option<Decimal>> = items
+        .iter()
+        .map(|i| i.net.map(|net| net.amount()))
+        .collect();
     // What is open begins as the amount; what this very batch has already paid
     // is set when that is posted.
     sqlx::query!(
         "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,
-             amount, open, ref_key, payment_key, tail_key, recorded_at)
+             amount, open, ref_key, payment_key, tail_key, net, recorded_at)
          select t.id, t.ref, t.kind, t.account, t.issued, t.due, t.currency, t.amount, t.amount, t.key, t.payment,
-             t.tail, now()
+             t.tail, t.net, now()
          from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::date[], $6::date[], $7::text[],
-             $8::numeric[], $9::text[], $10::text[], $11::text[])
-             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail)",
+             $8::numeric[], $9::text[], $10::text[], $11::text[], $12::numeric[])
+             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail, net)",
         &ids,
         &refs,
         &kinds,
@@ -226,7 +233,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
         &amounts,
         &keys,
         &payment as &[Option<String>],
-        &tails as &[Option<String>]
+        &tails as &[Option<String>],
+        &nets as &[Option<Decimal>]
     )
     .execute(conn)
     .await?;
@@ -278,6 +286,61 @@ pub(crate) async fn find(
                 amount: money(row.amount, &row.currency)?,
                 open: money(row.open, &row.currency)?,
             })
+        })
+        .collect()
+}
+
+/// Documents that a key names or that belong to one of `accounts`, the latest of
+/// each account first and so many at most; as they came, all of it open, and
+/// when they came. Not locked.
+pub(crate) async fn ever(
+    conn: &mut PgConnection,
+    keys: &[String],
+    accounts: &[Uuid],
+    most: i64,
+) -> Result<Vec<(DateTime<Utc>, Item)>, Failure> {
+    let tails: Vec<String> = keys.iter().filter(|key| is_tail(key)).cloned().collect();
+    let rows = sqlx::query!(
+        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
+                i.currency, i.amount, i.ref_key, i.payment_key, i.tail_key, i.net, i.recorded_at
+         from allocation.open_item i join allocation.account a using (account_id)
+         where i.document_id = any(array(
+             select n.document_id from allocation.open_item n where n.ref_key = any($1)
+             union
+             select p.document_id from allocation.open_item p where p.payment_key = any($1)
+             union
+             select t.document_id from allocation.open_item t where t.tail_key = any($2)
+             union
+             select o.document_id from unnest($3::uuid[]) as payer(id)
+                 cross join lateral (select document_id from allocation.open_item
+                     where account_id = payer.id order by due_on desc limit $4) o))",
+        keys,
+        &tails,
+        accounts,
+        most
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let at = row.recorded_at;
+            let item = Item::try_from(Row {
+                document_id: row.document_id,
+                document_ref: row.document_ref,
+                kind: row.kind,
+                account_id: row.account_id,
+                account_ref: row.account_ref,
+                issued_on: row.issued_on,
+                due_on: row.due_on,
+                currency: row.currency,
+                amount: row.amount,
+                open: row.amount,
+                ref_key: row.ref_key,
+                payment_key: row.payment_key,
+                tail_key: row.tail_key,
+                net: row.net,
+            })?;
+            Ok((at, item))
         })
         .collect()
 }

@@ -7,9 +7,11 @@ pub(crate) mod items;
 pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod replay;
+pub(crate) mod rules;
 pub(crate) mod workbench;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use kernel::{AccountId, Currency, Money, ReceiptId};
 use messaging::Failure;
@@ -61,6 +63,10 @@ pub(crate) async fn look_up_payers(
     receipts: &[&Receipt],
     books: &mut Books,
 ) -> Result<HashSet<ReceiptId>, Failure> {
+    let earliest = receipts.iter().map(|receipt| receipt.booked_on).min();
+    if earliest.is_some() {
+        books.rules = rules::in_force(conn).await?;
+    }
     let undecided: Vec<&Receipt> = receipts
         .iter()
         .copied()
@@ -81,11 +87,23 @@ pub(crate) async fn look_up_payers(
             .collect(),
     };
     let known = accounts::recognise(conn, arriving, &signs, books).await?;
+    // Where a difference may be settled, all that the account owes may explain it.
+    let named: BTreeSet<AccountId> = if books.rules.settles_differences() {
+        undecided
+            .iter()
+            .flat_map(|r| r.tokens.iter())
+            .flat_map(|token| books.named(token))
+            .map(|item| item.account_id)
+            .collect()
+    } else {
+        BTreeSet::new()
+    };
     let payers: Vec<AccountId> = books
         .payers
         .values()
         .chain(books.learned.values())
         .flatten()
+        .chain(&named)
         .copied()
         .collect();
     let amount = |receipt: &&Receipt| receipt.unallocated.amount();
@@ -96,6 +114,9 @@ pub(crate) async fn look_up_payers(
         .map(amount)
         .collect();
     items::load_owed(conn, &payers, &amounts, &unknown, books).await?;
+    if let Some(earliest) = earliest {
+        rules::fill(conn, &named, earliest, books).await?;
+    }
     Ok(known)
 }
 

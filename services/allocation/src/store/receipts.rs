@@ -115,6 +115,30 @@ pub(crate) async fn lock(
     row.map(Receipt::try_from).transpose()
 }
 
+/// The latest `most` receipts that were booked between two days, as they stand,
+/// the oldest first. Not locked.
+pub(crate) async fn between(
+    conn: &mut PgConnection,
+    (from, to): (Option<NaiveDate>, Option<NaiveDate>),
+    most: i64,
+) -> Result<Vec<Receipt>, Failure> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+                r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens,
+                r.account_id, null as "account_ref?", r.decision, r.recorded_at
+         from allocation.receipt r
+         where ($1::date is null or r.booked_on >= $1) and ($2::date is null or r.booked_on <= $2)
+         order by r.receipt_id desc limit $3"#,
+        from,
+        to,
+        most
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().rev().map(Receipt::try_from).collect()
+}
+
 /// Writes where moved receipts now stand; the caller holds their locks. One
 /// that has no money left is put aside no longer.
 pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {

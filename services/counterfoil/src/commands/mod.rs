@@ -7,6 +7,7 @@ pub(crate) mod import;
 pub(crate) mod invariants;
 pub(crate) mod parse;
 pub(crate) mod projections;
+pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod up;
 

@@ -9,7 +9,7 @@ use axum::{
 };
 use contracts::api::allocation::{
     AllocateLine, AllocateReceipt, CountReceipts, FindOpenItems, GetReceipt, ListReceipts,
-    ReceiptQueue, UndoAllocation,
+    ReceiptQueue, UndoAllocation, UndoCause,
 };
 use kernel::{AccountId, AllocationId, Currency, ReceiptId};
 use schemars::JsonSchema;
@@ -114,6 +114,9 @@ pub(crate) struct AllocationRequest {
 pub(crate) struct UndoRequest {
     /// Why: kept with the contra line for ever.
     pub reason: String,
+    /// What was the matter: a wrong match counts against the rung that made it.
+    #[serde(default)]
+    pub cause: Option<UndoCause>,
 }
 
 pub(super) fn stated(reason: &str) -> Result<String, Problem> {
@@ -196,6 +199,7 @@ pub(crate) async fn undo(
             command_id,
             allocation_id,
             reason: stated(&request.reason)?,
+            cause: request.cause,
             actor: caller.actor(),
         };
         Ok(app.bus.ask(&command).await?)

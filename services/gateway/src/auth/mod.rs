@@ -120,6 +120,17 @@ impl Access {
         UserRole::Integrator,
     ]);
 
+    /// Writes matching rules and tries them over the past.
+    pub const DRAFT_RULES: Self = Self::Roles(&[
+        UserRole::TeamLeader,
+        UserRole::Manager,
+        UserRole::Approver,
+        UserRole::Cfo,
+    ]);
+    /// Makes matching rules live, and retires them. Allocation sees to it that
+    /// nobody makes their own rules live.
+    pub const CHANGE_RULES: Self = Self::DRAFT_RULES;
+
     /// Whether somebody with these roles may come in.
     pub fn allows(self, roles: &[UserRole]) -> bool {
         match self {

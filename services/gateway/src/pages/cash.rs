@@ -22,7 +22,7 @@ use contracts::api::{
     allocation::{
         AllocateLine, AllocateReceipt, AllocationView, CountReceipts, FindOpenItems, GetReceipt,
         ListReceipts, OpenItemView, QueueCounts, ReceiptDetail, ReceiptQueue, ReceiptView,
-        Suggestion, UndoAllocation,
+        Suggestion, UndoAllocation, UndoCause,
     },
     workbench::{NameItems, Parked},
 };
@@ -902,6 +902,9 @@ pub(crate) async fn undo(
         .take(LINES_MAX)
         .collect();
     let reason = reason(&pairs, "Undone on the workbench");
+    // A cause that is none of ours is none.
+    let cause: Option<UndoCause> =
+        field(&pairs, "cause").and_then(|cause| serde_json::from_value(cause.into()).ok());
     let mut undone = 0;
     let mut failed = None;
     // One by one, in order: they are all of one receipt.
@@ -915,6 +918,7 @@ pub(crate) async fn undo(
             allocation_id: *allocation_id,
             actor: visit.caller.actor(),
             reason: reason.clone(),
+            cause,
         };
         match app.bus.ask(&command).await {
             Ok(_) => undone += 1,

@@ -208,8 +208,22 @@ pub struct UndoAllocation {
     pub allocation_id: AllocationId,
     pub actor: String,
     pub reason: String,
+    /// What was the matter, where the person says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<UndoCause>,
 }
 call!(UndoAllocation => Allocation."allocations"."undo" -> ReceiptDetail);
+
+/// Why an allocation is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UndoCause {
+    /// The match was wrong: counts against the rung that made it.
+    WrongMatch,
+    /// It was right until the payer said otherwise.
+    PayerChangedMind,
+    Other,
+}
 
 /// The middle links of `explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub mod ingestion;
 pub mod reporting;
 pub mod workbench;
+pub mod rules;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -13,6 +13,7 @@ use super::{
 use crate::domain::{
     evidence::say,
     ledger::{Books, Item, Proposal, Receipt},
+    rules,
     subset::{self, Sums},
 };
 
@@ -128,7 +129,7 @@ pub(super) fn decide(
         })
         .collect();
     // Something for the person to begin with: the oldest first.
-    let oldest = spread(cash, &open)?;
+    let oldest = spread(cash, &rules::in_order(account, receipt, books, &open))?;
     if suggestions.is_empty() && !oldest.is_empty() {
         suggestions.push(Proposal {
             rule: Rule::Balance,

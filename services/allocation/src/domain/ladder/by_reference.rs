@@ -12,6 +12,7 @@ use super::{
 use crate::domain::{
     evidence::{is_near, is_slip, say},
     ledger::{Books, Item, Line, Proposal, Receipt},
+    rules::{self, Meant},
 };
 
 /// The payer's own list: every line names one open document of one account and
@@ -82,13 +83,15 @@ pub(super) fn advised(
         ),
     )];
     evidence.extend(payer.map(|payer| payer.evidence(Some(first.account_id))));
-    Ok(Some(automatic(
-        Rule::Remittance,
-        first.account_id,
-        lines,
-        evidence,
-        None,
-    )))
+    let in_part = lines.iter().zip(&items).any(|(l, i)| l.amount != i.open);
+    let meant = in_part.then(|| Meant {
+        rule: Rule::Remittance,
+        account: first.account_id,
+        documents: items.iter().map(|item| item.id).collect(),
+        advised: Some(lines.clone()),
+    });
+    let verdict = automatic(Rule::Remittance, first.account_id, lines, evidence, None);
+    Ok(Some(Verdict { meant, ..verdict }))
 }
 
 /// What is named, if anything open is.
@@ -149,6 +152,22 @@ pub(super) fn decide(
     evidence.extend(stray.map(|_| unknown_number()));
 
     let agreed = payer_agrees && stray.is_none();
+    // Certain but for the amount, and no list of the payer's says otherwise.
+    let sure = one_account
+        && agreed
+        && payers_own.is_none()
+        && named.how == How::Exactly
+        && !named.contradicts_itself()
+        && receipt.advice.iter().all(|line| {
+            let mut meant = named.open.iter().filter(|item| item.ref_key == line.key);
+            meant.all(|item| item.open.abs() == line.amount.abs())
+        });
+    let meant = (sure && !exact).then(|| Meant {
+        rule: named.rule(),
+        account: first.account_id,
+        documents: named.open.iter().map(|item| item.id).collect(),
+        advised: None,
+    });
     if (exact || part) && one_account && agreed && !named.contradicts_itself() {
         evidence.push(if exact {
             say(
@@ -184,13 +203,8 @@ pub(super) fn decide(
                     item.document_ref
                 )
             });
-        return Ok(Some(automatic(
-            named.rule(),
-            first.account_id,
-            lines,
-            evidence,
-            runner_up,
-        )));
+        let verdict = automatic(named.rule(), first.account_id, lines, evidence, runner_up);
+        return Ok(Some(Verdict { meant, ..verdict }));
     }
 
     let would = if !exact && !part {
@@ -217,7 +231,8 @@ pub(super) fn decide(
         "automatic if only the open documents were named, each once".to_owned()
     };
     let mut suggestions = Vec::new();
-    let lines = spread(cash, &named.open)?;
+    let in_order = rules::in_order(first.account_id, receipt, books, &named.open);
+    let lines = spread(cash, &in_order)?;
     if !lines.is_empty() && one_account {
         suggestions.push(Proposal {
             rule: named.rule(),
@@ -262,11 +277,6 @@ pub(super) fn decide(
             suggestions.push(proposal);
         }
     }
-    Ok(Some(left(
-        account.or(known),
-        evidence,
-        None,
-        would,
-        suggestions,
-    )))
+    let verdict = left(account.or(known), evidence, None, would, suggestions);
+    Ok(Some(Verdict { meant, ..verdict }))
 }

@@ -1,0 +1,465 @@
+//! Matching rules as data: which set is for whom, and what it makes of a verdict
+//! of the ladder.
+//!
+//! The ladder says what is certain. The rules only ever take away from that,
+//! with one exception: a match that is certain but for a small difference in the
+//! amount ([`difference`]).
+
+mod budget;
+mod check;
+mod difference;
+mod life;
+pub mod replay;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use chrono::{Days, NaiveDate};
+use contracts::{
+    allocation::{AdjustmentKind, Rule},
+    rules::{DisputedItems, RuleScope, RuleSet, RungMode, When},
+};
+use kernel::{AccountId, Currency, DocumentId, Money, MoneyError};
+
+pub use budget::is_burnt;
+pub use check::{LADDER, problems};
+pub use life::{NoStep, promote, restore, retire};
+
+use super::{
+    evidence::say,
+    ladder::{SUGGESTIONS_MAX, Verdict},
+    ledger::{self, Adjust, Because, Books, Changes, Item, Line, Moves, Proposal, Receipt},
+};
+
+/// The rule set that a new installation begins with.
+pub const SHIPPED: &str = include_str!("shipped.toml");
+
+/// Read once; a test reads it too, so that it is never empty.
+static SHIPPED_SET: LazyLock<Option<RuleSet>> = LazyLock::new(|| toml::from_str(SHIPPED).ok());
+
+/// What is shipped, as data.
+///
+/// # Errors
+/// When the file in the program cannot be read, which a test rules out.
+pub fn shipped() -> Result<RuleSet, toml::de::Error> {
+    toml::from_str(SHIPPED)
+}
+
+/// A rule set that decides.
+#[derive(Debug, Clone)]
+pub struct Live {
+    pub version: i64,
+    pub rules: RuleSet,
+}
+
+/// One row of the past: an account wrote off so much on that day.
+#[derive(Debug, Clone, Copy)]
+pub struct Used {
+    pub on: NaiveDate,
+    pub way: When,
+    pub amount: Money,
+}
+
+/// The rules in force, and what they need to know about accounts.
+#[derive(Debug, Clone, Default)]
+pub struct Rulebook {
+    /// By the first day; among equal days the later version is behind.
+    sets: BTreeMap<RuleScope, Vec<Live>>,
+    /// Rungs that were wrong too often.
+    pub demoted: Vec<(RuleScope, Rule)>,
+    /// Reference and segment of accounts; needed for scopes beyond the ledger.
+    pub who: HashMap<AccountId, (String, Option<String>)>,
+    /// Small differences of the past.
+    pub used: HashMap<AccountId, Vec<Used>>,
+}
+
+impl Rulebook {
+    pub fn new(live: impl IntoIterator<Item = Live>) -> Self {
+        let mut sets: BTreeMap<RuleScope, Vec<Live>> = BTreeMap::new();
+        for set in live {
+            sets.entry(set.rules.scope.clone()).or_default().push(set);
+        }
+        for of_scope in sets.values_mut() {
+            of_scope.sort_by_key(|live| (live.rules.valid_from, live.version));
+        }
+        Self {
+            sets,
+            ..Self::default()
+        }
+    }
+
+    /// The same with `candidate` in place of what is live in its scope, whenever
+    /// it would begin.
+    #[must_use]
+    pub fn with(&self, mut candidate: Live) -> Self {
+        let mut book = self.clone();
+        candidate.rules.valid_from = NaiveDate::MIN;
+        book.sets
+            .insert(candidate.rules.scope.clone(), vec![candidate]);
+        book
+    }
+
+    fn all(&self) -> impl Iterator<Item = &RuleSet> {
+        self.sets.values().flatten().map(|live| &live.rules)
+    }
+
+    /// Whether accounts have to be known by reference and segment.
+    pub fn needs_accounts(&self) -> bool {
+        self.sets.keys().any(|scope| *scope != RuleScope::Ledger)
+    }
+
+    /// Whether differences are ever settled, so that more has to be looked at.
+    pub fn settles_differences(&self) -> bool {
+        self.all().any(|rules| !rules.remainders.is_empty())
+    }
+
+    /// The longest time over which small differences add up.
+    pub fn longest_cap(&self) -> Option<u16> {
+        self.all()
+            .filter_map(|rules| Some(rules.tolerance.as_ref()?.cap.days))
+            .max()
+    }
+
+    /// The policy for an account's receipts that were booked on a day.
+    pub fn policy(
+        &self,
+        account: Option<AccountId>,
+        on: NaiveDate,
+        books: &Books,
+    ) -> Option<Policy<'_>> {
+        let (reference, segment) = account.map_or((None, None), |id| self.account(id, books));
+        let scopes = [
+            reference.map(RuleScope::Account),
+            segment.map(RuleScope::Segment),
+            Some(RuleScope::Ledger),
+        ];
+        for scope in scopes.into_iter().flatten() {
+            let of_scope = self.sets.get_key_value(&scope);
+            let found = of_scope.and_then(|(scope, sets)| {
+                let live = sets.iter().rfind(|live| live.rules.valid_from <= on)?;
+                Some((scope, live))
+            });
+            if let Some((scope, live)) = found {
+                return Some(Policy {
+                    version: live.version,
+                    rules: &live.rules,
+                    scope,
+                    book: self,
+                });
+            }
+        }
+        SHIPPED_SET.as_ref().map(|rules| Policy {
+            version: 0,
+            rules,
+            scope: &RuleScope::Ledger,
+            book: self,
+        })
+    }
+
+    fn account(&self, id: AccountId, books: &Books) -> (Option<String>, Option<String>) {
+        if !self.needs_accounts() {
+            return (None, None);
+        }
+        // What came in this very batch is the latest.
+        if let Some(account) = books.accounts.get(&id) {
+            return (Some(account.reference.clone()), account.segment.clone());
+        }
+        match self.who.get(&id) {
+            Some((reference, segment)) => (Some(reference.clone()), segment.clone()),
+            None => (None, None),
+        }
+    }
+
+    /// Small differences of an account, one way, in `days` days up to `on`; those
+    /// booked later count too.
+    fn used(
+        &self,
+        account: AccountId,
+        way: When,
+        currency: Currency,
+        days: u16,
+        on: NaiveDate,
+    ) -> Result<Money, MoneyError> {
+        let since = on.checked_sub_days(Days::new(days.into()));
+        let of_account = self.used.get(&account).into_iter().flatten();
+        let counted = of_account.filter(|used| {
+            used.way == way
+                && used.amount.currency() == currency
+                && since.is_none_or(|since| used.on > since)
+        });
+        Money::sum(counted.map(|used| used.amount), currency)
+    }
+
+    /// Notes what was just written off, for the receipts behind it.
+    pub fn use_up(&mut self, account: AccountId, on: NaiveDate, what: &Settled) {
+        if what.kind == AdjustmentKind::SmallBalance {
+            let way = if what.amount.is_negative() {
+                When::Over
+            } else {
+                When::Under
+            };
+            self.used.entry(account).or_default().push(Used {
+                on,
+                way,
+                amount: what.amount.abs(),
+            });
+        }
+    }
+}
+
+/// The rules for one receipt.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy<'b> {
+    pub version: i64,
+    pub rules: &'b RuleSet,
+    pub scope: &'b RuleScope,
+    book: &'b Rulebook,
+}
+
+impl Policy<'_> {
+    /// How far a rung may go, and whether that is because it was wrong too often.
+    fn mode(&self, rule: Rule) -> (RungMode, bool) {
+        let listed = self.rules.rungs.iter().find(|rung| rung.rule == rule);
+        let mode = listed.map_or(RungMode::Suggest, |rung| rung.mode);
+        let demoted = mode == RungMode::Automatic
+            && self
+                .book
+                .demoted
+                .iter()
+                .any(|(scope, of)| scope == self.scope && *of == rule);
+        if demoted {
+            (RungMode::Suggest, true)
+        } else {
+            (mode, false)
+        }
+    }
+
+    /// How it is called in evidence.
+    fn name(&self) -> String {
+        match self.version {
+            0 => "the rules as shipped".to_owned(),
+            version => format!("rule set {version} ({})", self.rules.name),
+        }
+    }
+
+    /// What comes first when the payer does not say: see
+    /// [`RuleSet::components`].
+    fn place(&self, item: &Item) -> usize {
+        let components = &self.rules.components;
+        components
+            .iter()
+            .position(|component| component.kinds.contains(&item.kind))
+            .unwrap_or(components.len())
+    }
+}
+
+/// What the payer means, when only the amount speaks against it.
+#[derive(Debug, Clone)]
+pub struct Meant {
+    pub rule: Rule,
+    pub account: AccountId,
+    pub documents: Vec<DocumentId>,
+    /// The payer's own list, which adds up to the cash though not to what is
+    /// open.
+    pub advised: Option<Vec<Line>>,
+}
+
+/// A debt that changes without cash, together with a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    pub document: DocumentId,
+    /// Positive lowers the debt.
+    pub amount: Money,
+    pub kind: AdjustmentKind,
+}
+
+/// Lets `receipt` pay `lines`, and changes the debts that are settled with them
+/// from the same day on.
+///
+/// # Errors
+/// When currencies differ or an amount overflows.
+pub fn post(
+    receipt: &mut Receipt,
+    lines: &[Line],
+    settled: &[Settled],
+    books: &mut Books,
+    changes: &mut Changes,
+    because: &Because<'_>,
+) -> Result<Moves, MoneyError> {
+    let mut adjustments = Vec::with_capacity(settled.len());
+    let because_of_cash = Because {
+        not_before: because.not_before.max(receipt.booked_on),
+        ..*because
+    };
+    for one in settled {
+        let what = Adjust {
+            document: one.document,
+            amount: one.amount,
+            kind: one.kind,
+            receipt: Some(receipt.id),
+            cause: None,
+            contra_of: None,
+        };
+        adjustments.extend(ledger::adjust(books, changes, &what, &because_of_cash)?);
+        let account = books.items.get(&one.document).map(|item| item.account_id);
+        if let Some(account) = account {
+            books.rules.use_up(account, receipt.booked_on, one);
+        }
+    }
+    Ok(Moves {
+        lines: ledger::post(receipt, lines, books, changes, because)?,
+        adjustments,
+        outflows: Vec::new(),
+    })
+}
+
+/// `items` in the order in which a receipt pays them when the payer does not say.
+pub fn in_order<'i>(
+    account: AccountId,
+    receipt: &Receipt,
+    books: &Books,
+    items: &[&'i Item],
+) -> Vec<&'i Item> {
+    let mut items = items.to_vec();
+    if let Some(policy) = books
+        .rules
+        .policy(Some(account), receipt.booked_on, books)
+        .filter(|policy| !policy.rules.components.is_empty())
+    {
+        items.sort_by_key(|item| (policy.place(item), item.due_on, item.id));
+    }
+    items
+}
+
+/// Whether a rung is switched off for this account.
+pub fn is_off(rule: Rule, account: Option<AccountId>, receipt: &Receipt, books: &Books) -> bool {
+    books
+        .rules
+        .policy(account, receipt.booked_on, books)
+        .is_some_and(|policy| policy.mode(rule).0 == RungMode::Off)
+}
+
+/// What the rules make of what the ladder says.
+///
+/// # Errors
+/// When amounts overflow.
+pub fn apply(
+    mut verdict: Verdict,
+    receipt: &Receipt,
+    books: &Books,
+) -> Result<Verdict, MoneyError> {
+    let meant = verdict.meant.take();
+    let account = verdict.payer.or(meant.as_ref().map(|meant| meant.account));
+    let Some(policy) = books.rules.policy(account, receipt.booked_on, books) else {
+        return Ok(verdict);
+    };
+    if let Some(meant) = &meant {
+        difference::settle(&mut verdict, meant, receipt, books, &policy)?;
+    }
+    let (mode, demoted) = policy.mode(verdict.decision.rule);
+    if !verdict.lines.is_empty() {
+        let disputed = unnamed_dispute(&verdict, books, &policy);
+        if let Some(document) = disputed {
+            let why = format!("some of {document} is disputed, and the payer does not name it");
+            verdict.decision.evidence.push(say("disputed", false, why));
+            hold(&mut verdict, "automatic without the dispute");
+        } else if mode != RungMode::Automatic {
+            let name = policy.name();
+            let why = if demoted {
+                "this rung was wrong too often: it only suggests until a second person restores it"
+                    .to_owned()
+            } else {
+                format!("{name} does not let this rung post")
+            };
+            verdict.decision.evidence.push(say("rules", false, why));
+            hold(&mut verdict, "automatic if the rules let this rung post");
+        }
+    }
+    verdict
+        .suggestions
+        .retain(|proposal| policy.mode(proposal.rule).0 != RungMode::Off);
+    Ok(verdict)
+}
+
+/// Turns what would have been posted into the best suggestion.
+fn hold(verdict: &mut Verdict, would: &str) {
+    let lines = cash_only(verdict);
+    if let (Some(account), false) = (verdict.payer, lines.is_empty()) {
+        verdict.suggestions.insert(
+            0,
+            Proposal {
+                rule: verdict.decision.rule,
+                confidence: "high",
+                account,
+                lines,
+                evidence: verdict.decision.evidence.clone(),
+            },
+        );
+        verdict.suggestions.truncate(SUGGESTIONS_MAX);
+    }
+    verdict.decision.rule = Rule::None;
+    verdict.decision.would_have_matched = Some(would.to_owned());
+}
+
+/// Takes the lines out of a verdict as a person may post them: no document gets
+/// more than is open of it.
+pub fn cash_only(verdict: &mut Verdict) -> Vec<Line> {
+    let mut lines = std::mem::take(&mut verdict.lines);
+    for settled in std::mem::take(&mut verdict.settled) {
+        for line in &mut lines {
+            if line.document == settled.document
+                && settled.amount.is_negative()
+                && let Ok(less) = line.amount.checked_add(settled.amount)
+            {
+                line.amount = less;
+            }
+        }
+    }
+    lines
+}
+
+/// A disputed document that would be paid though the payer does not name it.
+fn unnamed_dispute<'b>(
+    verdict: &Verdict,
+    books: &'b Books,
+    policy: &Policy<'_>,
+) -> Option<&'b str> {
+    let guessed = matches!(
+        verdict.decision.rule,
+        Rule::PayerAmount | Rule::Balance | Rule::SubsetSum | Rule::NearNumber
+    );
+    if !guessed || policy.rules.disputed == DisputedItems::TakeIn {
+        return None;
+    }
+    verdict
+        .lines
+        .iter()
+        .filter(|line| is_disputed(line.document, books))
+        .find_map(|line| Some(books.items.get(&line.document)?.document_ref.as_str()))
+}
+
+/// Whether some of a document is disputed.
+fn is_disputed(document: DocumentId, books: &Books) -> bool {
+    books
+        .disputed
+        .get(&document)
+        .is_some_and(|amount| !amount.is_zero())
+}
+
+/// What `lines` leave of the items, for writing it off.
+fn shortfalls(items: &[&Item], lines: &[Line]) -> Result<Vec<(DocumentId, Money)>, MoneyError> {
+    let mut short = Vec::new();
+    for item in items {
+        let mut left = item.open;
+        for line in lines.iter().filter(|line| line.document == item.id) {
+            left = left.checked_sub(line.amount)?;
+        }
+        if !left.is_zero() {
+            short.push((item.id, left));
+        }
+    }
+    Ok(short)
+}
+
+#[cfg(test)]
+mod tests;
