@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod items;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod remittances;
 
 use kernel::{AccountId, Currency, Money};
 use messaging::Failure;
@@ -25,6 +26,8 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
         changes.new_receipts.iter().chain(&changes.moved_receipts),
     )
     .await?;
+    remittances::insert(conn, &changes.new_advices).await?;
+    remittances::set_used(conn, &changes.used_advices).await?;
     items::set_open(conn, &changes.open).await?;
     postings::insert(conn, &changes.postings).await?;
     postings::insert_entries(conn, &changes.entries).await?;
