@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Writes each service's .sqlx: what the database says of every query, so that a
 # build needs no database. Starts its own throw-away Postgres. With --check it
-# only compares, and fails when something committed is out of date.
+# only compares, and fails when something committed is out of date. Names of
+# services limit it to those.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 services="ingestion allocation disputes dunning worklist reporting gateway"
-check=no; [ "${1:-}" = --check ] && check=yes
+check=no; [ "${1:-}" = --check ] && { check=yes; shift; }
+wanted=${*:-$services}
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$bin" ] || bin=$(dirname "$(command -v initdb)")
@@ -30,14 +32,23 @@ for s in $services; do
         [ -e "$file" ] && sql -f "$file"
     done
 done
+# Always the whole workspace: a narrower choice would build the dependencies
+# again with other features. Only what was touched is compiled anew, and only
+# the service's own crate has queries.
+compile() { DATABASE_URL=$url SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$1 cargo check --quiet --locked --workspace --all-targets; }
+chmod 777 "$work"; mkdir -p "$work/rest"
+compile "$work/rest"
 stale=no
-for s in $services; do
+for s in $wanted; do
     grep -rqE 'query(_as|_scalar)?!' "services/$s" --include=*.rs || continue
-    out="$PWD/services/$s/.sqlx"
-    [ $check = yes ] && out="$work/out/$s"
-    mkdir -p "$out"; chmod 777 "$work" ; rm -f "$out"/*.json
+    out="$work/out/$s" committed="services/$s/.sqlx"
+    mkdir -p "$out"
     touch "services/$s/src/lib.rs"
-    DATABASE_URL=$url SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$out cargo check --quiet -p "$s" --all-targets
-    if [ $check = yes ] && ! diff -rq "services/$s/.sqlx" "$out"; then stale=yes; fi
+    compile "$out"
+    if [ $check = yes ]; then
+        diff -rq "$committed" "$out" || stale=yes
+    else
+        rm -rf "$committed"; mv "$out" "$committed"
+    fi
 done
 if [ $stale = yes ]; then echo "committed query data is out of date: run 'make sqlx'" >&2; exit 1; fi

@@ -4,6 +4,7 @@
 pub(crate) mod accounts;
 pub(crate) mod control;
 pub(crate) mod items;
+pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
 pub(crate) mod remittances;
@@ -30,6 +31,8 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
     remittances::set_used(conn, &changes.used_advices).await?;
     items::set_open(conn, &changes.open).await?;
     postings::insert(conn, &changes.postings).await?;
+    movements::insert_adjustments(conn, &changes.adjustments).await?;
+    movements::insert_outflows(conn, &changes.outflows).await?;
     postings::insert_entries(conn, &changes.entries).await?;
     accounts::learn(conn, &changes.learned).await
 }
