@@ -114,7 +114,6 @@ impl Consumer for Ledger {
             books.accounts.insert(account.id, account);
         }
         let known_documents = store::items::known(conn, &documents).await?;
-        let known_receipts = store::receipts::known(conn, &receipts).await?;
         let waiting = store::receipts::lock_waiting_for(conn, &document_keys).await?;
         let ids: Vec<RemittanceId> = advices.iter().map(|advice| advice.id).collect();
         let known_remittances = store::remittances::known(conn, &ids).await?.into_iter();
@@ -144,7 +143,7 @@ impl Consumer for Ledger {
         for advice in waiting_advices {
             books.add_advice(advice);
         }
-        store::look_up_payers(conn, &undecided, &mut books).await?;
+        let known_receipts = store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
         Ok(State {
             books,
             known_documents,

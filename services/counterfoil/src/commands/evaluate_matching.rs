@@ -19,7 +19,7 @@ use std::{
 };
 
 use allocation::domain::{
-    Account, Advice, Books, Item, Receipt, arrival,
+    Advice, Books, Item, Receipt, arrival,
     ladder::{self, Verdict},
     name_key, payer, reference_key, remittance,
 };
@@ -341,13 +341,7 @@ impl Ledger {
                 }
             };
             know(name_key(&row.name));
-            books.accounts.entry(id).or_insert_with(|| Account {
-                id,
-                reference: row.account_ref.clone(),
-                version: 1,
-                name: row.name.clone(),
-            });
-            know(payer::quoted_key(&reference_key(&row.account_ref)));
+            books.names.insert(id, row.name);
             let bank = row.sort_code.as_deref().zip(row.account_number.as_deref());
             if let Some((sort_code, number)) =
                 bank.filter(|(code, number)| !code.is_empty() && !number.is_empty())

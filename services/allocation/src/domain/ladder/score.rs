@@ -251,11 +251,11 @@ impl<'b> Scale<'b> {
     fn alike(&self, account: AccountId) -> u8 {
         let (Some(paid), Some(account)) = (
             self.receipt.payer_name.as_deref(),
-            self.books.accounts.get(&account),
+            self.books.names.get(&account),
         ) else {
             return 0;
         };
-        let (paid, known) = (name_words(paid), name_words(&account.name));
+        let (paid, known) = (name_words(paid), name_words(account));
         let same = paid.iter().filter(|word| known.contains(*word)).count();
         share(same, paid.len().max(1), 100)
     }
