@@ -6,7 +6,7 @@ mod park;
 pub use park::{ReceiptParked, ReceiptUnparked};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{AccountId, AllocationId, DocumentId, Money, ReceiptId};
+use kernel::{AccountId, AllocationId, DocumentId, Money, ReceiptId, RemittanceId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +151,24 @@ pub struct Evidence {
     pub detail: String,
 }
 
+/// How much speaks for a match, component by component. Whole numbers, so that
+/// two readers never see different ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MatchScore {
+    /// What the text says of the documents, 0 to 100: 50 if it says nothing.
+    pub reference: u8,
+    /// How sure it is that their debtor paid, 0 to 100.
+    pub payer: u8,
+    /// How exactly the amounts agree, 0 to 100.
+    pub amount: u8,
+    /// Whether these are the ones that are due first, 0 to 100.
+    pub date: u8,
+    /// Whether they are a group that people pay together, 0 to 100.
+    pub pattern: u8,
+    /// All of them, weighted, 0 to 1000.
+    pub total: u16,
+}
+
 /// Why a receipt was or was not allocated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
@@ -162,6 +180,34 @@ pub struct Decision {
     /// What would have made it automatic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_have_matched: Option<String>,
+    /// Of what was allocated, or of the best suggestion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<MatchScore>,
+    /// Of the next best candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_up_score: Option<MatchScore>,
+    /// By how much the best total is above the next best; 1000 if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<u16>,
+    /// The remittance advice that belongs to the receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remittance_id: Option<RemittanceId>,
+}
+
+impl Decision {
+    /// One that says no more than which rule and why.
+    pub const fn because(rule: Rule, evidence: Vec<Evidence>) -> Self {
+        Self {
+            rule,
+            evidence,
+            runner_up: None,
+            would_have_matched: None,
+            score: None,
+            runner_up_score: None,
+            gap: None,
+            remittance_id: None,
+        }
+    }
 }
 
 /// A pence of cash meeting a document. Undone by a line with the opposite

@@ -111,16 +111,19 @@ pub enum Outsider {
     BankFeed,
     /// Publishes accounts and documents and nothing else.
     Billing,
+    /// Publishes remittance advice and nothing else.
+    Remittance,
     /// Listens to SLA warnings and breaches and nothing else.
     Dashboard,
 }
 
 impl Outsider {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Platform,
         Self::Cli,
         Self::BankFeed,
         Self::Billing,
+        Self::Remittance,
         Self::Dashboard,
     ];
 
@@ -130,6 +133,7 @@ impl Outsider {
             Self::Cli => "cli",
             Self::BankFeed => "bank_feed",
             Self::Billing => "billing",
+            Self::Remittance => "remittance",
             Self::Dashboard => "dashboard",
         }
     }
@@ -235,6 +239,7 @@ pub fn outsider_permissions(who: Outsider, prefix: &Prefix) -> Permissions {
         }
         Outsider::BankFeed => may.publish.push(prefix.subject("in.bank.receipts.>")),
         Outsider::Billing => may.publish.push(prefix.subject("in.billing.>")),
+        Outsider::Remittance => may.publish.push(prefix.subject("in.remittances.>")),
         Outsider::Dashboard => may.subscribe.push(prefix.subject("sla.>")),
     }
     may

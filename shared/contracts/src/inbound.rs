@@ -183,3 +183,59 @@ pub struct BillingDocument {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<DocumentLine>,
 }
+
+/// What a line of a remittance advice is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AdviceKind {
+    #[default]
+    Invoice,
+    /// A credit note, taken off the payment.
+    CreditNote,
+    Disbursement,
+    /// A debit note of the payer's own, which we never issued (E12).
+    Deduction,
+    /// Something else, or not told.
+    Other,
+}
+
+/// A line of a remittance advice: how much of the payment is for one document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemittanceAdviceLine {
+    pub document_number: String,
+    /// What of the payment is for the document, in units of the currency;
+    /// discount and deduction are taken off already. A credit note may stand
+    /// with or without a minus.
+    pub amount: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AdviceKind>,
+    /// Early-settlement discount that the payer took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<String>,
+    /// What the payer kept back for any other reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deduction: Option<String>,
+}
+
+/// `Remittance.v1`: a remittance advice that came apart from the cash, by mail,
+/// portal or EDI. It may come before the money or after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Remittance {
+    /// The number of the advice. With the source it identifies it for ever.
+    pub remittance_id: String,
+    /// Which mailbox or system says so.
+    pub source: String,
+    #[serde(default)]
+    pub payer: Payer,
+    /// The reference under which the payer says that it pays: a payment run, a
+    /// BACS reference, an end-to-end id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_reference: Option<String>,
+    /// The day on which the payer says that it pays.
+    pub date: NaiveDate,
+    /// What the payment comes to, as a positive decimal.
+    pub total: String,
+    /// ISO 4217.
+    pub currency: String,
+    pub lines: Vec<RemittanceAdviceLine>,
+}

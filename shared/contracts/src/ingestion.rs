@@ -1,13 +1,13 @@
 //! What ingestion says happened: `counterfoil.evt.ingestion.>`.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{AccountId, DocumentId, ImportId, Money, ReceiptId, StatementId};
+use kernel::{AccountId, DocumentId, ImportId, Money, ReceiptId, RemittanceId, StatementId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Event, Role,
-    inbound::{AccountKind, DocumentKind, RemittanceText},
+    inbound::{AccountKind, AdviceKind, DocumentKind, RemittanceText},
 };
 
 /// A debtor account is new, or billing changed it.
@@ -117,6 +117,53 @@ impl Event for ReceiptRecorded {
             .as_deref()
             .or(self.payer_name.as_deref())
             .unwrap_or(&self.bank_account)
+    }
+}
+
+/// A line of a remittance advice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AdvisedLine {
+    pub document_number: String,
+    /// Of the payment; negative takes off.
+    pub amount: Money,
+    #[serde(default)]
+    pub kind: AdviceKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<Money>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deduction: Option<Money>,
+}
+
+/// A remittance advice came in for the first time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemittanceRecorded {
+    pub remittance_id: RemittanceId,
+    /// The number of the advice at its source.
+    pub remittance_ref: String,
+    pub source: String,
+    pub payer_name: Option<String>,
+    /// The payer's account, as `kernel::BankAccount::key`.
+    pub payer_account: Option<String>,
+    pub payment_reference: Option<String>,
+    /// The day on which the payer says that it pays.
+    pub paid_on: NaiveDate,
+    /// Positive.
+    pub total: Money,
+    pub lines: Vec<AdvisedLine>,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for RemittanceRecorded {
+    const CONTEXT: Role = Role::Ingestion;
+    const NAME: &'static str = "remittance_recorded";
+
+    /// In the lane of its payer's receipts, as far as it tells the payer.
+    fn partition_key(&self) -> &str {
+        self.payer_account
+            .as_deref()
+            .or(self.payer_name.as_deref())
+            .unwrap_or(&self.source)
     }
 }
 

@@ -122,6 +122,8 @@ pub const IN_RECEIPTS: &str = "in.bank.receipts";
 pub const IN_ACCOUNTS: &str = "in.billing.accounts";
 /// Where billing systems publish invoices, credit notes and disbursements.
 pub const IN_DOCUMENTS: &str = "in.billing.documents";
+/// Where mailboxes, portals and scanners publish remittance advice.
+pub const IN_REMITTANCES: &str = "in.remittances";
 
 #[cfg(test)]
 mod tests {

@@ -154,6 +154,8 @@ typed_id! {
     pub struct CommandId;
     /// A proposed allocation that waits for a person.
     pub struct SuggestionId;
+    /// A remittance advice.
+    pub struct RemittanceId;
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{
     AccountId, AdjustmentId, AllocationId, CommandId, DocumentId, EntryId, EventId, IdError,
-    ImportId, OutflowId, ReceiptId, StatementId, SuggestionId,
+    ImportId, OutflowId, ReceiptId, RemittanceId, StatementId, SuggestionId,
 };
 pub use money::{Money, MoneyError, Rounding};
 pub use reference::{CreditorReference, ReferenceError};

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use contracts::{
     Prefix, Role,
     catalogue::{Outsider, STREAMS},
-    inbound::{BankReceipt, BillingAccount, BillingDocument},
-    subject::{IN_ACCOUNTS, IN_DOCUMENTS, IN_RECEIPTS},
+    inbound::{BankReceipt, BillingAccount, BillingDocument, Remittance},
+    subject::{IN_ACCOUNTS, IN_DOCUMENTS, IN_RECEIPTS, IN_REMITTANCES},
 };
 use kernel::{Clock, SystemClock};
 use messaging::{Bus, Failure};
@@ -175,6 +175,10 @@ impl Suite {
 
     pub async fn publish_document(&self, id: &str, document: &BillingDocument) -> PublishAck {
         self.publish_json(IN_DOCUMENTS, id, document).await
+    }
+
+    pub async fn publish_remittance(&self, id: &str, advice: &Remittance) -> PublishAck {
+        self.publish_json(IN_REMITTANCES, id, advice).await
     }
 
     async fn publish_json(&self, domain: &str, id: &str, message: &impl Serialize) -> PublishAck {

@@ -7,6 +7,7 @@
 mod accounts;
 mod documents;
 mod receipts;
+mod remittances;
 
 pub(crate) use receipts::moved;
 
@@ -15,13 +16,13 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix, catalogue,
-    ingestion::{AccountRecorded, DocumentRecorded, ReceiptRecorded},
+    ingestion::{AccountRecorded, DocumentRecorded, ReceiptRecorded, RemittanceRecorded},
 };
-use kernel::{AccountId, DocumentId, ReceiptId};
+use kernel::{AccountId, DocumentId, ReceiptId, RemittanceId};
 use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
 
 use crate::{
-    domain::{Books, Changes, Receipt, arrival},
+    domain::{Advice, Books, Changes, Receipt, arrival},
     store,
 };
 
@@ -41,6 +42,7 @@ pub enum Message {
     Account(Box<AccountRecorded>),
     Document(Box<DocumentRecorded>),
     Receipt(Box<Receipt>),
+    Remittance(Box<RemittanceRecorded>),
 }
 
 /// What the batch touches, as it is now.
@@ -50,8 +52,12 @@ pub struct State {
     /// under another message id changes nothing.
     known_documents: HashSet<DocumentId>,
     known_receipts: HashSet<ReceiptId>,
+    known_remittances: HashSet<RemittanceId>,
     /// Receipts with money left whose words may name a document of this batch.
     waiting: Vec<Receipt>,
+    /// Receipts with money left that an advice of this batch may be about, or
+    /// whose advice may list a document of it.
+    unadvised: Vec<Receipt>,
 }
 
 impl Consumer for Ledger {
@@ -75,6 +81,7 @@ impl Consumer for Ledger {
                     fact.recorded_at,
                 ))))
             }
+            Some("remittance_recorded.v1") => Some(Message::Remittance(raw.json()?)),
             _ => None,
         })
     }
@@ -85,6 +92,7 @@ impl Consumer for Ledger {
         let mut document_keys: Vec<String> = Vec::new();
         let mut receipts: Vec<ReceiptId> = Vec::new();
         let mut keys: Vec<String> = Vec::new();
+        let mut advices: Vec<Advice> = Vec::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Account(fact) => accounts.push(fact.account_id),
@@ -97,6 +105,7 @@ impl Consumer for Ledger {
                     receipts.push(receipt.id);
                     keys.extend(receipt.tokens.iter().cloned());
                 }
+                Message::Remittance(fact) => advices.push(Advice::of(fact)),
             }
         }
         let conn = tx.conn();
@@ -106,8 +115,24 @@ impl Consumer for Ledger {
         }
         let known_documents = store::items::known(conn, &documents).await?;
         let waiting = store::receipts::lock_waiting_for(conn, &document_keys).await?;
-        for receipt in &waiting {
+        let ids: Vec<RemittanceId> = advices.iter().map(|advice| advice.id).collect();
+        let known_remittances = store::remittances::known(conn, &ids).await?.into_iter();
+        let mut unadvised =
+            store::remittances::lock_receipts(conn, &advices, &document_keys).await?;
+        unadvised.retain(|receipt| !waiting.iter().any(|other| other.id == receipt.id));
+        for receipt in waiting.iter().chain(&unadvised) {
             keys.extend(receipt.tokens.iter().cloned());
+        }
+        let arriving = batch.iter().filter_map(|incoming| match &incoming.message {
+            Message::Receipt(receipt) => Some(receipt.as_ref()),
+            _ => None,
+        });
+        let undecided: Vec<&Receipt> = arriving.chain(&waiting).chain(&unadvised).collect();
+        let ids: Vec<ReceiptId> = waiting.iter().chain(&unadvised).map(|r| r.id).collect();
+        let waiting_advices =
+            store::remittances::lock_for(conn, undecided.iter().copied(), &ids).await?;
+        for advice in waiting_advices.iter().chain(&advices) {
+            keys.extend(advice.keys());
         }
         keys.sort_unstable();
         keys.dedup();
@@ -115,18 +140,17 @@ impl Consumer for Ledger {
             books.add(item);
         }
 
-        let arriving = batch.iter().filter_map(|incoming| match &incoming.message {
-            Message::Receipt(receipt) => Some(receipt.as_ref()),
-            _ => None,
-        });
-        let undecided: Vec<&Receipt> = arriving.chain(&waiting).collect();
-        let known_receipts =
-            store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
+        for advice in waiting_advices {
+            books.add_advice(advice);
+        }
+        let known_receipts = store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
         Ok(State {
             books,
             known_documents,
             known_receipts,
+            known_remittances: known_remittances.collect(),
             waiting,
+            unadvised,
         })
     }
 
@@ -166,6 +190,11 @@ impl Consumer for Ledger {
                 topics.insert("aged-debt");
             }
         }
+        for incoming in batch {
+            if let Message::Remittance(fact) = &incoming.message {
+                remittances::decide(fact, &mut state, &mut decided);
+            }
+        }
         // Money that waited for one of these documents goes before new money.
         let cause = batch.first().map(|incoming| incoming.meta.clone());
         for mut receipt in std::mem::take(&mut state.waiting) {
@@ -174,6 +203,20 @@ impl Consumer for Ledger {
             {
                 receipts::decide_again(
                     &mut receipt,
+                    "its document arrived",
+                    cause,
+                    &mut state,
+                    &mut decided,
+                    &self.prefix,
+                    now,
+                )?;
+            }
+        }
+        for mut receipt in std::mem::take(&mut state.unadvised) {
+            if let Some(cause) = &cause {
+                receipts::decide_again(
+                    &mut receipt,
+                    "its remittance advice, or what that lists, arrived",
                     cause,
                     &mut state,
                     &mut decided,

@@ -69,9 +69,11 @@ pub(super) fn decide(
     Ok(())
 }
 
-/// Looks at a receipt again because a document that it may name has come.
+/// Looks at a receipt again because a document that it may name, or an advice
+/// that may be about it, has come.
 pub(super) fn decide_again(
     receipt: &mut Receipt,
+    reason: &str,
     cause: &Meta,
     state: &mut State,
     decided: &mut Decided<Changes>,
@@ -84,7 +86,7 @@ pub(super) fn decide_again(
     }
     let moves = climb(receipt, state, decided, now, london_date(now))?;
     receipt.version += 1;
-    let event = ReceiptAllocated(moved(receipt, moves, now, SYSTEM, "its document arrived"));
+    let event = ReceiptAllocated(moved(receipt, moves, now, SYSTEM, reason));
     decided.events.push(Outgoing::new(
         &event,
         receipt.id.as_uuid(),
@@ -105,6 +107,7 @@ fn climb(
     now: DateTime<Utc>,
     not_before: chrono::NaiveDate,
 ) -> Result<Moves, Failure> {
+    let cash = receipt.unallocated;
     let Verdict {
         lines,
         decision,
@@ -139,6 +142,11 @@ fn climb(
     });
     let (books, changes) = (&mut state.books, &mut decided.changes);
     let moves = rules::post(receipt, &lines, &settled, books, changes, &because);
+    if let Some(advice) = decision.remittance_id {
+        // No other receipt may use it, not even one of this batch.
+        state.books.use_advice(advice, cash, receipt.id);
+        decided.changes.used_advices.push((advice, receipt.id));
+    }
     receipt.decision = decision;
     receipt.suggestions = suggestions;
     moves.map_err(Failure::of)

@@ -46,12 +46,7 @@ pub fn receipt(fact: &ReceiptRecorded, now: DateTime<Utc>) -> Receipt {
         advice: advice(fact),
         account: None,
         account_ref: None,
-        decision: Decision {
-            rule: Rule::None,
-            evidence: Vec::new(),
-            runner_up: None,
-            would_have_matched: None,
-        },
+        decision: Decision::because(Rule::None, Vec::new()),
         suggestions: Vec::new(),
         recorded_at: now,
     }

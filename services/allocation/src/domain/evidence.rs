@@ -16,6 +16,8 @@ const KEY_LEN: std::ops::RangeInclusive<usize> = 3..=35;
 
 /// Digits of a document number that mean it without its letters, at least.
 const TAIL_MIN: usize = 5;
+/// Last digits that look like a document number, at least.
+const CLOSE_DIGITS_MIN: usize = 3;
 /// Characters of a spoilt reference that still mean something, at least.
 const NEAR_MIN: usize = 6;
 
@@ -79,6 +81,28 @@ pub fn is_near(key: &str, reference: &str) -> bool {
     key == reference || cut || tail || (long && is_slip(key, reference))
 }
 
+/// How much of a hundred `key` looks like `reference`: for ranking only.
+pub fn closeness(key: &str, reference: &str) -> u8 {
+    let share = |of: usize, best: usize| {
+        u8::try_from(of * best / reference.len().max(1)).unwrap_or(u8::MAX)
+    };
+    if key == reference {
+        100
+    } else if key.len() >= NEAR_MIN && is_slip(key, reference) {
+        90
+    } else if key.len() >= TAIL_MIN - 1 && reference.starts_with(key) {
+        // Cut short: the longer, the surer.
+        share(key.len(), 95)
+    } else if key.len() >= CLOSE_DIGITS_MIN
+        && key.bytes().all(|b| b.is_ascii_digit())
+        && reference.ends_with(key)
+    {
+        50 + share(key.len(), 40)
+    } else {
+        0
+    }
+}
+
 /// Two neighbours swapped, one character missing or too many, or a letter in
 /// place of a digit.
 pub fn is_slip(key: &str, reference: &str) -> bool {
@@ -106,12 +130,15 @@ pub fn is_slip(key: &str, reference: &str) -> bool {
 pub fn without_zeros(text: &str) -> String {
     let words: Vec<String> = words(text)
         .map(|word| {
-            let word = reference_key(word);
-            if word.bytes().all(|b| b.is_ascii_digit()) {
-                word.trim_start_matches('0').to_owned()
+            // Also behind letters: `ABC001` as `ABC1`.
+            let letters = word.bytes().take_while(u8::is_ascii_alphabetic).count();
+            let (head, tail) = word.split_at(letters);
+            let tail = if tail.bytes().all(|b| b.is_ascii_digit()) {
+                tail.trim_start_matches('0')
             } else {
-                word
-            }
+                tail
+            };
+            format!("{}{}", reference_key(head), reference_key(tail))
         })
         .collect();
     words.join("/")
@@ -146,6 +173,34 @@ pub fn name_key(name: &str) -> String {
         });
     }
     key
+}
+
+/// The words of a name that tell people apart: without company endings and
+/// titles, in upper case.
+pub fn name_words(name: &str) -> Vec<String> {
+    let plain = name.to_uppercase();
+    words(&plain)
+        .filter(|word| {
+            word.len() > 1
+                && !matches!(
+                    *word,
+                    "LTD"
+                        | "LIMITED"
+                        | "PLC"
+                        | "LLP"
+                        | "CO"
+                        | "COMPANY"
+                        | "THE"
+                        | "AND"
+                        | "MR"
+                        | "MRS"
+                        | "MS"
+                        | "DR"
+                        | "TA"
+                )
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Everything in `texts` that could be a reference: each word with a digit in

@@ -1,6 +1,7 @@
 //! The ladder: what a receipt pays, from the surest evidence down.
 //!
-//! 1. The payer's own lines of documents and amounts, which add up.
+//! 1. The payer's own lines of documents and amounts, which add up: with the
+//!    money, or in a remittance advice that came apart from it.
 //! 2. Our own payment reference (with valid check digits, or as billing gave
 //!    it) or a document number in the payer's words. The amount decides: what
 //!    is named must add up to the receipt to the penny, or, for one own
@@ -11,22 +12,26 @@
 //!    the only items that add up.
 //!
 //! Whatever is ambiguous or contradicts itself is left to a person, with the
-//! reasons. Precision is the gate, rate is the score.
+//! reasons and with what could be meant, weighed ([`score`]). Precision is the
+//! gate, rate is the score.
 
+mod by_list;
 mod by_payer;
 mod by_reference;
 mod named;
+mod score;
 
 use std::collections::BTreeSet;
 
-use contracts::allocation::{Decision, Evidence, Rule};
+use contracts::allocation::{Decision, Evidence, MatchScore, Rule};
 use kernel::{AccountId, DocumentId, Money, MoneyError};
 
-use self::named::Named;
+use self::{named::Named, score::Scale};
 use super::{
     evidence::{say, shape},
     ledger::{Books, Item, Line, Proposal, Receipt},
     payer::{self, Payer},
+    remittance::{self, Found},
     rules::{self, Meant, Settled},
 };
 
@@ -61,15 +66,78 @@ pub fn decide(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
 
 fn climb(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
     let payer = payer::identify(receipt, books);
-    if let Some(verdict) = by_reference::advised(receipt, books, payer)?
-        && !rules::is_off(Rule::Remittance, verdict.payer, receipt, books)
-    {
-        return Ok(verdict);
-    }
+    let found = remittance::find(receipt, books, payer);
     let named = Named::by(receipt, books, payer);
-    match by_reference::decide(receipt, books, &named, payer)? {
-        Some(verdict) => Ok(verdict),
-        None => by_payer::decide(receipt, books, &named, payer),
+    // The payer's own lines: with the money, or in an advice of their own.
+    let (told, apart) = match &found {
+        _ if !receipt.advice.is_empty() => (receipt.advice.clone(), false),
+        Found::One(advice, _) | Found::Near(advice, _) => (advice.advised(), true),
+        Found::None | Found::Several(_) => (Vec::new(), false),
+    };
+    let list = by_list::follow(receipt, books, payer, &told)?;
+    let listed = list.items.iter().map(|item| item.id).collect();
+    let scale = Scale::new(receipt, books, payer, &named, listed);
+    let certain = match &found {
+        Found::Near(..) => false,
+        Found::One(..) if apart => list.agrees_with(&named),
+        _ => true,
+    };
+    let posted = (list.is_whole() && certain)
+        .then(|| by_list::follow_up(receipt, payer, &list, &found))
+        .filter(|v| !rules::is_off(Rule::Remittance, v.payer, receipt, books));
+    let mut verdict = if let Some(verdict) = posted {
+        verdict
+    } else {
+        let rest = match by_reference::decide(receipt, books, &named, payer)? {
+            Some(verdict) => verdict,
+            None => by_payer::decide(receipt, books, &named, payer)?,
+        };
+        by_list::beside(rest, receipt, payer, &list, &found)?
+    };
+    if let Found::One(advice, _) = &found {
+        verdict.decision.remittance_id = Some(advice.id);
+    }
+    rank(&mut verdict, &scale);
+    Ok(verdict)
+}
+
+/// Weighs what was decided or suggested: the best first.
+fn rank(verdict: &mut Verdict, scale: &Scale<'_>) {
+    for proposal in &mut verdict.suggestions {
+        proposal.score = Some(scale.weigh(proposal.account, &proposal.lines));
+    }
+    // Two rungs may have come to the same.
+    let mut seen: Vec<Vec<Line>> = Vec::new();
+    verdict.suggestions.retain(|proposal| {
+        let mut lines = proposal.lines.clone();
+        lines.sort_by_key(|line| line.document);
+        let new = !seen.contains(&lines);
+        seen.push(lines);
+        new
+    });
+    let total = |score: &Option<MatchScore>| score.map_or(0, |score| score.total);
+    verdict
+        .suggestions
+        .sort_by_key(|proposal| std::cmp::Reverse(total(&proposal.score)));
+    let mut scores = verdict.suggestions.iter().filter_map(|p| p.score);
+    let (best, second) = match (verdict.payer, verdict.lines.as_slice()) {
+        (Some(account), [_, ..]) => (Some(scale.weigh(account, &verdict.lines)), scores.next()),
+        _ => (scores.next(), scores.next()),
+    };
+    verdict.decision.score = best;
+    verdict.decision.runner_up_score = second;
+    verdict.decision.gap =
+        best.map(|best| second.map_or(1000, |second| best.total.saturating_sub(second.total)));
+    // What lost against something that was posted is only its runner-up.
+    if !verdict.lines.is_empty() {
+        verdict.suggestions.clear();
+    }
+    verdict.suggestions.truncate(SUGGESTIONS_MAX);
+    let would = verdict.decision.would_have_matched.clone();
+    for proposal in &mut verdict.suggestions {
+        if proposal.would.is_none() {
+            proposal.would.clone_from(&would);
+        }
     }
 }
 
@@ -97,6 +165,8 @@ pub fn suggest(
             account,
             lines,
             evidence: verdict.decision.evidence,
+            score: verdict.decision.score,
+            would: Some("automatic if no person had decided about this receipt".to_owned()),
         });
     }
     for suggestion in &mut suggestions {
@@ -130,18 +200,16 @@ fn automatic(
     account: AccountId,
     lines: Vec<Line>,
     evidence: Vec<Evidence>,
-    runner_up: Option<String>,
+    runner_up: Option<Proposal>,
 ) -> Verdict {
     Verdict {
         lines,
         decision: Decision {
-            rule,
-            evidence,
-            runner_up,
-            would_have_matched: None,
+            runner_up: runner_up.as_ref().and_then(Proposal::why),
+            ..Decision::because(rule, evidence)
         },
         payer: Some(account),
-        suggestions: Vec::new(),
+        suggestions: runner_up.into_iter().collect(),
         settled: Vec::new(),
         meant: None,
     }
@@ -153,16 +221,14 @@ fn left(
     evidence: Vec<Evidence>,
     runner_up: Option<String>,
     would_have_matched: impl Into<String>,
-    mut suggestions: Vec<Proposal>,
+    suggestions: Vec<Proposal>,
 ) -> Verdict {
-    suggestions.truncate(SUGGESTIONS_MAX);
     Verdict {
         lines: Vec::new(),
         decision: Decision {
-            rule: Rule::None,
-            evidence,
             runner_up,
             would_have_matched: Some(would_have_matched.into()),
+            ..Decision::because(Rule::None, evidence)
         },
         payer,
         suggestions,

@@ -7,10 +7,14 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    allocation::{AdjustmentLine, AllocationLine, Decision, OutflowLine, ReceiptState, Rule},
+    allocation::{
+        AdjustmentLine, AllocationLine, Decision, MatchScore, OutflowLine, ReceiptState, Rule,
+    },
     inbound::DocumentKind,
 };
-use kernel::{AccountId, AllocationId, DocumentId, EntryId, Money, MoneyError, ReceiptId};
+use kernel::{
+    AccountId, AllocationId, DocumentId, EntryId, Money, MoneyError, ReceiptId, RemittanceId,
+};
 use rust_decimal::Decimal;
 
 mod movements;
@@ -18,6 +22,8 @@ mod movements;
 pub use movements::{
     Adjust, Adjusted, PaidOut, PayOut, adjust, pay_out, undo_adjustment, undo_outflow,
 };
+
+use super::remittance::{self, Advice};
 
 /// Ledger accounts of the journal.
 pub mod chart {
@@ -155,6 +161,17 @@ pub struct Proposal {
     pub account: AccountId,
     pub lines: Vec<Line>,
     pub evidence: Vec<contracts::allocation::Evidence>,
+    /// Set when it is ranked among the others.
+    pub score: Option<MatchScore>,
+    /// The one change that would have made it automatic.
+    pub would: Option<String>,
+}
+
+impl Proposal {
+    /// Why, in the words of its first piece of evidence.
+    pub fn why(&self) -> Option<String> {
+        self.evidence.first().map(|first| first.detail.clone())
+    }
 }
 
 /// An allocation row: made once, never edited.
@@ -197,6 +214,9 @@ pub struct Changes {
     pub learned: Vec<(String, AccountId, String)>,
     /// The batch of a person that made the postings.
     pub batch: Option<uuid::Uuid>,
+    pub new_advices: Vec<Advice>,
+    /// Advices that receipts have used, each by one.
+    pub used_advices: Vec<(RemittanceId, ReceiptId)>,
 }
 
 /// Characters of a folded name that can stand for the whole, at least.
@@ -218,12 +238,16 @@ pub struct Books {
     /// Accounts that a person has allocated money from this bank account to. A
     /// solicitor pays for many: alone it only suggests (E15).
     pub learned: HashMap<String, Vec<AccountId>>,
+    /// Names of accounts that may have paid, where nobody knows who did.
+    pub names: HashMap<AccountId, String>,
     /// Accounts with more open items than are here: nothing is proved of them.
     pub truncated: HashSet<AccountId>,
     /// The matching rules in force.
     pub rules: super::rules::Rulebook,
     /// How much of an item is disputed. Nothing yet: no service says so.
     pub disputed: HashMap<DocumentId, Money>,
+    /// Remittance advices that no receipt has used, by their total.
+    advices: BTreeMap<Decimal, Vec<Advice>>,
 }
 
 impl Books {
@@ -256,6 +280,40 @@ impl Books {
             item.id,
         );
         self.items.insert(item.id, item);
+    }
+
+    /// Adds an advice that waits for its receipt.
+    pub fn add_advice(&mut self, advice: Advice) {
+        let of_total = self
+            .advices
+            .entry(advice.total.amount().normalize())
+            .or_default();
+        if !of_total.iter().any(|known| known.id == advice.id) {
+            of_total.push(advice);
+        }
+    }
+
+    /// Keeps an advice for the receipt that has used it.
+    pub fn use_advice(&mut self, id: RemittanceId, total: Money, by: ReceiptId) {
+        let of_total = self.advices.get_mut(&total.amount().normalize());
+        for advice in of_total.into_iter().flatten().filter(|a| a.id == id) {
+            advice.used_by = Some(by);
+        }
+    }
+
+    /// Takes an advice away again.
+    pub fn drop_advice(&mut self, id: RemittanceId, total: Money) {
+        if let Some(of_total) = self.advices.get_mut(&total.amount().normalize()) {
+            of_total.retain(|advice| advice.id != id);
+        }
+    }
+
+    /// Advices that come to about this much.
+    pub fn advices_near(&self, cash: Money) -> impl Iterator<Item = &Advice> {
+        let near = remittance::near_max();
+        self.advices
+            .range(cash.amount() - near..=cash.amount() + near)
+            .flat_map(|(_, of_total)| of_total)
     }
 
     /// Items whose number, without its letters, is `key`.
@@ -300,7 +358,7 @@ impl Books {
     }
 
     /// Items that a key names.
-    pub fn named(&self, key: &str) -> impl Iterator<Item = &Item> {
+    pub fn named(&self, key: &str) -> impl Iterator<Item = &Item> + use<'_> {
         self.found(self.by_key.get(key))
     }
 }

@@ -211,14 +211,12 @@ pub fn undo(
 }
 
 fn by_hand(because: &Because<'_>) -> Decision {
-    Decision {
-        rule: Rule::Manual,
-        evidence: vec![Evidence {
+    Decision::because(
+        Rule::Manual,
+        vec![Evidence {
             kind: "person".into(),
             supports: true,
             detail: format!("{}: {}", because.actor, because.reason),
         }],
-        runner_up: None,
-        would_have_matched: None,
-    }
+    )
 }

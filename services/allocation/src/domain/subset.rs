@@ -9,6 +9,8 @@ pub const ITEMS_MAX: usize = 6;
 pub const CANDIDATES_MAX: usize = 30;
 /// Steps of one search at most.
 const STEPS_MAX: u32 = 200_000;
+/// Steps of a search that proves nothing, at most.
+const SOME_STEPS_MAX: u32 = 50_000;
 
 /// What a search found.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +29,27 @@ pub fn sums(target: i128, amounts: &[i128]) -> Sums {
     if amounts.len() > CANDIDATES_MAX {
         return Sums::Unknown;
     }
+    let (mut found, whole) = search(target, amounts, 2, STEPS_MAX);
+    let second = found.pop();
+    match (found.pop(), second, whole) {
+        (Some(one), Some(two), _) => Sums::Several(one, two),
+        (_, _, false) => Sums::Unknown,
+        (None, Some(one), true) => Sums::One(one),
+        (_, None, true) => Sums::None,
+    }
+}
+
+/// Up to `most` of the sets that add up to `target`, whichever come first.
+pub fn some(target: i128, amounts: &[i128], most: usize) -> Vec<Vec<usize>> {
+    if amounts.len() > CANDIDATES_MAX {
+        return Vec::new();
+    }
+    search(target, amounts, most, SOME_STEPS_MAX).0
+}
+
+/// The sets that are found, by the places of their items, and whether all that
+/// matters was looked at.
+fn search(target: i128, amounts: &[i128], most: usize, steps: u32) -> (Vec<Vec<usize>>, bool) {
     // The largest first: a wrong beginning is seen early.
     let mut order: Vec<usize> = (0..amounts.len()).collect();
     order.sort_by_key(|&at| {
@@ -53,7 +76,8 @@ pub fn sums(target: i128, amounts: &[i128]) -> Sums {
         rest: &rest,
         taken: Vec::new(),
         found: Vec::new(),
-        steps: 0,
+        most,
+        steps,
     };
     let whole = search.from(0, target);
     let back = |set: &Vec<usize>| {
@@ -64,12 +88,7 @@ pub fn sums(target: i128, amounts: &[i128]) -> Sums {
         places.sort_unstable();
         places
     };
-    match (search.found.as_slice(), whole) {
-        ([one, two, ..], _) => Sums::Several(back(one), back(two)),
-        (_, false) => Sums::Unknown,
-        ([one], true) => Sums::One(back(one)),
-        ([], true) => Sums::None,
-    }
+    (search.found.iter().map(back).collect(), whole)
 }
 
 struct Search<'a> {
@@ -77,6 +96,8 @@ struct Search<'a> {
     rest: &'a [(i128, i128)],
     taken: Vec<usize>,
     found: Vec<Vec<usize>>,
+    most: usize,
+    /// That are left.
     steps: u32,
 }
 
@@ -85,10 +106,10 @@ impl Search<'_> {
     /// that matters was looked at.
     fn from(&mut self, at: usize, left: i128) -> bool {
         for next in at..self.sorted.len() {
-            self.steps += 1;
-            if self.steps > STEPS_MAX {
+            let Some(left_over) = self.steps.checked_sub(1) else {
                 return false;
-            }
+            };
+            self.steps = left_over;
             let (Some(&amount), Some(&(low, high))) = (self.sorted.get(next), self.rest.get(next))
             else {
                 break;
@@ -100,11 +121,11 @@ impl Search<'_> {
             if amount == left {
                 self.found.push(self.taken.clone());
             }
-            let whole = self.found.len() > 1
+            let whole = self.found.len() >= self.most
                 || self.taken.len() >= ITEMS_MAX
                 || self.from(next + 1, left - amount);
             self.taken.pop();
-            if !whole || self.found.len() > 1 {
+            if !whole || self.found.len() >= self.most {
                 return whole;
             }
         }

@@ -89,6 +89,7 @@ pub(crate) async fn trace_receipt(ask: TraceReceipt, bus: Bus) -> Result<Receipt
     Ok(ReceiptTrace {
         journal: store::postings::entries(tx.conn(), &entries).await?,
         events: store::postings::events(tx.conn(), ask.receipt_id, &times).await?,
+        past_decisions: store::receipts::past_decisions(tx.conn(), ask.receipt_id).await?,
         detail,
     })
 }

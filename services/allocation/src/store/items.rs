@@ -15,8 +15,9 @@ use crate::domain::{Books, Item, evidence::is_tail, reference_key};
 
 /// Open items of one payer that are looked at, at most.
 const OF_PAYER_MAX: i64 = 200;
-/// Open items of one amount: more than are ever suggested.
-const OF_AMOUNT_MAX: i64 = 6;
+/// Open items of one amount: more than are ever suggested, so that they can be
+/// weighed.
+const OF_AMOUNT_MAX: i64 = 20;
 
 /// Which of these are on the ledger already.
 pub(crate) async fn known(
@@ -42,6 +43,8 @@ struct Row {
     kind: String,
     account_id: Uuid,
     account_ref: String,
+    /// Only where nobody knows who paid.
+    account_name: Option<String>,
     issued_on: chrono::NaiveDate,
     due_on: chrono::NaiveDate,
     currency: String,
@@ -89,8 +92,9 @@ pub(crate) async fn lock_named(
     // planner into a scan.
     let rows = sqlx::query_as!(
         Row,
-        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key, i.net
+        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, null::text as account_name,
+                i.issued_on, i.due_on, i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key,
+                i.net
          from allocation.open_item i join allocation.account a using (account_id)
          where i.document_id = any(array(
              select n.document_id from allocation.open_item n where n.ref_key = any($1)
@@ -147,7 +151,8 @@ pub(crate) async fn load_owed(
                      where amount = said.amount and open = said.amount limit $5) i
          )
          select i.document_id as "document_id!", i.document_ref as "document_ref!", i.kind as "kind!",
-             i.account_id as "account_id!", a.account_ref, i.issued_on as "issued_on!", i.due_on as "due_on!",
+             i.account_id as "account_id!", a.account_ref,
+             case when not i.locked then a.name end as account_name, i.issued_on as "issued_on!", i.due_on as "due_on!",
              i.currency as "currency!", i.amount as "amount!", i.open as "open!", i.ref_key as "ref_key!",
              i.payment_key, i.tail_key, i.net
          from found i join allocation.account a using (account_id)
@@ -160,7 +165,10 @@ pub(crate) async fn load_owed(
     )
     .fetch_all(conn)
     .await?;
-    for row in rows {
+    for mut row in rows {
+        if let Some(name) = row.account_name.take() {
+            books.names.insert(row.account_id.into(), name);
+        }
         books.add(Item::try_from(row)?);
     }
     for payer in payers.into_iter().map(AccountId::from) {
@@ -180,8 +188,9 @@ pub(crate) async fn lock(
     let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query_as!(
         Row,
-        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key, i.net
+        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, null::text as account_name,
+                i.issued_on, i.due_on, i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key,
+                i.net
          from allocation.open_item i join allocation.account a using (account_id)
          where i.document_id = any($1) order by i.document_id for update of i",
         &ids

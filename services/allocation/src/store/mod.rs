@@ -7,6 +7,7 @@ pub(crate) mod items;
 pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod remittances;
 pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod workbench;
@@ -27,6 +28,8 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
     accounts::put(conn, &changes.accounts).await?;
     items::insert(conn, &changes.new_items).await?;
     receipts::update(conn, &changes.moved_receipts).await?;
+    remittances::insert(conn, &changes.new_advices).await?;
+    remittances::set_used(conn, &changes.used_advices).await?;
     postings::post(conn, changes).await?;
     movements::insert_adjustments(conn, &changes.adjustments).await?;
     movements::insert_outflows(conn, &changes.outflows).await?;

@@ -63,9 +63,10 @@ pub(crate) async fn post(conn: &mut PgConnection, changes: &Changes) -> Result<(
                  as t(id, bank, bank_ref, booked, valued, currency, amount, unallocated, payer, payer_account,
                      narrative, tokens, state, account, decision, suggestions, at)
          ), suggested as (
-             insert into allocation.suggestion (receipt_id, rank, rule, confidence, account_id, lines, evidence)
+             insert into allocation.suggestion (receipt_id, rank, rule, confidence, account_id, lines, evidence,
+                 score, would)
              select * from unnest($18::uuid[], $19::smallint[], $20::text[], $21::text[], $22::uuid[], $23::jsonb[],
-                 $24::jsonb[])
+                 $24::jsonb[], $46::jsonb[], $47::text[])
          ), paid as (
              update allocation.open_item i set open = t.open
              from unnest($25::uuid[], $26::numeric[]) as t(id, open) where i.document_id = t.id
@@ -122,7 +123,9 @@ pub(crate) async fn post(conn: &mut PgConnection, changes: &Changes) -> Result<(
         &column(entries, |e| e.amount.currency().code()) as &[&str],
         &column(entries, |e| e.amount.amount()),
         &column(entries, |e| e.effective_on),
-        &column(entries, |e| e.recorded_at)
+        &column(entries, |e| e.recorded_at),
+        &suggested.scores as &[Option<Value>],
+        &suggested.would as &[Option<&str>]
     )
     .execute(conn)
     .await?;
@@ -139,6 +142,8 @@ struct Suggested<'r> {
     accounts: Vec<Uuid>,
     lines: Vec<Value>,
     evidence: Vec<Value>,
+    scores: Vec<Option<Value>>,
+    would: Vec<Option<&'r str>>,
 }
 
 fn suggested<'r>(receipts: impl Iterator<Item = &'r Receipt>) -> Result<Suggested<'r>, Failure> {
@@ -159,7 +164,11 @@ fn suggested<'r>(receipts: impl Iterator<Item = &'r Receipt>) -> Result<Suggeste
                 })
                 .collect();
             rows.lines.push(serde_json::to_value(stored)?);
-            rows.evidence.push(serde_json::to_value(&proposal.evidence)?);
+            rows.evidence
+                .push(serde_json::to_value(&proposal.evidence)?);
+            rows.scores
+                .push(proposal.score.map(serde_json::to_value).transpose()?);
+            rows.would.push(proposal.would.as_deref());
         }
     }
     Ok(rows)

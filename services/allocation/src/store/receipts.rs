@@ -1,8 +1,11 @@
 //! Receipts and the suggestions that wait with them.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use contracts::api::allocation::{
-    QueueCount, ReceiptQueue, ReceiptView, SuggestedLine, Suggestion,
+use contracts::{
+    allocation::MatchScore,
+    api::allocation::{
+        PastDecision, QueueCount, ReceiptQueue, ReceiptView, SuggestedLine, Suggestion,
+    },
 };
 use kernel::{AccountId, DocumentId, Money, ReceiptId, london_date, london_midnight};
 use messaging::Failure;
@@ -14,25 +17,25 @@ use uuid::Uuid;
 use super::{money, named, workbench::parked};
 use crate::domain::Receipt;
 
-struct Row {
-    receipt_id: Uuid,
-    version: i64,
-    bank_account: String,
-    bank_reference: Option<String>,
-    booked_on: NaiveDate,
-    value_on: NaiveDate,
-    currency: String,
-    amount: Decimal,
-    unallocated: Decimal,
-    paid_out: Decimal,
-    payer_name: Option<String>,
-    payer_account: Option<String>,
-    narrative: String,
-    tokens: Vec<String>,
-    account_id: Option<Uuid>,
-    account_ref: Option<String>,
-    decision: String,
-    recorded_at: DateTime<Utc>,
+pub(super) struct Row {
+    pub(super) receipt_id: Uuid,
+    pub(super) version: i64,
+    pub(super) bank_account: String,
+    pub(super) bank_reference: Option<String>,
+    pub(super) booked_on: NaiveDate,
+    pub(super) value_on: NaiveDate,
+    pub(super) currency: String,
+    pub(super) amount: Decimal,
+    pub(super) unallocated: Decimal,
+    pub(super) paid_out: Decimal,
+    pub(super) payer_name: Option<String>,
+    pub(super) payer_account: Option<String>,
+    pub(super) narrative: String,
+    pub(super) tokens: Vec<String>,
+    pub(super) account_id: Option<Uuid>,
+    pub(super) account_ref: Option<String>,
+    pub(super) decision: String,
+    pub(super) recorded_at: DateTime<Utc>,
 }
 
 impl TryFrom<Row> for Receipt {
@@ -165,6 +168,17 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
         .iter()
         .map(|r| serde_json::to_string(&r.decision))
         .collect::<Result<Vec<_>, _>>()?;
+    // What was decided so far is kept: it explains what is allocated.
+    sqlx::query!(
+        "insert into allocation.past_decision (receipt_id, version, decision, allocated_at)
+         select r.receipt_id, r.version, r.decision,
+             (select max(a.recorded_at) from allocation.allocation a where a.receipt_id = r.receipt_id)
+         from allocation.receipt r where r.receipt_id = any($1)
+         on conflict do nothing",
+        &ids
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         "update allocation.receipt r set version = t.version, unallocated = t.unallocated, paid_out = t.paid_out,
              state = t.state, account_id = t.account, suggestions = t.suggestions, decision = t.decision,
@@ -386,7 +400,7 @@ pub(crate) async fn suggestions(
     id: ReceiptId,
 ) -> Result<Vec<Suggestion>, Failure> {
     let rows = sqlx::query!(
-        "select s.rank, s.rule, s.confidence, s.account_id, a.account_ref, a.name, s.lines, s.evidence
+        "select s.rank, s.rule, s.confidence, s.account_id, a.account_ref, a.name, s.lines, s.evidence, s.score, s.would
          from allocation.suggestion s join allocation.account a using (account_id)
          where s.receipt_id = $1 order by s.rank",
         id.as_uuid()
@@ -394,7 +408,10 @@ pub(crate) async fn suggestions(
     .fetch_all(&mut *conn)
     .await?;
     let mut suggestions = Vec::with_capacity(rows.len());
+    let mut best: Option<u16> = None;
     for row in rows {
+        let score: Option<MatchScore> = row.score.map(read_score).transpose()?;
+        best = best.or(score.map(|score| score.total));
         let stored: Vec<StoredLine> = serde_json::from_value(row.lines).map_err(|e| {
             Failure::bug("allocation.stored_lines", "stored lines cannot be read").caused_by(e)
         })?;
@@ -443,9 +460,43 @@ pub(crate) async fn suggestions(
                 )
                 .caused_by(e)
             })?,
+            behind: best
+                .zip(score)
+                .map(|(best, score)| best.saturating_sub(score.total)),
+            score,
+            would_have_matched: row.would,
         });
     }
     Ok(suggestions)
+}
+
+fn read_score(stored: serde_json::Value) -> Result<MatchScore, Failure> {
+    serde_json::from_value(stored).map_err(|e| {
+        Failure::bug("allocation.stored_score", "a stored score cannot be read").caused_by(e)
+    })
+}
+
+/// What was decided about a receipt before its present decision, oldest first.
+pub(crate) async fn past_decisions(
+    conn: &mut PgConnection,
+    id: ReceiptId,
+) -> Result<Vec<PastDecision>, Failure> {
+    let rows = sqlx::query!(
+        "select version, decision, allocated_at from allocation.past_decision
+         where receipt_id = $1 order by version",
+        id.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(PastDecision {
+                version: row.version,
+                decision: decision(&row.decision)?,
+                allocated_at: row.allocated_at,
+            })
+        })
+        .collect()
 }
 
 /// How much is in each queue.

@@ -3,6 +3,7 @@
 mod figures;
 mod latency;
 mod limits;
+mod matching;
 mod measured;
 mod payments;
 mod rig;
@@ -36,6 +37,9 @@ pub(crate) enum Bench {
     /// Receipts per second from published to projected, by services and servers
     /// of its own.
     Pipeline(Pipeline),
+    /// What allocation looks up and decides per receipt, how that grows with the
+    /// ledger, and how it compares with plain SQL.
+    Matching(matching::Matching),
 }
 
 #[derive(Args)]
@@ -66,6 +70,7 @@ impl Bench {
     pub(crate) async fn run(self, context: Context) -> anyhow::Result<()> {
         match self {
             Self::Pipeline(pipeline) => pipeline.run(context).await,
+            Self::Matching(matching) => matching.run(context).await,
         }
     }
 }

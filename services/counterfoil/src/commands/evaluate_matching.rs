@@ -6,6 +6,10 @@
 //! they are issued, receipts in the order of the file. What is not posted
 //! automatically is settled as the truth says before the next receipt, as a
 //! person would do it.
+//!
+//! Remittance advice (`remittances.jsonl`) is seen from its `received_on`, or
+//! from its date. One that comes after its receipt makes the core look again,
+//! as the service does, before the person does.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,19 +19,21 @@ use std::{
 };
 
 use allocation::domain::{
-    Books, Item, Receipt, arrival,
+    Advice, Books, Item, Receipt, arrival,
     ladder::{self, Verdict},
-    name_key, payer, reference_key,
+    name_key, payer, reference_key, remittance,
 };
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use contracts::{
-    inbound::{BankReceipt, DocumentKind},
+    inbound::{BankReceipt, DocumentKind, Remittance},
     ingestion::DocumentRecorded,
 };
 use ingestion::domain::inbound;
-use kernel::{AccountId, AccountNumber, BankAccount, Currency, DocumentId, Money, SortCode};
+use kernel::{
+    AccountId, AccountNumber, BankAccount, Currency, DocumentId, Money, RemittanceId, SortCode,
+};
 use rust_decimal::Decimal;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -37,7 +43,8 @@ use crate::Context;
 
 #[derive(Args)]
 pub(crate) struct EvaluateMatching {
-    /// Holds `accounts.csv`, `documents.csv`, `receipts.jsonl` and `truth.jsonl`.
+    /// Holds `accounts.csv`, `documents.csv`, `receipts.jsonl`, `truth.jsonl`
+    /// and, if there is any, `remittances.jsonl`.
     directory: PathBuf,
     /// Where every decision is written; `decisions.jsonl` in the directory
     /// unless told otherwise.
@@ -70,6 +77,14 @@ struct ReceiptRow {
     id: String,
     #[serde(flatten)]
     receipt: BankReceipt,
+}
+
+#[derive(Deserialize)]
+struct AdviceRow {
+    /// Its date unless told otherwise.
+    received_on: Option<NaiveDate>,
+    #[serde(flatten)]
+    remittance: Remittance,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +123,8 @@ struct Score {
     receipts: u64,
     auto: u64,
     auto_correct: u64,
+    /// Of them, because of an advice that came after the receipt.
+    auto_late: u64,
     lines: u64,
     auto_lines: u64,
     auto_lines_correct: u64,
@@ -127,6 +144,8 @@ impl Score {
             "receipts": self.receipts,
             "auto": self.auto,
             "auto_correct": self.auto_correct,
+            "auto_by_late_advice": self.auto_late,
+            "left_with_an_answer": self.left,
             "precision": share(self.auto_correct, self.auto),
             "auto_rate": share(self.auto, self.receipts),
             "line_precision": share(self.auto_lines_correct, self.auto_lines),
@@ -176,13 +195,25 @@ impl EvaluateMatching {
                 .receipt;
             let mut receipt = arrival::receipt(&fact, now);
             let began = Instant::now();
-            let verdict = ladder::decide(&receipt, &ledger.books)?;
+            let mut verdict = ladder::decide(&receipt, &ledger.books)?;
+            let mut late = false;
+            if verdict.lines.is_empty() && ledger.hear_of(&receipt) {
+                verdict = ladder::decide(&receipt, &ledger.books)?;
+                late = !verdict.lines.is_empty();
+                ledger.forget_early();
+            }
             thinking += began.elapsed();
+            if let Some(advice) = verdict.decision.remittance_id {
+                ledger.use_advice(advice, &receipt);
+            }
 
             let note = notes
                 .entry(truth.note.clone().unwrap_or_default())
                 .or_default();
-            let outcome = ledger.judge(&receipt, &verdict, truth);
+            let outcome = Outcome {
+                late,
+                ..ledger.judge(&receipt, &verdict, truth)
+            };
             for score in [&mut all, note] {
                 outcome.count(score);
             }
@@ -197,10 +228,13 @@ impl EvaluateMatching {
                     "lines": outcome.decided,
                     "expected": outcome.expected,
                     "suggestions": verdict.suggestions.iter()
-                        .map(|s| json!({"rule": s.rule.name(), "confidence": s.confidence, "lines": ledger.told(&s.lines)}))
+                        .map(|s| json!({"rule": s.rule.name(), "confidence": s.confidence, "score": s.score, "lines": ledger.told(&s.lines)}))
                         .collect::<Vec<_>>(),
                     "evidence": verdict.decision.evidence,
                     "would_have_matched": verdict.decision.would_have_matched,
+                    "score": verdict.decision.score,
+                    "runner_up": verdict.decision.runner_up,
+                    "gap": verdict.decision.gap,
                 }),
             )?;
             decisions.write_all(b"\n")?;
@@ -222,16 +256,18 @@ impl EvaluateMatching {
         }
         println!("{figures:#}");
         println!(
-            "\n{:<32} {:>8} {:>8} {:>8} {:>8}",
-            "note", "receipts", "auto", "wrong", "top 1"
+            "\n{:<32} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            "note", "receipts", "auto", "wrong", "left", "top 1", "top 3"
         );
         for (note, score) in &notes {
             println!(
-                "{note:<32} {:>8} {:>8} {:>8} {:>8}",
+                "{note:<32} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
                 score.receipts,
                 score.auto,
                 score.auto - score.auto_correct,
-                score.top1
+                score.left,
+                score.top1,
+                score.top3
             );
         }
         Ok(())
@@ -241,6 +277,7 @@ impl EvaluateMatching {
 /// What came of one receipt.
 struct Outcome {
     auto: bool,
+    late: bool,
     correct: bool,
     decided: Lines,
     /// What is right, for a person at least.
@@ -261,6 +298,7 @@ impl Outcome {
         if self.auto {
             score.auto += 1;
             score.auto_correct += u64::from(self.correct);
+            score.auto_late += u64::from(self.late);
             score.auto_lines += self.decided.len() as u64;
             score.auto_lines_correct += self.lines_correct;
             score.auto_value += self.amount;
@@ -277,6 +315,12 @@ struct Ledger {
     books: Books,
     /// Documents to come, the last first.
     ahead: Vec<Item>,
+    /// Advices to come, by the day on which they come.
+    coming: BTreeMap<(NaiveDate, usize), Advice>,
+    /// Of them, by their total.
+    coming_of: BTreeMap<Decimal, Vec<(NaiveDate, usize)>>,
+    /// Heard of before their day.
+    early: Vec<(NaiveDate, usize)>,
     ids: HashMap<String, DocumentId>,
 }
 
@@ -289,14 +333,15 @@ impl Ledger {
             let id = *accounts
                 .entry(row.account_ref.clone())
                 .or_insert_with(|| AccountId::from(Uuid::from_u128(number)));
+            let payers = &mut books.payers;
             let mut know = |key: String| {
-                let known = books.payers.entry(key).or_default();
+                let known = payers.entry(key).or_default();
                 if !known.contains(&id) {
                     known.push(id);
                 }
             };
             know(name_key(&row.name));
-            know(payer::quoted_key(&reference_key(&row.account_ref)));
+            books.names.insert(id, row.name);
             let bank = row.sort_code.as_deref().zip(row.account_number.as_deref());
             if let Some((sort_code, number)) =
                 bank.filter(|(code, number)| !code.is_empty() && !number.is_empty())
@@ -337,7 +382,31 @@ impl Ledger {
             }));
         }
         ahead.sort_by_key(|item| std::cmp::Reverse((item.issued_on, item.id)));
-        Ok(Self { books, ahead, ids })
+        let mut coming = BTreeMap::new();
+        let mut coming_of: BTreeMap<Decimal, Vec<(NaiveDate, usize)>> = BTreeMap::new();
+        let path = directory.join("remittances.jsonl");
+        if path.exists() {
+            for (number, row) in json_lines::<AdviceRow>(&path)?.into_iter().enumerate() {
+                let key = (row.received_on.unwrap_or(row.remittance.date), number);
+                let said = row.remittance.remittance_id.clone();
+                let fact = inbound::remittance(row.remittance, DateTime::UNIX_EPOCH)
+                    .map_err(|refused| anyhow::anyhow!("advice `{said}`: {refused}"))?
+                    .fact;
+                coming_of
+                    .entry(fact.total.amount().normalize())
+                    .or_default()
+                    .push(key);
+                coming.insert(key, Advice::of(&fact));
+            }
+        }
+        Ok(Self {
+            books,
+            ahead,
+            coming,
+            coming_of,
+            early: Vec::new(),
+            ids,
+        })
     }
 
     /// Puts what is issued by `day` on the ledger.
@@ -345,6 +414,40 @@ impl Ledger {
         while let Some(item) = self.ahead.pop_if(|item| item.issued_on <= day) {
             self.books.add(item);
         }
+        while let Some(entry) = self.coming.first_entry()
+            && entry.key().0 <= day
+        {
+            self.books.add_advice(entry.remove());
+        }
+    }
+
+    /// Adds the advices that come later and may be about this receipt.
+    fn hear_of(&mut self, receipt: &Receipt) -> bool {
+        let cash = receipt.unallocated.amount();
+        let near = remittance::near_max();
+        let of_amount = self.coming_of.range(cash - near..=cash + near);
+        for key in of_amount.flat_map(|(_, keys)| keys) {
+            if let Some(advice) = self.coming.get(key)
+                && advice.is_in_time(receipt.booked_on)
+            {
+                self.books.add_advice(advice.clone());
+                self.early.push(*key);
+            }
+        }
+        !self.early.is_empty()
+    }
+
+    fn forget_early(&mut self) {
+        for key in self.early.drain(..) {
+            if let Some(advice) = self.coming.get(&key) {
+                self.books.drop_advice(advice.id, advice.total);
+            }
+        }
+    }
+
+    fn use_advice(&mut self, id: RemittanceId, receipt: &Receipt) {
+        self.coming.retain(|_, advice| advice.id != id);
+        self.books.use_advice(id, receipt.unallocated, receipt.id);
     }
 
     fn told(&self, lines: &[allocation::domain::Line]) -> Lines {
@@ -367,6 +470,7 @@ impl Ledger {
         let decided = self.told(&verdict.lines);
         Outcome {
             auto: !decided.is_empty(),
+            late: false,
             correct: decided == allowed,
             lines: allowed.len() as u64,
             lines_correct: decided

@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use contracts::api::{
-    PageRequest,
-    allocation::TraceReceipt,
-    ingestion::GetReceiptOrigin,
-    reporting::{AccountKey, GetAccount, GetTimeline, TraceProjection},
+use contracts::{
+    allocation::MatchScore,
+    api::{
+        PageRequest,
+        allocation::TraceReceipt,
+        ingestion::GetReceiptOrigin,
+        reporting::{AccountKey, GetAccount, GetTimeline, TraceProjection},
+    },
 };
 use kernel::ReceiptId;
 
@@ -38,6 +41,13 @@ impl Explain {
 
 fn at(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S%.3fZ").to_string()
+}
+
+fn weighed(score: &MatchScore) -> String {
+    format!(
+        "{} of 1000 (reference {}, payer {}, amount {}, date {}, pattern {})",
+        score.total, score.reference, score.payer, score.amount, score.date, score.pattern
+    )
 }
 
 async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> anyhow::Result<()> {
@@ -100,6 +110,19 @@ async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> a
     if let Some(would) = &decision.would_have_matched {
         println!("  {would}");
     }
+    if let Some(score) = &decision.score {
+        println!("  score {}", weighed(score));
+    }
+    if let Some(score) = &decision.runner_up_score {
+        println!(
+            "  runner-up {}, {} behind",
+            weighed(score),
+            decision.gap.unwrap_or_default()
+        );
+    }
+    if let Some(advice) = &decision.remittance_id {
+        println!("  remittance advice {advice}");
+    }
     for suggestion in &trace.detail.suggestions {
         let lines: Vec<_> = suggestion
             .lines
@@ -112,6 +135,43 @@ async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> a
             suggestion.confidence,
             lines.join(", ")
         );
+        if let Some(score) = &suggestion.score {
+            println!(
+                "    score {}, {} behind the best",
+                weighed(score),
+                suggestion.behind.unwrap_or_default()
+            );
+        }
+        for evidence in &suggestion.evidence {
+            println!(
+                "    {} {}: {}",
+                if evidence.supports { "✔" } else { "✖" },
+                evidence.kind,
+                evidence.detail
+            );
+        }
+        if let Some(would) = &suggestion.would_have_matched {
+            println!("    {would}");
+        }
+    }
+    for past in &trace.past_decisions {
+        println!(
+            "decided before, version {}: rule {}{}",
+            past.version,
+            past.decision.rule.name(),
+            past.decision
+                .score
+                .map(|score| format!(", score {}", weighed(&score)))
+                .unwrap_or_default()
+        );
+        for evidence in &past.decision.evidence {
+            println!(
+                "  {} {}: {}",
+                if evidence.supports { "✔" } else { "✖" },
+                evidence.kind,
+                evidence.detail
+            );
+        }
     }
     println!("allocation");
     for allocation in &trace.detail.allocations {

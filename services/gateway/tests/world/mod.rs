@@ -105,12 +105,7 @@ fn receipt() -> ReceiptView {
 fn detail() -> ReceiptDetail {
     ReceiptDetail {
         receipt: receipt(),
-        decision: Decision {
-            rule: Rule::Manual,
-            evidence: Vec::new(),
-            runner_up: None,
-            would_have_matched: None,
-        },
+        decision: Decision::because(Rule::Manual, Vec::new()),
         suggestions: Vec::new(),
         allocations: vec![AllocationView {
             line: AllocationLine {

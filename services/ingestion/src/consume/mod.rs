@@ -4,6 +4,7 @@
 mod accounts;
 mod documents;
 mod receipts;
+mod remittances;
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        inbound::{Account, Document, Refused},
+        inbound::{Account, Document, Refused, Remittance},
         record::{Changes, Known, Line},
     },
     store,
@@ -38,6 +39,7 @@ pub(crate) enum Message {
     /// With the name of the billing system.
     Account(String, Account),
     Document(String, Document),
+    Remittance(Box<Remittance>),
 }
 
 pub(crate) struct State {
@@ -117,6 +119,8 @@ impl Consumer for Inbound {
             accounts::decode(raw, source).map(Some)
         } else if let Some(source) = source_of(subject, subject::IN_DOCUMENTS) {
             documents::decode(raw, source).map(Some)
+        } else if source_of(subject, subject::IN_REMITTANCES).is_some() {
+            remittances::decode(raw, self.bus.now()).map(Some)
         } else {
             // Nothing that was sent to us vanishes without a word.
             Err(Failure::permanent(
@@ -132,6 +136,7 @@ impl Consumer for Inbound {
         let mut bank_accounts = BTreeSet::new();
         let (mut accounts, mut named) = (BTreeSet::new(), BTreeSet::new());
         let mut documents = BTreeSet::new();
+        let mut remittances = BTreeSet::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Receipt(line) => {
@@ -147,6 +152,10 @@ impl Consumer for Inbound {
                     named.insert(document.wire.account_ref.as_str());
                     documents.insert(document.wire.document_ref.as_str());
                 }
+                Message::Remittance(advice) => {
+                    let fact = &advice.fact;
+                    remittances.insert((fact.source.as_str(), fact.remittance_ref.as_str()));
+                }
             }
         }
         if !lines.is_empty() {
@@ -154,6 +163,9 @@ impl Consumer for Inbound {
         }
         if !documents.is_empty() {
             store::load_documents(tx, documents, &mut known).await?;
+        }
+        if !remittances.is_empty() {
+            store::load_remittances(tx, remittances, &mut known).await?;
         }
         store::load_accounts(tx, accounts, named, &mut known).await?;
         Ok(State {
@@ -183,6 +195,9 @@ impl Consumer for Inbound {
                 }
                 Message::Document(source, document) => {
                     documents::decide(self, source, document, meta, now, &mut known, &mut changes)
+                }
+                Message::Remittance(advice) => {
+                    remittances::decide(self, advice, meta, now, &mut known, &mut changes)
                 }
             };
             match decided {

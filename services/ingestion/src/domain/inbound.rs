@@ -3,10 +3,15 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contracts::{
-    inbound::{BankAccountRef, BankReceipt, BillingAccount, BillingDocument, RemittanceText},
-    ingestion::ReceiptRecorded,
+    inbound::{
+        AdviceKind, BankAccountRef, BankReceipt, BillingAccount, BillingDocument, RemittanceText,
+    },
+    ingestion::{AdvisedLine, ReceiptRecorded, RemittanceRecorded},
 };
-use kernel::{AccountNumber, BankAccount, Currency, Iban, Money, MoneyError, ReceiptId, SortCode};
+use kernel::{
+    AccountNumber, BankAccount, Currency, Iban, Money, MoneyError, ReceiptId, RemittanceId,
+    SortCode,
+};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -20,6 +25,8 @@ use super::{
 const TEXT_MAX: usize = 4 * 1024;
 /// The longest reference: it is the key of an index.
 const REFERENCE_MAX: usize = 200;
+/// Lines of one remittance advice at most.
+const ADVICE_LINES_MAX: usize = 2_000;
 /// Years outside of these are slips of a keyboard.
 const YEARS: std::ops::RangeInclusive<i32> = 1990..=2100;
 
@@ -244,6 +251,98 @@ pub fn document(wire: BillingDocument) -> Result<Document, Refused> {
         content_hash: Uuid::from_bytes(hash),
         content: as_json("/", &wire)?,
         wire,
+    })
+}
+
+/// A remittance advice as it was told, its amounts read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remittance {
+    /// With the id that it keeps if it is new.
+    pub fact: RemittanceRecorded,
+    /// Of everything that the fact tells: a repetition has the same, a
+    /// contradiction another.
+    pub content_hash: Uuid,
+    /// The whole advice as JSON.
+    pub content: String,
+}
+
+/// A remittance advice that came apart from the cash.
+///
+/// # Errors
+/// When a field makes no sense. Whether the lines come to the total is not
+/// asked here: an advice that is a penny out is still an advice (E11).
+pub fn remittance(
+    wire: contracts::inbound::Remittance,
+    at: DateTime<Utc>,
+) -> Result<Remittance, Refused> {
+    let content = as_json("/", &wire)?;
+    let remittance_ref = required("/remittance_id", wire.remittance_id, REFERENCE_MAX)?;
+    let source = required("/source", wire.source, REFERENCE_MAX)?;
+    let currency = currency("/currency", &wire.currency)?;
+    let total = positive("/total", &wire.total, currency)?;
+    let paid_on = day("/date", wire.date)?;
+    if wire.lines.is_empty() || wire.lines.len() > ADVICE_LINES_MAX {
+        return Err(Refused::new(
+            "ingestion.advice_lines",
+            "/lines",
+            format!("an advice has between 1 and {ADVICE_LINES_MAX} lines"),
+        ));
+    }
+    let part = |text: &Option<String>| {
+        text.as_deref()
+            .map(|text| amount("/lines", text, currency))
+            .transpose()
+    };
+    let lines = wire
+        .lines
+        .iter()
+        .map(|line| {
+            let kind = line.kind.unwrap_or_default();
+            let told = amount("/lines", &line.amount, currency)?;
+            // Payers write a credit note with or without the minus.
+            let takes_off = matches!(kind, AdviceKind::CreditNote | AdviceKind::Deduction);
+            Ok(AdvisedLine {
+                document_number: required("/lines", line.document_number.clone(), REFERENCE_MAX)?,
+                amount: if takes_off { told.abs().neg() } else { told },
+                kind,
+                discount: part(&line.discount)?,
+                deduction: part(&line.deduction)?,
+            })
+        })
+        .collect::<Result<Vec<_>, Refused>>()?;
+    let mut hash = [0; 16];
+    let told = as_json("/lines", &lines)?;
+    let payer_account = payer_account(&wire.payer.account)?.map(|account| account.key());
+    let payer_name = optional("/payer/name", wire.payer.name)?;
+    let payment_reference = optional("/payment_reference", wire.payment_reference)?
+        .filter(|reference| is_stated(reference));
+    let text = [
+        paid_on.to_string().as_str(),
+        &total.amount().to_string(),
+        currency.code(),
+        payer_account.as_deref().unwrap_or_default(),
+        payer_name.as_deref().unwrap_or_default(),
+        payment_reference.as_deref().unwrap_or_default(),
+        &told,
+    ]
+    .join("\u{1f}");
+    hash.copy_from_slice(&Sha256::digest(text)[..16]);
+    Ok(Remittance {
+        content_hash: Uuid::from_bytes(hash),
+        content,
+        fact: RemittanceRecorded {
+            remittance_id: RemittanceId::generate(),
+            remittance_ref,
+            actor: format!("feed:{source}"),
+            source,
+            payer_name,
+            payer_account,
+            payment_reference,
+            paid_on,
+            total,
+            lines,
+            recorded_at: at,
+        },
     })
 }
 
@@ -577,6 +676,48 @@ mod tests {
         ] {
             assert_ne!(key(with(path, value)), own, "{path}");
         }
+    }
+
+    /// E11, E12: an advice is read as it is, whether it adds up or not; what
+    /// makes no sense is refused by its field.
+    #[test]
+    fn an_advice_is_read_with_its_signs() {
+        let wire = |total: &str, lines: Value| {
+            json!({"remittance_id": "ADV-1", "source": "mailbox", "date": "2026-03-02",
+                "total": total, "currency": "GBP", "payer": {"name": "Acme Ltd"}, "lines": lines})
+        };
+        let read =
+            |wire: Value| remittance(serde_json::from_value(wire).unwrap(), DateTime::UNIX_EPOCH);
+        let lines = json!([
+            {"document_number": "INV-1", "amount": "100.00", "discount": "2.00"},
+            {"document_number": "CN-1", "amount": "20.00", "kind": "credit_note"},
+            {"document_number": "DM-9", "amount": "-5.00", "kind": "deduction"},
+        ]);
+        let advice = read(wire("75.01", lines.clone())).unwrap();
+        let amounts: Vec<String> = advice
+            .fact
+            .lines
+            .iter()
+            .map(|line| line.amount.to_string())
+            .collect();
+        assert_eq!(amounts, ["GBP 100.00", "GBP -20.00", "GBP -5.00"]);
+        let again = read(wire("75.010", lines.clone()));
+        assert_eq!(
+            again.unwrap_err().code,
+            "ingestion.amount_too_many_decimals"
+        );
+        assert_eq!(
+            read(wire("75.01", lines.clone())).unwrap().content_hash,
+            advice.content_hash
+        );
+        assert_ne!(
+            read(wire("75.00", lines)).unwrap().content_hash,
+            advice.content_hash
+        );
+        assert_eq!(
+            read(wire("75.01", json!([]))).unwrap_err().code,
+            "ingestion.advice_lines"
+        );
     }
 
     #[test]

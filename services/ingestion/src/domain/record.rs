@@ -13,7 +13,7 @@ use contracts::{
 use kernel::{AccountId, DocumentId, ImportId};
 use uuid::Uuid;
 
-use super::inbound::{Account, Document, Refused};
+use super::inbound::{Account, Document, Refused, Remittance};
 
 /// A movement on one of our bank accounts, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Known {
     lines: HashSet<Uuid>,
     accounts: HashMap<String, KnownAccount>,
     documents: HashMap<String, Uuid>,
+    /// By source and number.
+    remittances: HashMap<(String, String), Uuid>,
     /// Accounts that differ now from what was loaded; sorted, so that rows are
     /// always written in the order of their keys.
     changed: BTreeSet<String>,
@@ -85,6 +87,13 @@ pub struct NewLine {
     pub message_id: Option<Uuid>,
 }
 
+/// A remittance advice that is new, as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRemittance {
+    pub advice: Remittance,
+    pub message_id: Option<Uuid>,
+}
+
 /// An account row to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRow {
@@ -98,6 +107,7 @@ pub struct Changes {
     pub lines: Vec<NewLine>,
     pub documents: Vec<NewDocument>,
     pub accounts: Vec<AccountRow>,
+    pub remittances: Vec<NewRemittance>,
     /// Things that came before.
     pub duplicates: usize,
 }
@@ -113,6 +123,37 @@ impl Known {
 
     pub fn know_document(&mut self, document_ref: String, content_hash: Uuid) {
         self.documents.insert(document_ref, content_hash);
+    }
+
+    pub fn know_remittance(&mut self, source: String, number: String, content_hash: Uuid) {
+        self.remittances.insert((source, number), content_hash);
+    }
+
+    /// Whether this advice is new; from now on it is known.
+    ///
+    /// # Errors
+    /// When an advice of this number said something else before: nothing tells
+    /// which is right.
+    pub fn remittance(&mut self, advice: &Remittance) -> Result<bool, Refused> {
+        let key = (
+            advice.fact.source.clone(),
+            advice.fact.remittance_ref.clone(),
+        );
+        match self.remittances.get(&key) {
+            Some(hash) if *hash == advice.content_hash => Ok(false),
+            Some(_) => Err(Refused::new(
+                "ingestion.remittance_conflict",
+                "/remittance_id",
+                format!(
+                    "advice {:?} was recorded before and said something else",
+                    advice.fact.remittance_ref
+                ),
+            )),
+            None => {
+                self.remittances.insert(key, advice.content_hash);
+                Ok(true)
+            }
+        }
     }
 
     /// Whether this line is seen for the first time; from now on it is known.
@@ -372,6 +413,23 @@ mod tests {
             (refused.code, refused.pointer),
             ("ingestion.document_conflict", "/document_ref")
         );
+    }
+
+    /// E28: the same advice twice is one; another under the same number is
+    /// refused.
+    #[test]
+    fn an_advice_again_is_nothing_and_one_that_contradicts_is_refused() {
+        let advice = |total: &str| {
+            let wire = serde_json::json!({"remittance_id": "ADV-1", "source": "mailbox",
+                "date": "2026-03-02", "total": total, "currency": "GBP",
+                "lines": [{"document_number": "INV-1", "amount": total}]});
+            inbound::remittance(serde_json::from_value(wire).unwrap(), NOW).unwrap()
+        };
+        let mut known = Known::default();
+        assert_eq!(known.remittance(&advice("10.00")), Ok(true));
+        assert_eq!(known.remittance(&advice("10.00")), Ok(false));
+        let refused = known.remittance(&advice("11.00")).unwrap_err();
+        assert_eq!(refused.code, "ingestion.remittance_conflict");
     }
 
     proptest! {

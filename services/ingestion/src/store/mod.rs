@@ -5,6 +5,7 @@ mod documents;
 pub(crate) mod imports;
 mod lines;
 pub(crate) mod queries;
+mod remittances;
 pub(crate) mod statements;
 
 pub(crate) use accounts::{load_accounts, record_accounts};
@@ -12,6 +13,8 @@ pub(crate) use documents::{load_documents, record_documents};
 pub(crate) use lines::{
     load_lines, load_told_lines, record_bank_accounts, record_lines, unseen_bank_accounts,
 };
+
+pub(crate) use remittances::{load_remittances, record_remittances};
 
 use chrono::{DateTime, Utc};
 use messaging::{Failure, Tx};
@@ -26,6 +29,7 @@ pub(crate) async fn record(
 ) -> Result<(), Failure> {
     record_accounts(tx, &changes.accounts, now).await?;
     record_documents(tx, &changes.documents).await?;
+    record_remittances(tx, &changes.remittances).await?;
     record_lines(tx, &changes.lines).await
 }
 

@@ -204,12 +204,7 @@ pub fn noon(day: NaiveDate) -> DateTime<Utc> {
 }
 
 fn decided(rule: Rule) -> Decision {
-    Decision {
-        rule,
-        evidence: Vec::new(),
-        runner_up: None,
-        would_have_matched: None,
-    }
+    Decision::because(rule, Vec::new())
 }
 
 pub fn line(document: &DocumentPosted, amount: Money, effective_on: NaiveDate) -> AllocationLine {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{ControlTotals, Page, PageRequest, call};
 use crate::{
     allocation::{
-        AdjustmentLine, AllocationLine, Decision, Evidence, OutflowLine, ReceiptState, Rule,
+        AdjustmentLine, AllocationLine, Decision, Evidence, MatchScore, OutflowLine, ReceiptState,
+        Rule,
     },
     inbound::DocumentKind,
 };
@@ -125,6 +126,14 @@ pub struct Suggestion {
     pub account_name: String,
     pub lines: Vec<SuggestedLine>,
     pub evidence: Vec<Evidence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<MatchScore>,
+    /// By how much the total is below that of the best suggestion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<u16>,
+    /// The one change that would have made it automatic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_have_matched: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -237,6 +246,22 @@ pub struct ReceiptTrace {
     pub detail: ReceiptDetail,
     pub journal: Vec<JournalEntry>,
     pub events: Vec<PublishedEvent>,
+    /// What was decided before, oldest first: nothing that explains an
+    /// allocation is ever lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_decisions: Vec<PastDecision>,
+}
+
+/// A decision that a later one has replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PastDecision {
+    /// The version of the receipt that it made.
+    pub version: i64,
+    pub decision: Decision,
+    /// When the allocations that were there then were last changed; the first
+    /// decision of a time is the one that changed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated_at: Option<DateTime<Utc>>,
 }
 
 /// One double entry: one account debited, one credited, the same amount.

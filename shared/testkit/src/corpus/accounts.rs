@@ -167,8 +167,14 @@ fn debtor(
         Some(other) if rng.percent(10) => similar(&other.name, rng),
         _ => name_of(kind, rng),
     };
+    let mut tries = 0;
     while !names.insert(name.clone()) {
+        tries += 1;
         name = name_of(kind, rng);
+        // There are only so many places and trades.
+        if tries > 20 {
+            name = format!("{name} {index}");
+        }
     }
     // A group is one parent and what follows it: at most three levels of one are enough.
     let parent = previous

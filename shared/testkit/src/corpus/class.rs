@@ -55,6 +55,8 @@ pub enum NoiseClass {
     HubWithReference,
     /// E18: the bank names the payment service provider, but the reference is whole.
     ProviderWithReference,
+    /// A remittance advice that comes apart from the cash, before it or after it, and says line by line what is paid.
+    RemittanceApart,
 
     /// E1: two open items of the payer have the amount.
     TwoItemsSameAmount,
@@ -84,11 +86,15 @@ pub enum NoiseClass {
     Prepayment,
     /// Money that has nothing to do with the ledger.
     NotOurs,
+    /// E11: the advice's total is a penny out.
+    AdviceOffByAPenny,
+    /// E12: the advice lists a document that is not ours.
+    AdviceNotOurs,
 }
 
 impl NoiseClass {
     /// Every class, the matchable ones first.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::ExactReference,
         Self::RfReference,
         Self::ReferenceSpaced,
@@ -112,6 +118,7 @@ impl NoiseClass {
         Self::ParentPaysWithReference,
         Self::HubWithReference,
         Self::ProviderWithReference,
+        Self::RemittanceApart,
         Self::TwoItemsSameAmount,
         Self::ReferenceConflictsAmount,
         Self::TransposedExisting,
@@ -126,6 +133,8 @@ impl NoiseClass {
         Self::WrongCurrency,
         Self::Prepayment,
         Self::NotOurs,
+        Self::AdviceOffByAPenny,
+        Self::AdviceNotOurs,
     ];
 
     /// Whether it must not be posted by a machine.
@@ -136,7 +145,10 @@ impl NoiseClass {
     /// Of 1,000 receipts. What the quota cannot place for want of a fitting item becomes an exact reference.
     pub(super) const fn per_mille(self) -> usize {
         match self {
-            Self::ExactReference => 192,
+            Self::ExactReference => 162,
+            Self::RemittanceApart => 20,
+            Self::AdviceOffByAPenny => 4,
+            Self::AdviceNotOurs => 6,
             Self::RfReference | Self::ReferencePrefixDropped => 70,
             Self::ReferenceSpaced => 65,
             Self::SeveralReferences => 75,

@@ -15,8 +15,10 @@ pub(super) struct Ledger<'a> {
     open: Vec<i64>,
     /// Open items of each debtor, oldest first.
     items: Vec<Vec<usize>>,
-    /// Everything open that is owed to us.
+    /// Everything open that is owed to us, in no order.
     owed: Vec<usize>,
+    /// The place of each item among them, so that none is ever searched for.
+    places: Vec<Option<usize>>,
     /// How many open items have an amount.
     amounts: BTreeMap<i64, usize>,
     issued: usize,
@@ -32,6 +34,7 @@ impl<'a> Ledger<'a> {
             open: vec![0; documents.len()],
             items: vec![Vec::new(); debtors],
             owed: Vec::new(),
+            places: vec![None; documents.len()],
             amounts: BTreeMap::new(),
             issued: 0,
             abandoned: vec![false; documents.len()],
@@ -48,6 +51,7 @@ impl<'a> Ledger<'a> {
             self.open[self.issued] = document.gross;
             self.items[document.debtor].push(self.issued);
             if !document.kind.is_credit() {
+                self.places[self.issued] = Some(self.owed.len());
                 self.owed.push(self.issued);
                 *self.amounts.entry(document.gross).or_default() += 1;
             }
@@ -62,6 +66,10 @@ impl<'a> Ledger<'a> {
 
     pub(super) fn owed(&self) -> &[usize] {
         &self.owed
+    }
+
+    pub(super) fn is_owed(&self, item: usize) -> bool {
+        self.places[item].is_some()
     }
 
     pub(super) fn paid(&self) -> &[(usize, NaiveDate)] {
@@ -165,7 +173,12 @@ impl<'a> Ledger<'a> {
         if after == 0 {
             self.items[document.debtor].retain(|other| *other != item);
             if !document.kind.is_credit() {
-                self.owed.retain(|other| *other != item);
+                if let Some(place) = self.places[item].take() {
+                    self.owed.swap_remove(place);
+                    if let Some(moved) = self.owed.get(place) {
+                        self.places[*moved] = Some(place);
+                    }
+                }
                 self.paid.push((item, day));
             }
         }

@@ -38,7 +38,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use chrono::{Datelike as _, Days, NaiveDate, Weekday};
-use contracts::inbound::{AccountKind, BankAccountRef, BankReceipt, Direction, DocumentKind};
+use contracts::inbound::{
+    AccountKind, BankAccountRef, BankReceipt, Direction, DocumentKind, Remittance,
+};
 use kernel::Currency;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -105,6 +107,14 @@ pub struct Receipt {
     pub line: BankReceipt,
 }
 
+/// A line of `remittances.jsonl`: `Remittance.v1` with the day on which it comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    pub received_on: NaiveDate,
+    #[serde(flatten)]
+    pub remittance: Remittance,
+}
+
 /// A document, and how much of the receipt goes to it; below zero for a credit note that is used up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Share {
@@ -135,6 +145,8 @@ pub struct Corpus {
     /// In the order of their issue.
     pub documents: Vec<DocumentRow>,
     pub receipts: Vec<Receipt>,
+    /// In the order in which they come; some after their receipt.
+    pub remittances: Vec<Advice>,
     /// One for each receipt, in the same order.
     pub truth: Vec<Truth>,
 }
@@ -164,23 +176,29 @@ impl Corpus {
         let mut payments = Payments::new(&documents, &mut accounts, rng.fork());
         let mut receipts = Vec::with_capacity(options.receipts);
         let mut truth = Vec::with_capacity(options.receipts);
+        let mut remittances = Vec::new();
         for (index, day) in days.into_iter().enumerate() {
             payments.ledger.advance(day);
             let (class, payment) = deck.play(day, &mut payments);
             payments.book(class, &payment, day);
             let id = format!("R{:06}", index + 1);
             truth.push(told(&id, class, &payment, &documents));
+            if let Some(advice) = &payment.advice {
+                remittances.push(remittance(&id, day, &payment, advice));
+            }
             receipts.push(receipt(id, index, day, payment, &mut lines));
         }
+        remittances.sort_by_key(|advice| advice.received_on);
         Self {
             accounts: account_rows,
             documents: document_rows,
             receipts,
+            remittances,
             truth,
         }
     }
 
-    /// Writes `accounts.csv`, `documents.csv`, `receipts.jsonl` and `truth.jsonl` into the directory, which is made
+    /// Writes `accounts.csv`, `documents.csv`, `receipts.jsonl`, `remittances.jsonl` and `truth.jsonl` into the directory, which is made
     /// if need be.
     ///
     /// # Errors
@@ -197,6 +215,7 @@ impl Corpus {
         write("accounts.csv", &|file| table(file, &self.accounts))?;
         write("documents.csv", &|file| table(file, &self.documents))?;
         write("receipts.jsonl", &|file| lines(file, &self.receipts))?;
+        write("remittances.jsonl", &|file| lines(file, &self.remittances))?;
         write("truth.jsonl", &|file| lines(file, &self.truth))
     }
 }
@@ -388,6 +407,24 @@ fn receipt(id: String, index: usize, day: NaiveDate, payment: Payment, rng: &mut
             end_to_end_id: says.end_to_end_id,
             mandate_reference: None,
             remittance: says.remittance,
+        },
+    }
+}
+
+fn remittance(id: &str, day: NaiveDate, payment: &Payment, advice: &payments::Advice) -> Advice {
+    Advice {
+        received_on: day
+            .checked_add_signed(chrono::TimeDelta::days(advice.comes))
+            .unwrap_or(day),
+        remittance: Remittance {
+            remittance_id: format!("ADV-{}", id.trim_start_matches('R')),
+            source: "corpus".into(),
+            payer: advice.payer.clone(),
+            payment_reference: advice.payment_reference.clone(),
+            date: day - Days::new(advice.dated_before),
+            total: pounds(advice.total).to_string(),
+            currency: payment.currency.code().into(),
+            lines: advice.lines.clone(),
         },
     }
 }

@@ -28,6 +28,7 @@ fn one_seed_gives_one_corpus() {
             "accounts.csv",
             "documents.csv",
             "receipts.jsonl",
+            "remittances.jsonl",
             "truth.jsonl"
         ]
     );

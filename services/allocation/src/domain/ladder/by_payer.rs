@@ -6,15 +6,12 @@ use chrono::Datelike as _;
 use contracts::allocation::{Evidence, Rule};
 use kernel::{AccountId, Money, MoneyError};
 
-use super::{
-    Named, Payer, SUGGESTIONS_MAX, Verdict, automatic, left, owed, spread, stray, unknown_number,
-    whole,
-};
+use super::{Named, Payer, Verdict, automatic, left, owed, spread, stray, unknown_number, whole};
 use crate::domain::{
     evidence::say,
     ledger::{Books, Item, Proposal, Receipt},
     rules,
-    subset::{self, Sums},
+    subset::{self, CANDIDATES_MAX, Sums},
 };
 
 /// A document of the same amount this young and paid already makes a second
@@ -29,6 +26,12 @@ const SUMS_PER_SET_BY_NAME: u128 = 30_000;
 const SUMS_PER_ITEM_BY_NAME: u128 = 500;
 /// More open items than this, and only a person sees through them.
 const GROUPS_OF_MAX: usize = 200;
+/// Document numbers in one sentence at most.
+const NUMBERS_MAX: usize = 4;
+/// Documents of the amount, of whomever, that are weighed at most.
+const OF_ANYBODY_MAX: usize = 20;
+/// Sets that add up and are weighed, at most.
+const SETS_MAX: usize = 60;
 
 /// Items that add up, and why just these.
 struct Candidate<'b> {
@@ -37,6 +40,32 @@ struct Candidate<'b> {
     why: String,
     /// Why a person has to look; `None`: nothing else could be meant.
     doubt: Option<String>,
+}
+
+impl Candidate<'_> {
+    fn proposal(&self, confidence: &'static str, account: AccountId) -> Proposal {
+        let mut evidence = vec![say("amount", true, self.why.clone())];
+        evidence.extend(self.doubt.iter().map(|d| say("doubt", false, d.clone())));
+        let numbers: Vec<&str> = self
+            .items
+            .iter()
+            .take(NUMBERS_MAX)
+            .map(|item| item.document_ref.as_str())
+            .collect();
+        Proposal {
+            rule: self.rule,
+            confidence,
+            account,
+            lines: whole(self.items.iter().copied()),
+            evidence,
+            score: None,
+            would: Some(if self.items.len() > NUMBERS_MAX {
+                "automatic if the text named these documents".to_owned()
+            } else {
+                format!("automatic if the text named {}", numbers.join(", "))
+            }),
+        }
+    }
 }
 
 pub(super) fn decide(
@@ -82,7 +111,9 @@ pub(super) fn decide(
         .filter(|first| first.doubt.is_none() && veto.is_empty() && payer.may_post());
     if let Some(first) = certain {
         evidence.push(say("amount", true, first.why.clone()));
-        let runner_up = candidates.get(1).map(|second| second.why.clone());
+        let runner_up = candidates
+            .get(1)
+            .map(|second| second.proposal("low", account));
         let lines = whole(first.items.iter().copied());
         return Ok(automatic(first.rule, account, lines, evidence, runner_up));
     }
@@ -106,26 +137,16 @@ pub(super) fn decide(
     evidence.extend(veto.iter().cloned());
     let mut suggestions: Vec<Proposal> = candidates
         .iter()
-        .map(|candidate| Proposal {
-            rule: candidate.rule,
-            confidence: match (&candidate.doubt, candidates.len()) {
+        .map(|candidate| {
+            let confidence = match (&candidate.doubt, candidates.len()) {
                 (None, _) if !contrary => "high",
                 (_, 1) if !contrary => "medium",
                 _ => "low",
-            },
-            account,
-            lines: whole(candidate.items.iter().copied()),
-            evidence: [
-                vec![say("amount", true, candidate.why.clone())],
-                vec![payer.evidence(Some(account))],
-                candidate
-                    .doubt
-                    .iter()
-                    .map(|doubt| say("doubt", false, doubt.clone()))
-                    .collect(),
-                veto.clone(),
-            ]
-            .concat(),
+            };
+            let mut proposal = candidate.proposal(confidence, account);
+            proposal.evidence.push(payer.evidence(Some(account)));
+            proposal.evidence.extend(veto.iter().cloned());
+            proposal
         })
         .collect();
     // Something for the person to begin with: the oldest first.
@@ -141,6 +162,8 @@ pub(super) fn decide(
                 false,
                 "on the oldest documents, as nothing adds up",
             )],
+            score: None,
+            would: None,
         });
     }
     let runner_up = candidates.get(1).map(|second| second.why.clone());
@@ -194,12 +217,14 @@ fn of_anybody(receipt: &Receipt, books: &Books) -> Vec<Proposal> {
         .filter(|item| item.open == receipt.unallocated)
         .filter(|item| among.is_none_or(|accounts| accounts.contains(&item.account_id)))
         .collect();
-    if items.len() > SUGGESTIONS_MAX {
-        return Vec::new();
-    }
-    items.sort_by_key(|item| (item.due_on, item.id));
+    // The nearest to its day first; how many more there are weighs nothing.
+    items.sort_by_key(|item| {
+        let days = (receipt.booked_on - item.due_on).num_days();
+        (days.abs(), item.due_on, item.id)
+    });
     items
         .into_iter()
+        .take(OF_ANYBODY_MAX)
         .map(|item| Proposal {
             rule: Rule::PayerAmount,
             confidence: "low",
@@ -216,6 +241,8 @@ fn of_anybody(receipt: &Receipt, books: &Books) -> Vec<Proposal> {
                 ),
                 say("payer", false, "nothing tells who paid"),
             ],
+            score: None,
+            would: Some(format!("automatic if the text named {}", item.document_ref)),
         })
         .collect()
 }
@@ -332,11 +359,15 @@ fn candidates<'b>(
     };
     match &sums {
         Sums::One(one) => add(one, true),
-        Sums::Several(one, two) => {
-            add(one, false);
-            add(two, false);
+        Sums::None => {}
+        // Whichever a person may mean: weighed afterwards.
+        Sums::Several(..) | Sums::Unknown => {
+            // Of a long account the oldest only.
+            let among = amounts.get(..CANDIDATES_MAX).unwrap_or(&amounts);
+            for set in subset::some(target, among, SETS_MAX) {
+                add(&set, false);
+            }
         }
-        Sums::None | Sums::Unknown => {}
     }
     for (items, why) in groups(open) {
         if items.len() > 1

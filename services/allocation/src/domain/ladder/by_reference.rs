@@ -1,98 +1,17 @@
 //! The upper rungs: what the payer names must add up.
 
-use std::collections::BTreeSet;
-
 use contracts::allocation::Rule;
 use kernel::{Money, MoneyError};
 
 use super::{
-    Named, Payer, Verdict, automatic, left, named::How, owed, same_amount, spread, stray,
-    unknown_number, whole,
+    Named, Payer, Verdict, automatic, left, named::How, same_amount, spread, stray, unknown_number,
+    whole,
 };
 use crate::domain::{
     evidence::{is_near, is_slip, say},
-    ledger::{Books, Item, Line, Proposal, Receipt},
+    ledger::{Books, Line, Proposal, Receipt},
     rules::{self, Meant},
 };
-
-/// The payer's own list: every line names one open document of one account and
-/// a part of it, and together they are the cash.
-pub(super) fn advised(
-    receipt: &Receipt,
-    books: &Books,
-    payer: Option<Payer>,
-) -> Result<Option<Verdict>, MoneyError> {
-    let cash = receipt.unallocated;
-    let mut lines: Vec<Line> = Vec::with_capacity(receipt.advice.len());
-    let mut items: Vec<&Item> = Vec::with_capacity(receipt.advice.len());
-    let mut seen = BTreeSet::new();
-    let mut sum = Money::zero(cash.currency());
-    let payable = |item: &&Item| !item.open.is_zero() && item.open.currency() == cash.currency();
-    // Whose list it is: the payer's, or of the first document that is found.
-    let account = payer.and_then(|payer| payer.account).or_else(|| {
-        let mut found = receipt
-            .advice
-            .iter()
-            .flat_map(|line| books.named(&line.key));
-        found.find(payable).map(|item| item.account_id)
-    });
-    for advised in &receipt.advice {
-        let mut open: Vec<&Item> = books.named(&advised.key).filter(payable).collect();
-        if open.is_empty()
-            && books.named(&advised.key).next().is_none()
-            && let Some(account) = account
-        {
-            // Mistyped, but the amount agrees.
-            open = owed(account, cash, books);
-            open.retain(|item| item.open == advised.amount && is_near(&advised.key, &item.ref_key));
-        }
-        let [item] = *open.as_slice() else {
-            return Ok(None);
-        };
-        // Payers write a credit note with or without the minus.
-        let amount = if item.open.is_negative() {
-            advised.amount.abs().neg()
-        } else {
-            advised.amount
-        };
-        let within = amount.is_negative() == item.open.is_negative()
-            && amount.abs().checked_cmp(item.open.abs())?.is_le();
-        if !within || !seen.insert(item.id) {
-            return Ok(None);
-        }
-        sum = sum.checked_add(amount)?;
-        lines.push(Line {
-            document: item.id,
-            amount,
-        });
-        items.push(item);
-    }
-    let Some(first) = items.first() else {
-        return Ok(None);
-    };
-    if sum != cash || items.iter().any(|item| item.account_id != first.account_id) {
-        return Ok(None);
-    }
-    let mut evidence = vec![say(
-        "remittance",
-        true,
-        format!(
-            "the payer lists {} documents, which add up to {}",
-            items.len(),
-            cash.display_uk()
-        ),
-    )];
-    evidence.extend(payer.map(|payer| payer.evidence(Some(first.account_id))));
-    let in_part = lines.iter().zip(&items).any(|(l, i)| l.amount != i.open);
-    let meant = in_part.then(|| Meant {
-        rule: Rule::Remittance,
-        account: first.account_id,
-        documents: items.iter().map(|item| item.id).collect(),
-        advised: Some(lines.clone()),
-    });
-    let verdict = automatic(Rule::Remittance, first.account_id, lines, evidence, None);
-    Ok(Some(Verdict { meant, ..verdict }))
-}
 
 /// What is named, if anything open is.
 pub(super) fn decide(
@@ -197,11 +116,21 @@ pub(super) fn decide(
         let runner_up = same_amount(cash, books, Some(first.account_id))
             .into_iter()
             .find(|item| !named.open.iter().any(|n| n.id == item.id))
-            .map(|item| {
-                format!(
-                    "{} has the same amount open, but is not named",
-                    item.document_ref
-                )
+            .map(|item| Proposal {
+                rule: Rule::PayerAmount,
+                confidence: "low",
+                account: item.account_id,
+                lines: whole([item]),
+                evidence: vec![say(
+                    "amount",
+                    true,
+                    format!(
+                        "{} has the same amount open, but is not named",
+                        item.document_ref
+                    ),
+                )],
+                score: None,
+                would: None,
             });
         let verdict = automatic(named.rule(), first.account_id, lines, evidence, runner_up);
         return Ok(Some(Verdict { meant, ..verdict }));
@@ -244,14 +173,17 @@ pub(super) fn decide(
             account: first.account_id,
             lines,
             evidence: evidence.clone(),
+            score: None,
+            would: None,
         });
     }
-    // E2: the amount of another item never outvotes the reference, but the
-    // person should see it; first of all when the reference is nearly its own.
+    // E2: the amount of another item never outvotes the reference by itself,
+    // but the person should see both.
     let account = one_account.then_some(first.account_id);
     let known = payer.and_then(|payer| payer.account);
     for item in same_amount(cash, books, known.or(account)) {
-        if named.open.iter().any(|n| n.id == item.id) {
+        let meant = named.open.iter().any(|n| n.id == item.id);
+        if meant && named.open.len() == 1 {
             continue;
         }
         let near = receipt.tokens.iter().any(|key| is_near(key, &item.ref_key));
@@ -261,21 +193,22 @@ pub(super) fn decide(
                 true,
                 format!("{} is open with exactly this amount", item.document_ref),
             ),
-            say("reference", near, "the text names another document"),
+            if meant {
+                say("reference", true, "the text names it among others")
+            } else {
+                say("reference", near, "the text names another document")
+            },
         ];
         evidence.extend(payer.map(|payer| payer.evidence(Some(item.account_id))));
-        let proposal = Proposal {
+        suggestions.push(Proposal {
             rule: Rule::PayerAmount,
             confidence: "low",
             account: item.account_id,
             lines: whole([item]),
             evidence,
-        };
-        if near && !exact {
-            suggestions.insert(0, proposal);
-        } else {
-            suggestions.push(proposal);
-        }
+            score: None,
+            would: Some(format!("automatic if the text named {}", item.document_ref)),
+        });
     }
     let verdict = left(account.or(known), evidence, None, would, suggestions);
     Ok(Some(Verdict { meant, ..verdict }))

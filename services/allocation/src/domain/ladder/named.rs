@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use contracts::allocation::{Evidence, Rule};
-use kernel::DocumentId;
+use kernel::{AccountId, DocumentId};
 
 use super::{NAMED_MAX, Payer, owed};
 use crate::domain::{
@@ -30,7 +30,7 @@ const WORDS_MAX: usize = 4;
 
 /// Everything in `text` that could be a document number, without the zeros that
 /// numbers begin with.
-fn zeroless(text: &str) -> BTreeSet<String> {
+pub(super) fn zeroless(text: &str) -> BTreeSet<String> {
     let words: Vec<&str> = words(text).collect();
     let mut said = BTreeSet::new();
     for start in 0..words.len() {
@@ -78,7 +78,7 @@ impl<'b> Named<'b> {
             if own.is_empty() { items } else { own }
         });
         if !tails.is_nothing() {
-            return tails;
+            return tails.of_payer(account);
         }
         let Some(account) = account else {
             return tails;
@@ -120,7 +120,17 @@ impl<'b> Named<'b> {
         }
         let owed = owed(account, receipt.unallocated, books);
         let mut open = self.open.clone();
-        for word in words(&receipt.narrative) {
+        let said: Vec<&str> = words(&receipt.narrative).collect();
+        for word in &said {
+            let word = *word;
+            // The bank's field holds the beginning of what the remittance says
+            // whole.
+            if said
+                .iter()
+                .any(|other| other.len() > word.len() && other.starts_with(word))
+            {
+                continue;
+            }
             let digits = word.len() >= SHORTENED_MIN && word.bytes().all(|b| b.is_ascii_digit());
             let mut ending = owed
                 .iter()
@@ -133,6 +143,16 @@ impl<'b> Named<'b> {
             }
         }
         (open.len() > self.open.len()).then(|| Self::of(How::Near, open))
+    }
+
+    /// A number alone could be of several series: if one of its documents is the
+    /// payer's own, that one is meant.
+    fn of_payer(mut self, account: Option<AccountId>) -> Self {
+        let own = |item: &&Item| Some(item.account_id) == account;
+        if self.open.iter().any(|item| own(&item)) {
+            self.open.retain(own);
+        }
+        self
     }
 
     fn of(how: How, mut open: Vec<&'b Item>) -> Self {
@@ -150,8 +170,21 @@ impl<'b> Named<'b> {
     fn with(how: How, receipt: &'b Receipt, find: impl Fn(&str) -> Vec<&'b Item>) -> Self {
         let mut named = Self::of(how, Vec::new());
         let mut seen = BTreeSet::new();
-        for key in &receipt.tokens {
-            let items = find(key);
+        let found: Vec<(&String, Vec<&Item>)> = receipt
+            .tokens
+            .iter()
+            .map(|key| (key, find(key)))
+            .filter(|(_, items)| !items.is_empty())
+            .collect();
+        for (key, items) in &found {
+            // A part of a longer number that is one of ours means that one.
+            let part = found
+                .iter()
+                .any(|(other, _)| other.len() > key.len() && other.ends_with(key.as_str()));
+            if part {
+                continue;
+            }
+            let items = items.clone();
             if items.iter().filter(|item| !item.open.is_zero()).count() > 1 {
                 named.ambiguous.push(key);
             }

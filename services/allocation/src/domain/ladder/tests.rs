@@ -65,12 +65,7 @@ fn receipt(amount: &str, text: &str) -> Receipt {
         advice: vec![],
         account: None,
         account_ref: None,
-        decision: Decision {
-            rule: Rule::None,
-            evidence: vec![],
-            runner_up: None,
-            would_have_matched: None,
-        },
+        decision: Decision::because(Rule::None, vec![]),
         suggestions: vec![],
         recorded_at: DateTime::UNIX_EPOCH,
     }

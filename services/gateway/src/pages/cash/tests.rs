@@ -71,6 +71,9 @@ fn suggestion(document: DocumentId) -> Suggestion {
                 detail: "the amount is not the open amount".into(),
             },
         ],
+        score: None,
+        behind: None,
+        would_have_matched: None,
     }
 }
 
@@ -368,12 +371,7 @@ fn the_toast_takes_back_what_was_just_done_and_nothing_older() {
     let expected = newer.line.allocation_id;
     let detail = ReceiptDetail {
         receipt: receipt("10250", "0"),
-        decision: Decision {
-            rule: Rule::Manual,
-            evidence: Vec::new(),
-            runner_up: None,
-            would_have_matched: None,
-        },
+        decision: Decision::because(Rule::Manual, Vec::new()),
         suggestions: Vec::new(),
         allocations: vec![older, newer, undone],
         adjustments: Vec::new(),

@@ -32,7 +32,7 @@ impl Payments<'_> {
             wording::transposed(&self.documents[item].number)
                 .iter()
                 .filter_map(|number| self.numbers.get(number.as_str()).copied())
-                .filter(|other| self.ledger.owed().contains(other))
+                .filter(|other| self.ledger.is_owed(*other))
                 .collect()
         } else {
             self.ledger.debts(debtor)
@@ -111,6 +111,7 @@ impl Payments<'_> {
             currency: self.currency(item),
             amount: self.documents[item].gross,
             settles: Vec::new(),
+            advice: None,
         })
     }
 
@@ -133,6 +134,7 @@ impl Payments<'_> {
             currency: self.currency(item),
             amount: self.documents[item].gross,
             settles: Vec::new(),
+            advice: None,
         })
     }
 
@@ -179,6 +181,7 @@ impl Payments<'_> {
             currency: Currency::GBP,
             amount: self.stray_amount(),
             settles: Vec::new(),
+            advice: None,
         }
     }
 
@@ -199,6 +202,7 @@ impl Payments<'_> {
             currency: Currency::GBP,
             amount: self.stray_amount(),
             settles: Vec::new(),
+            advice: None,
         }
     }
 

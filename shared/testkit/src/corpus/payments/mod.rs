@@ -1,5 +1,6 @@
 //! One payment of each class, checked against the ledger of its day.
 
+mod advices;
 mod exceptions;
 mod references;
 mod wordless;
@@ -7,6 +8,7 @@ mod wordless;
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::NaiveDate;
+use contracts::inbound::{Payer, RemittanceAdviceLine};
 use kernel::Currency;
 
 use super::{
@@ -33,6 +35,22 @@ pub(super) struct Payment {
     pub(super) amount: i64,
     /// What it settles, credit notes below zero: at once if matchable, otherwise when a person has seen to it.
     pub(super) settles: Vec<(usize, i64)>,
+    /// The remittance advice that comes apart from it.
+    pub(super) advice: Option<Advice>,
+}
+
+/// A remittance advice, before it has a number.
+#[derive(Debug, Clone)]
+pub(super) struct Advice {
+    pub(super) payer: Payer,
+    pub(super) payment_reference: Option<String>,
+    /// In pence.
+    pub(super) total: i64,
+    pub(super) lines: Vec<RemittanceAdviceLine>,
+    /// Of the payment, before the bank line is booked.
+    pub(super) dated_before: u64,
+    /// When it comes, counted from the booking.
+    pub(super) comes: i64,
 }
 
 pub(super) struct Payments<'a> {
@@ -167,6 +185,9 @@ impl<'a> Payments<'a> {
             | NoiseClass::ReferencesWithCreditNote
             | NoiseClass::RemittanceLines
             | NoiseClass::ParentPaysWithReference => self.several(class, item),
+            NoiseClass::RemittanceApart
+            | NoiseClass::AdviceOffByAPenny
+            | NoiseClass::AdviceNotOurs => self.advised(class, item),
             NoiseClass::PayerSingleAmount
             | NoiseClass::PayerNameAmount
             | NoiseClass::AccountReferenceAmount => self.by_amount(class, item),
@@ -214,6 +235,7 @@ impl<'a> Payments<'a> {
             currency: self.currency(item),
             amount,
             settles: vec![(item, amount)],
+            advice: None,
         }
     }
 

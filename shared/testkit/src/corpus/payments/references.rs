@@ -185,6 +185,7 @@ impl Payments<'_> {
             currency: self.currency(item),
             amount,
             settles: self.all_of(&items),
+            advice: None,
         })
     }
 

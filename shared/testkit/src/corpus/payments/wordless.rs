@@ -77,6 +77,7 @@ impl Payments<'_> {
             currency: self.currency(item),
             amount,
             settles: self.all_of(&items),
+            advice: None,
         })
     }
 
@@ -108,6 +109,7 @@ impl Payments<'_> {
             currency: self.currency(item),
             amount,
             settles: self.all_of(&items),
+            advice: None,
         })
     }
 

@@ -1,0 +1,321 @@
+//! The first rung: the payer's own list of documents and amounts, with the
+//! money or in a remittance advice that came apart from it.
+
+use std::collections::BTreeSet;
+
+use contracts::allocation::{Evidence, Rule};
+use kernel::{AccountId, DocumentId, Money, MoneyError};
+
+use super::{Named, Payer, Verdict, automatic, owed};
+use crate::domain::{
+    Advised,
+    evidence::{is_near, say},
+    ledger::{Books, Item, Line, Proposal, Receipt},
+    remittance::Found,
+    rules::Meant,
+};
+
+/// Lines that are told one by one, at most.
+const TOLD_MAX: usize = 10;
+
+/// What a payer's list comes to on the ledger.
+pub(super) struct List<'b> {
+    /// Lines that can be followed, in the order of the list.
+    pub(super) lines: Vec<Line>,
+    pub(super) items: Vec<&'b Item>,
+    /// Whose list it is.
+    account: Option<AccountId>,
+    told: usize,
+    /// Why it cannot be followed to the letter.
+    trouble: Vec<Evidence>,
+}
+
+/// Reads `told` against the ledger: every line has to name one open document of
+/// one account and no more than is open, and together they have to be the cash.
+pub(super) fn follow<'b>(
+    receipt: &Receipt,
+    books: &'b Books,
+    payer: Option<Payer>,
+    told: &[Advised],
+) -> Result<List<'b>, MoneyError> {
+    let cash = receipt.unallocated;
+    let payable = |item: &&Item| !item.open.is_zero() && item.open.currency() == cash.currency();
+    // Whose list it is: the payer's, or of the first document that is found.
+    let account = payer.and_then(|payer| payer.account).or_else(|| {
+        let mut found = told.iter().flat_map(|line| books.named(&line.key));
+        found.find(payable).map(|item| item.account_id)
+    });
+    let mut list = List {
+        lines: Vec::with_capacity(told.len()),
+        items: Vec::with_capacity(told.len()),
+        account,
+        told: told.len(),
+        trouble: Vec::new(),
+    };
+    let mut seen = BTreeSet::new();
+    let mut sum = Money::zero(cash.currency());
+    let mut all = sum;
+    for advised in told {
+        if advised.amount.currency() == cash.currency() {
+            all = all.checked_add(advised.amount)?;
+        }
+        let mut open: Vec<&Item> = books.named(&advised.key).filter(payable).collect();
+        let known = books.named(&advised.key).next().is_some();
+        if open.is_empty()
+            && !known
+            && let Some(account) = account
+        {
+            // Mistyped, but the amount agrees.
+            open = owed(account, cash, books);
+            open.retain(|item| item.open == advised.amount && is_near(&advised.key, &item.ref_key));
+        }
+        let [item] = *open.as_slice() else {
+            list.object(
+                "remittance",
+                match (open.is_empty(), known) {
+                    (true, true) => format!("nothing is open on {}, which is listed", advised.key),
+                    // E12: somebody else's, or a debit note of the payer's own.
+                    (true, false) => format!("{} is listed, but no document of ours", advised.key),
+                    _ => format!("{} is listed, and several documents have it", advised.key),
+                },
+            );
+            continue;
+        };
+        // Payers write a credit note with or without the minus.
+        let amount = if item.open.is_negative() {
+            advised.amount.abs().neg()
+        } else {
+            advised.amount
+        };
+        if !seen.insert(item.id) {
+            list.object(
+                "remittance",
+                format!("{} is listed twice", item.document_ref),
+            );
+            continue;
+        }
+        let within = amount.is_negative() == item.open.is_negative() && !amount.is_zero();
+        if !within {
+            list.object(
+                "amount",
+                format!(
+                    "{} is listed with {}",
+                    item.document_ref,
+                    amount.display_uk()
+                ),
+            );
+            continue;
+        }
+        let amount = if amount.abs().checked_cmp(item.open.abs())?.is_gt() {
+            list.object(
+                "amount",
+                format!(
+                    "{} is listed with {}, {} is open",
+                    item.document_ref,
+                    amount.display_uk(),
+                    item.open.display_uk()
+                ),
+            );
+            item.open
+        } else {
+            amount
+        };
+        sum = sum.checked_add(amount)?;
+        list.lines.push(Line {
+            document: item.id,
+            amount,
+        });
+        list.items.push(item);
+    }
+    if let Some(first) = list.items.first().copied() {
+        list.account = Some(first.account_id);
+        if list
+            .items
+            .iter()
+            .any(|item| item.account_id != first.account_id)
+        {
+            list.object("account", "the documents listed are of different accounts");
+        }
+    }
+    if sum != cash && list.trouble.is_empty() {
+        // E11: a penny out.
+        list.object(
+            "amount",
+            format!(
+                "the list comes to {}, {} was paid",
+                all.display_uk(),
+                cash.display_uk()
+            ),
+        );
+    }
+    list.fit(cash, sum)?;
+    Ok(list)
+}
+
+impl List<'_> {
+    fn object(&mut self, kind: &str, why: impl Into<String>) {
+        self.trouble.push(say(kind, false, why));
+    }
+
+    /// Whether it can be followed to the letter.
+    pub(super) fn is_whole(&self) -> bool {
+        self.trouble.is_empty() && !self.lines.is_empty()
+    }
+
+    /// Whether nothing that the text names is missing from it.
+    pub(super) fn agrees_with(&self, named: &Named<'_>) -> bool {
+        let listed = |item: &&Item| self.items.iter().any(|known| known.id == item.id);
+        named.how != super::named::How::Exactly
+            || (named.foreign.is_empty() && named.open.iter().all(|item| listed(&item)))
+    }
+
+    /// Cuts the lines to what the cash can pay: off the largest last.
+    fn fit(&mut self, cash: Money, sum: Money) -> Result<(), MoneyError> {
+        let mut over = sum.checked_sub(cash)?;
+        for line in self.lines.iter_mut().rev() {
+            if !over.is_positive() {
+                break;
+            }
+            if line.amount.is_positive() {
+                let cut = if over.checked_cmp(line.amount)?.is_lt() {
+                    over
+                } else {
+                    line.amount
+                };
+                line.amount = line.amount.checked_sub(cut)?;
+                over = over.checked_sub(cut)?;
+            }
+        }
+        self.lines.retain(|line| !line.amount.is_zero());
+        Ok(())
+    }
+}
+
+/// Posts what the list says.
+pub(super) fn follow_up(
+    receipt: &Receipt,
+    payer: Option<Payer>,
+    list: &List<'_>,
+    found: &Found<'_>,
+) -> Verdict {
+    let account = list.account.or(payer.and_then(|payer| payer.account));
+    let mut evidence = vec![say(
+        "remittance",
+        true,
+        format!(
+            "the payer lists {} documents, which add up to {}",
+            list.items.len(),
+            receipt.unallocated.display_uk()
+        ),
+    )];
+    if let Found::One(_, why) = found {
+        evidence.extend(why.iter().cloned());
+    }
+    match account {
+        Some(account) => {
+            evidence.extend(payer.map(|payer| payer.evidence(Some(account))));
+            let lines = list.lines.clone();
+            let in_part = lines.iter().zip(&list.items).any(|(l, i)| l.amount != i.open);
+            let meant = in_part.then(|| Meant {
+                rule: Rule::Remittance,
+                account,
+                documents: list.items.iter().map(|item| item.id).collect(),
+                advised: Some(lines.clone()),
+            });
+            let verdict = automatic(Rule::Remittance, account, lines, evidence, None);
+            Verdict { meant, ..verdict }
+        }
+        // Only a list without lines has no account, and that is never followed.
+        None => super::left(None, evidence, None, "", Vec::new()),
+    }
+}
+
+/// What the rest of the ladder says, with the list beside it: a payer who says
+/// what is paid is never overruled by an amount that happens to fit (E2, E12).
+pub(super) fn beside(
+    mut verdict: Verdict,
+    receipt: &Receipt,
+    payer: Option<Payer>,
+    list: &List<'_>,
+    found: &Found<'_>,
+) -> Result<Verdict, MoneyError> {
+    let several = matches!(found, Found::Several(_));
+    if list.told == 0 && !several {
+        return Ok(verdict);
+    }
+    // A difference is settled only where text and list mean the same documents.
+    let listed: BTreeSet<DocumentId> = list.items.iter().map(|item| item.id).collect();
+    verdict.meant = verdict
+        .meant
+        .filter(|meant| meant.documents.iter().copied().collect::<BTreeSet<_>>() == listed);
+    let mut why: Vec<Evidence> = match found {
+        Found::One(_, why) | Found::Near(_, why) => why.clone(),
+        Found::Several(advices) => vec![say(
+            "remittance",
+            false,
+            format!(
+                "{} remittance advices are about such a payment, and nothing tells which",
+                advices.len()
+            ),
+        )],
+        Found::None => Vec::new(),
+    };
+    why.extend(list.trouble.iter().take(TOLD_MAX).cloned());
+    if list.is_whole() {
+        why.push(say(
+            "reference",
+            false,
+            "the text names a document that the advice does not list",
+        ));
+    }
+    let would = match (found, list.trouble.first()) {
+        (Found::Several(_), _) => "automatic if one of the advices had its reference in the text",
+        (Found::Near(..), _) => "automatic if the advice came to the amount",
+        (_, Some(_)) => "automatic if every line listed were an open document, with its amount",
+        (_, None) => "automatic if text and advice named the same documents",
+    };
+    // What would have been posted is only shown.
+    if let (false, Some(account)) = (verdict.lines.is_empty(), verdict.payer) {
+        let mut evidence = std::mem::take(&mut verdict.decision.evidence);
+        evidence.extend(why.iter().cloned());
+        verdict.suggestions.clear();
+        verdict.suggestions.push(Proposal {
+            rule: verdict.decision.rule,
+            confidence: "medium",
+            account,
+            lines: std::mem::take(&mut verdict.lines),
+            evidence,
+            score: None,
+            would: Some(would.to_owned()),
+        });
+        verdict.decision.rule = Rule::None;
+        verdict.decision.runner_up = None;
+    }
+    let sum = Money::sum(
+        list.lines.iter().map(|line| line.amount),
+        receipt.unallocated.currency(),
+    )?;
+    if let (Some(account), true) = (list.account, sum.is_positive()) {
+        let of_one_account = list.items.iter().all(|item| item.account_id == account);
+        if of_one_account {
+            let mut evidence = why.clone();
+            evidence.extend(payer.map(|payer| payer.evidence(Some(account))));
+            verdict.suggestions.insert(
+                0,
+                Proposal {
+                    rule: Rule::Remittance,
+                    confidence: "medium",
+                    account,
+                    lines: list.lines.clone(),
+                    evidence,
+                    score: None,
+                    would: Some(would.to_owned()),
+                },
+            );
+        }
+        verdict.payer = verdict.payer.or(Some(account));
+    }
+    verdict.decision.evidence.splice(0..0, why);
+    verdict.decision.would_have_matched = Some(would.to_owned());
+    Ok(verdict)
+}
