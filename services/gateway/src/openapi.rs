@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use contracts::api::{Page, allocation, ingestion, reporting};
+use contracts::api::{Page, allocation, controls, ingestion, reporting};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 use utoipa::{
@@ -51,6 +51,10 @@ pub(crate) fn receipt_queue() -> Object {
     )
 }
 
+pub(crate) fn approval_queue() -> Object {
+    one_of(["waiting", "mine", "history", "all"], "waiting")
+}
+
 pub(crate) fn ageing_basis() -> Object {
     one_of(["due", "document"], "due")
 }
@@ -83,10 +87,32 @@ fn components() -> Value {
     component::<reporting::AgedDebt>(&mut answers);
     component::<Page<reporting::AgedItem>>(&mut answers);
     component::<reporting::UnallocatedCash>(&mut answers);
+    component::<Page<controls::ApprovalView>>(&mut answers);
+    component::<controls::ApprovalDetail>(&mut answers);
+    component::<Page<controls::LimitView>>(&mut answers);
+    component::<Page<controls::RefundView>>(&mut answers);
+    component::<controls::RefundDetail>(&mut answers);
+    component::<Page<controls::WriteOffView>>(&mut answers);
+    component::<controls::WriteOffDetail>(&mut answers);
+    component::<Page<controls::WriteOffReason>>(&mut answers);
+    component::<Page<controls::Recovery>>(&mut answers);
+    component::<Page<controls::VatRelief>>(&mut answers);
+    component::<Page<controls::SmallBalanceRunView>>(&mut answers);
+    component::<controls::SmallBalanceRun>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
     component::<api::UndoRequest>(&mut requests);
+    component::<api::controls::DecisionRequest>(&mut requests);
+    component::<api::controls::LimitRequest>(&mut requests);
+    component::<api::controls::RefundRequest>(&mut requests);
+    component::<api::controls::RedraftRequest>(&mut requests);
+    component::<controls::RefundStep>(&mut requests);
+    component::<api::controls::WriteOffRequest>(&mut requests);
+    component::<api::controls::ReversalRequest>(&mut requests);
+    component::<api::controls::ClaimRequest>(&mut requests);
+    component::<api::controls::SmallBalancesRequest>(&mut requests);
+    component::<api::controls::RunStepRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.
