@@ -13,7 +13,7 @@ use super::State;
 use crate::domain::{
     Changes, Receipt,
     ladder::{self, Verdict},
-    ledger::{self, Because},
+    ledger::{self, Because, Moves},
 };
 
 /// Who acts when no person does.
@@ -50,6 +50,7 @@ pub(super) fn decide(
         account_ref: receipt.account_ref.clone(),
         unallocated: receipt.unallocated,
         lines,
+        adjustments: Vec::new(),
         decision: receipt.decision.clone(),
         suggestions: receipt.suggestions.len() as u16,
         recorded_at: now,
@@ -82,7 +83,13 @@ pub(super) fn decide_again(
     }
     let lines = climb(receipt, state, decided, now, london_date(now))?;
     receipt.version += 1;
-    let event = ReceiptAllocated(moved(receipt, lines, now, SYSTEM, "its document arrived"));
+    let event = ReceiptAllocated(moved(
+        receipt,
+        Moves::of(lines),
+        now,
+        SYSTEM,
+        "its document arrived",
+    ));
     decided.events.push(Outgoing::new(
         &event,
         receipt.id.as_uuid(),
@@ -149,7 +156,7 @@ fn climb(
 /// The event of a receipt whose money moved after it was posted.
 pub(crate) fn moved(
     receipt: &Receipt,
-    lines: Vec<AllocationLine>,
+    moves: Moves,
     now: DateTime<Utc>,
     actor: &str,
     reason: &str,
@@ -161,7 +168,9 @@ pub(crate) fn moved(
         account_id: receipt.account,
         account_ref: receipt.account_ref.clone(),
         unallocated: receipt.unallocated,
-        lines,
+        lines: moves.lines,
+        adjustments: moves.adjustments,
+        outflows: moves.outflows,
         decision: receipt.decision.clone(),
         suggestions: receipt.suggestions.len() as u16,
         recorded_at: now,

@@ -4,6 +4,7 @@
 pub(crate) mod accounts;
 pub(crate) mod control;
 pub(crate) mod items;
+pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
 
@@ -27,6 +28,8 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
     .await?;
     items::set_open(conn, &changes.open).await?;
     postings::insert(conn, &changes.postings).await?;
+    movements::insert_adjustments(conn, &changes.adjustments).await?;
+    movements::insert_outflows(conn, &changes.outflows).await?;
     postings::insert_entries(conn, &changes.entries).await?;
     accounts::learn(conn, &changes.learned).await
 }
