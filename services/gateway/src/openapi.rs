@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contracts::{
-    api::{Page, allocation, ingestion, reporting, rules, workbench},
+    api::{Page, allocation, controls, ingestion, reporting, rules, workbench},
     rules::RuleSet,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -70,6 +70,10 @@ pub(crate) fn rule_set_state() -> Object {
         .build()
 }
 
+pub(crate) fn approval_queue() -> Object {
+    one_of(["waiting", "mine", "history", "all"], "waiting")
+}
+
 pub(crate) fn ageing_basis() -> Object {
     one_of(["due", "document"], "due")
 }
@@ -110,6 +114,18 @@ fn components() -> Value {
     component::<rules::RuleSetCheck>(&mut answers);
     component::<rules::ReplayReport>(&mut answers);
     component::<rules::DemotedRungs>(&mut answers);
+    component::<Page<controls::ApprovalView>>(&mut answers);
+    component::<controls::ApprovalDetail>(&mut answers);
+    component::<Page<controls::LimitView>>(&mut answers);
+    component::<Page<controls::RefundView>>(&mut answers);
+    component::<controls::RefundDetail>(&mut answers);
+    component::<Page<controls::WriteOffView>>(&mut answers);
+    component::<controls::WriteOffDetail>(&mut answers);
+    component::<Page<controls::WriteOffReason>>(&mut answers);
+    component::<Page<controls::Recovery>>(&mut answers);
+    component::<Page<controls::VatRelief>>(&mut answers);
+    component::<Page<controls::SmallBalanceRunView>>(&mut answers);
+    component::<controls::SmallBalanceRun>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
@@ -122,6 +138,16 @@ fn components() -> Value {
     component::<api::rules::DraftRequest>(&mut requests);
     component::<api::rules::StepRequest>(&mut requests);
     component::<api::rules::RestoreRequest>(&mut requests);
+    component::<api::controls::DecisionRequest>(&mut requests);
+    component::<api::controls::LimitRequest>(&mut requests);
+    component::<api::controls::RefundRequest>(&mut requests);
+    component::<api::controls::RedraftRequest>(&mut requests);
+    component::<controls::RefundStep>(&mut requests);
+    component::<api::controls::WriteOffRequest>(&mut requests);
+    component::<api::controls::ReversalRequest>(&mut requests);
+    component::<api::controls::ClaimRequest>(&mut requests);
+    component::<api::controls::SmallBalancesRequest>(&mut requests);
+    component::<api::controls::RunStepRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.

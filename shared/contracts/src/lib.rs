@@ -9,6 +9,7 @@
 pub mod allocation;
 pub mod api;
 pub mod catalogue;
+pub mod controls;
 
 pub mod inbound;
 pub mod ingestion;

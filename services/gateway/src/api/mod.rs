@@ -4,6 +4,7 @@
 //! answer.
 
 pub(crate) mod accounts;
+pub(crate) mod controls;
 pub(crate) mod imports;
 pub(crate) mod once;
 pub(crate) mod receipts;

@@ -110,6 +110,15 @@ impl Access {
         UserRole::TeamLeader,
         UserRole::Manager,
     ]);
+    /// Decides what others asked for; how far, allocation's limits say.
+    pub const APPROVE: Self = Self::Roles(&[
+        UserRole::TeamLeader,
+        UserRole::Manager,
+        UserRole::Approver,
+        UserRole::Cfo,
+    ]);
+    /// Asks for other limits.
+    pub const SET_LIMITS: Self = Self::Roles(&[UserRole::Manager, UserRole::Cfo]);
     /// Brings in bank and billing files.
     pub const IMPORT: Self = Self::Roles(&[
         UserRole::Controller,

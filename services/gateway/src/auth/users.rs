@@ -13,10 +13,11 @@ use crate::store::users::{self, LocalUser};
 pub const DEMO_PASSWORD: &str = "counterfoil-demo";
 
 /// Name and roles of the demo users.
-pub const DEMO_USERS: [(&str, &[UserRole]); 5] = [
+pub const DEMO_USERS: [(&str, &[UserRole]); 6] = [
     ("controller", &[UserRole::Controller]),
     ("payments", &[UserRole::PaymentsOfficer]),
     ("manager", &[UserRole::Manager]),
+    ("cfo", &[UserRole::Cfo]),
     ("auditor", &[UserRole::Auditor]),
     ("ops", &[UserRole::Ops, UserRole::Integrator]),
 ];

@@ -3,6 +3,7 @@
 //! protocol.
 
 pub mod allocation;
+pub mod controls;
 pub mod dead_letters;
 pub mod ingestion;
 pub mod reporting;

@@ -393,6 +393,8 @@ fn hold(verdict: &mut Verdict, would: &str) {
                 account,
                 lines,
                 evidence: verdict.decision.evidence.clone(),
+                score: verdict.decision.score,
+                would: Some(would.to_owned()),
             },
         );
         verdict.suggestions.truncate(SUGGESTIONS_MAX);

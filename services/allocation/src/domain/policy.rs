@@ -1,0 +1,137 @@
+//! The tables behind the controls: limits, thresholds, reasons and periods, each
+//! with the day from which it counts.
+
+use chrono::{Months, NaiveDate};
+use contracts::{api::controls::WriteOffReason, controls::ApprovalKind};
+use kernel::{Currency, Money};
+
+use super::{approvals::Limit, data::rows};
+
+fn date(text: &str) -> Option<NaiveDate> {
+    text.parse().ok()
+}
+
+/// The limits that the program ships with.
+pub fn shipped_limits() -> Vec<Limit> {
+    rows(include_str!("../../data/approval-limits.csv"))
+        .filter_map(|row| {
+            let [kind, role, currency, limit, from] = row[..] else {
+                return None;
+            };
+            let currency = Currency::parse(currency).ok()?;
+            Some(Limit {
+                kind: *ApprovalKind::ALL.iter().find(|k| k.name() == kind)?,
+                role: role.to_owned(),
+                amount: Money::parse(limit, currency).ok()?,
+                valid_from: date(from)?,
+            })
+        })
+        .collect()
+}
+
+/// What counts as a small balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Small {
+    pub at_most: Money,
+    /// Due, or for receipts booked, at least so many days ago.
+    pub days: u32,
+}
+
+/// What is small in `currency` on `day`: the newest row that counts by then.
+pub fn small(currency: Currency, day: NaiveDate) -> Option<Small> {
+    rows(include_str!("../../data/small-balances.csv"))
+        .filter_map(|row| {
+            let [code, at_most, days, from] = row[..] else {
+                return None;
+            };
+            (code == currency.code()).then_some(())?;
+            let small = Small {
+                at_most: Money::parse(at_most, currency).ok()?,
+                days: days.parse().ok()?,
+            };
+            Some((date(from)?, small))
+        })
+        .filter(|(from, _)| *from <= day)
+        .max_by_key(|(from, _)| *from)
+        .map(|(_, small)| small)
+}
+
+/// Why a debt may be given up on `day`.
+pub fn write_off_reasons(day: NaiveDate) -> Vec<WriteOffReason> {
+    rows(include_str!("../../data/write-off-reasons.csv"))
+        .filter_map(|row| {
+            let [code, words, relief, from] = row[..] else {
+                return None;
+            };
+            (date(from)? <= day).then(|| WriteOffReason {
+                code: code.to_owned(),
+                words: words.to_owned(),
+                vat_relief: relief == "yes",
+            })
+        })
+        .collect()
+}
+
+/// From when and until when VAT bad-debt relief may be claimed for a supply.
+pub fn vat_relief_window(supplied: NaiveDate, due: NaiveDate) -> Option<(NaiveDate, NaiveDate)> {
+    let from = supplied.max(due);
+    let (_, wait, latest) = rows(include_str!("../../data/vat-relief.csv"))
+        .filter_map(|row| {
+            let [wait, latest, valid] = row[..] else {
+                return None;
+            };
+            Some((date(valid)?, wait.parse().ok()?, latest.parse().ok()?))
+        })
+        .filter(|(valid, ..)| *valid <= from)
+        .max_by_key(|(valid, ..)| *valid)?;
+    Some((
+        from.checked_add_months(Months::new(wait))?,
+        from.checked_add_months(Months::new(latest))?,
+    ))
+}
+
+/// What an ARUCS reason code says; unknown codes are refused.
+pub fn arucs(code: &str) -> Option<&'static str> {
+    rows(include_str!("../../data/arucs.csv")).find_map(|row| match row[..] {
+        [known, words] if known == code => Some(words),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_shipped_row_is_read() {
+        let text = include_str!("../../data/approval-limits.csv");
+        assert_eq!(shipped_limits().len(), rows(text).count());
+        let gbp = small(Currency::GBP, day("2026-11-26")).unwrap();
+        assert_eq!(gbp.at_most.amount().to_string(), "1.00");
+        assert_eq!(small(Currency::GBP, day("2025-12-31")), None);
+        let reasons = write_off_reasons(day("2026-11-26"));
+        assert!(reasons.iter().any(|r| r.code == "insolvency" && r.vat_relief));
+        assert!(reasons.iter().any(|r| r.code == "dispute_settled" && !r.vat_relief));
+        assert_eq!(arucs("B"), Some("Account closed"));
+        assert_eq!(arucs("Z"), None);
+    }
+
+    /// VAT Regulations 1995 reg 165A: six months, four years and six months,
+    /// after the later of supply and due date.
+    #[test]
+    fn relief_runs_from_the_later_of_supply_and_due_date() {
+        assert_eq!(
+            vat_relief_window(day("2026-01-31"), day("2026-03-02")),
+            Some((day("2026-09-02"), day("2030-09-02")))
+        );
+        assert_eq!(
+            vat_relief_window(day("2026-08-31"), day("2026-08-01")),
+            Some((day("2027-02-28"), day("2031-02-28"))),
+            "the end of a shorter month"
+        );
+    }
+}

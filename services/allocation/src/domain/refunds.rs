@@ -1,0 +1,497 @@
+//! Money that goes back to a payer. From `submitted` on it is reserved on the
+//! receipt by an outflow, so that no pound can be both refunded and allocated
+//! (E44); whatever ends a refund before it is paid frees it by a contra.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::{
+    allocation::{OutflowKind, OutflowLine},
+    api::controls::{Attachment, RefundContent},
+    controls::{ApprovalId, RefundId, RefundState},
+};
+use kernel::{AccountId, Classified, EntryId, ErrorClass, Money, MoneyError, OutflowId, ReceiptId};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    approvals::same_person,
+    ledger::{self, Because, Changes, Entry, PayOut, Receipt, chart},
+    policy,
+};
+
+/// Attachments of one refund at most.
+const EVIDENCE_MAX: usize = 20;
+const TEXT_MAX: usize = 500;
+
+/// Where the money goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayTo {
+    pub name: Option<String>,
+    /// The key of the account, where it is not the source: forgotten when the
+    /// refund is over.
+    pub account: Option<String>,
+    pub masked: Option<String>,
+    /// Why not to the source.
+    pub reason: Option<String>,
+    pub to_source: bool,
+    /// Rises with every change: what was verified is not any more.
+    pub revision: i32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Refund {
+    pub id: RefundId,
+    pub version: i64,
+    pub state: RefundState,
+    pub receipt: ReceiptId,
+    pub account: Option<AccountId>,
+    pub account_ref: Option<String>,
+    pub amount: Money,
+    pub reason: String,
+    pub evidence: Vec<Attachment>,
+    pub payee: PayTo,
+    pub requester: String,
+    pub reservation: Option<OutflowId>,
+    pub approval: Option<ApprovalId>,
+    pub reference: Option<String>,
+    pub changed_at: DateTime<Utc>,
+}
+
+/// One step in a refund's history; an entry of the journal that it makes has
+/// its id.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub id: Uuid,
+    pub refund: RefundId,
+    pub version: i64,
+    pub state: RefundState,
+    pub actor: String,
+    pub reason: String,
+    pub reference: Option<String>,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("a refund is of more than nothing")]
+    Nothing,
+    #[error("{asked} is more than the {left} that may be refunded")]
+    MoreThanLeft { asked: String, left: String },
+    #[error("say why it is paid back, in at most {TEXT_MAX} characters")]
+    NoReason,
+    #[error("a refund needs something that shows why: a document's reference or hash")]
+    NoEvidence,
+    #[error("an attachment has a label and a reference or a SHA-256 in hex; {EVIDENCE_MAX} at most")]
+    BadEvidence,
+    #[error("it is not known which account paid: name a payee")]
+    NoSource,
+    #[error("another payee than the account that paid needs a name and a reason")]
+    PayeeReason,
+    #[error("a refund that is {} cannot be {}", .from.name().replace('_', " "), .to.name().replace('_', " "))]
+    Step { from: RefundState, to: RefundState },
+    #[error("a refund is submitted by who drafted it: draft it anew to submit it yourself")]
+    NotYours,
+    #[error("bank details are verified by another person than who asked for the refund")]
+    OwnVerification,
+    #[error("the approval is for other content: draft it anew")]
+    NotAsApproved,
+    #[error("there is no ARUCS reason code `{0}`")]
+    NoSuchCode(String),
+    #[error("say how, or in which file, in at most {TEXT_MAX} characters")]
+    NoReference,
+    #[error("the amounts cannot be added up")]
+    Sum(#[from] MoneyError),
+}
+
+impl Classified for Refused {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Nothing => "allocation.refund_of_nothing",
+            Self::MoreThanLeft { .. } => "allocation.more_than_left",
+            Self::NoReason => "allocation.reason_needed",
+            Self::NoEvidence => "allocation.evidence_needed",
+            Self::BadEvidence => "allocation.bad_evidence",
+            Self::NoSource => "allocation.no_source_account",
+            Self::PayeeReason => "allocation.payee_reason_needed",
+            Self::Step { .. } => "allocation.refund_state",
+            Self::NotYours => "allocation.not_your_draft",
+            Self::OwnVerification => "allocation.own_verification",
+            Self::NotAsApproved => "allocation.not_as_approved",
+            Self::NoSuchCode(_) => "allocation.no_such_arucs_code",
+            Self::NoReference => "allocation.reference_needed",
+            Self::Sum(_) => "allocation.sum",
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::MoreThanLeft { .. }
+            | Self::Step { .. }
+            | Self::NotYours
+            | Self::OwnVerification
+            | Self::NotAsApproved => ErrorClass::Conflict,
+            _ => ErrorClass::Permanent,
+        }
+    }
+}
+
+/// What we owe for refunds under way.
+fn payable() -> String {
+    chart::of_outflow(OutflowKind::Refunded, "")
+}
+
+fn masked(key: &str) -> String {
+    let from = key.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+    format!("****{}", key.get(from..).unwrap_or_default())
+}
+
+fn text(given: &str) -> Option<String> {
+    let given = given.trim();
+    (!given.is_empty() && given.chars().count() <= TEXT_MAX).then(|| given.to_owned())
+}
+
+fn sound(attachment: &Attachment) -> bool {
+    let hash = attachment.sha256.as_deref();
+    text(&attachment.label).is_some()
+        && (hash.is_some() || attachment.reference.as_deref().and_then(text).is_some())
+        && hash.is_none_or(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// What a refund shall be, checked as far as it can be before it is submitted.
+///
+/// # Errors
+/// When something is missing or wrong.
+pub fn drafted(
+    id: RefundId,
+    receipt: &Receipt,
+    ask: &RefundContent,
+    revision: i32,
+    requester: &str,
+    now: DateTime<Utc>,
+) -> Result<Refund, Refused> {
+    let amount = ask.amount.unwrap_or(receipt.unallocated);
+    if !amount.is_positive() {
+        return Err(Refused::Nothing);
+    }
+    amount.checked_cmp(receipt.amount)?;
+    let reason = text(&ask.reason).ok_or(Refused::NoReason)?;
+    if ask.evidence.len() > EVIDENCE_MAX || !ask.evidence.iter().all(sound) {
+        return Err(Refused::BadEvidence);
+    }
+    let source = receipt.payer_account.as_deref();
+    let other = ask.payee.as_ref().filter(|payee| {
+        let key = payee.account.key();
+        source != Some(key.as_str())
+    });
+    let payee = match (other, source) {
+        (Some(payee), _) => PayTo {
+            name: Some(text(&payee.name).ok_or(Refused::PayeeReason)?),
+            masked: Some(payee.account.masked()),
+            account: Some(payee.account.key()),
+            reason: Some(text(&payee.reason).ok_or(Refused::PayeeReason)?),
+            to_source: false,
+            revision,
+        },
+        (None, Some(source)) => PayTo {
+            name: receipt.payer_name.clone(),
+            account: None,
+            masked: Some(masked(source)),
+            reason: None,
+            to_source: true,
+            revision,
+        },
+        (None, None) => return Err(Refused::NoSource),
+    };
+    Ok(Refund {
+        id,
+        version: 0,
+        state: RefundState::Draft,
+        receipt: receipt.id,
+        account: receipt.account,
+        account_ref: receipt.account_ref.clone(),
+        amount,
+        reason,
+        evidence: ask.evidence.clone(),
+        payee,
+        requester: requester.to_owned(),
+        reservation: None,
+        approval: None,
+        reference: None,
+        changed_at: now,
+    })
+}
+
+impl Refund {
+    /// What is approved: frozen when asked for, compared when carried out. Bank
+    /// details stand in it masked, with the number of their revision.
+    pub fn content(&self) -> Value {
+        json!({
+            "receipt_id": self.receipt,
+            "account_ref": self.account_ref,
+            "amount": self.amount,
+            "reason": self.reason,
+            "evidence": self.evidence,
+            "payee": {
+                "name": self.payee.name,
+                "account": self.payee.masked,
+                "to_source": self.payee.to_source,
+                "reason": self.payee.reason,
+                "revision": self.payee.revision,
+            },
+        })
+    }
+
+    /// Another payee than the source needs a second approver.
+    pub fn approvers(&self) -> u8 {
+        if self.payee.to_source { 1 } else { 2 }
+    }
+
+    /// Moves on; the step is for the history.
+    fn moved(
+        &mut self,
+        state: RefundState,
+        reason: &str,
+        reference: Option<String>,
+        because: &Because<'_>,
+    ) -> Step {
+        self.state = state;
+        self.version += 1;
+        self.changed_at = because.now;
+        if reference.is_some() {
+            self.reference.clone_from(&reference);
+        }
+        Step {
+            id: Uuid::now_v7(),
+            refund: self.id,
+            version: self.version,
+            state,
+            actor: because.actor.to_owned(),
+            reason: reason.to_owned(),
+            reference,
+            at: because.now,
+        }
+    }
+
+    fn expect(&self, from: &[RefundState], to: RefundState) -> Result<(), Refused> {
+        if from.contains(&self.state) {
+            Ok(())
+        } else {
+            Err(Refused::Step {
+                from: self.state,
+                to,
+            })
+        }
+    }
+
+    /// The first step of a refund, or of one that is drafted anew: reserved
+    /// money must have been freed before.
+    pub fn note_draft(&mut self, because: &Because<'_>) -> Step {
+        let reason = self.reason.clone();
+        self.moved(RefundState::Draft, &reason, None, because)
+    }
+
+    /// Reserves the money. Never more is refunded than the payer's net receipts
+    /// (E43): of each receipt no more than is unallocated, which is what was
+    /// received less all that paid documents or left it already.
+    ///
+    /// # Errors
+    /// When there is not so much, or something is missing.
+    pub fn submit(
+        &mut self,
+        receipt: &mut Receipt,
+        changes: &mut Changes,
+        because: &Because<'_>,
+    ) -> Result<(Step, OutflowLine), Refused> {
+        self.expect(&[RefundState::Draft], RefundState::Submitted)?;
+        if !same_person(&self.requester, because.actor) {
+            return Err(Refused::NotYours);
+        }
+        if self.evidence.is_empty() {
+            return Err(Refused::NoEvidence);
+        }
+        let left = receipt.unallocated;
+        if self.amount.checked_cmp(left)?.is_gt() {
+            return Err(Refused::MoreThanLeft {
+                asked: self.amount.display_uk(),
+                left: left.display_uk(),
+            });
+        }
+        let line = ledger::pay_out(
+            receipt,
+            changes,
+            &PayOut {
+                amount: self.amount,
+                kind: OutflowKind::Refunded,
+                cause: Some(self.id.as_uuid()),
+                contra_of: None,
+            },
+            because,
+        )?;
+        self.reservation = Some(line.outflow_id);
+        let reason = self.reason.clone();
+        Ok((self.moved(RefundState::Submitted, &reason, None, because), line))
+    }
+
+    /// Gives reserved money back to the receipt.
+    fn free(
+        &mut self,
+        receipt: &mut Receipt,
+        changes: &mut Changes,
+        because: &Because<'_>,
+    ) -> Result<Option<OutflowLine>, Refused> {
+        let Some(reserved) = self.reservation.take() else {
+            return Ok(None);
+        };
+        let line = ledger::pay_out(
+            receipt,
+            changes,
+            &PayOut {
+                amount: self.amount.neg(),
+                kind: OutflowKind::Refunded,
+                cause: Some(self.id.as_uuid()),
+                contra_of: Some(reserved),
+            },
+            because,
+        )?;
+        Ok(Some(line))
+    }
+
+    /// Ends it before it is sent: rejected, expired, cancelled, voided, or to be
+    /// drafted anew.
+    ///
+    /// # Errors
+    /// When it is in a payment file (a bounced receipt voids it even then), sent
+    /// or over.
+    pub fn stop(
+        &mut self,
+        to: RefundState,
+        reason: &str,
+        receipt: &mut Receipt,
+        changes: &mut Changes,
+        because: &Because<'_>,
+    ) -> Result<(Step, Option<OutflowLine>), Refused> {
+        use RefundState::{Approved, Draft, InPaymentFile, Submitted, Verified, Voided};
+        let early = [Draft, Submitted, Approved, Verified];
+        let from: &[RefundState] = if to == Voided {
+            &[Draft, Submitted, Approved, Verified, InPaymentFile]
+        } else {
+            &early
+        };
+        self.expect(from, to)?;
+        let line = self.free(receipt, changes, because)?;
+        self.payee.account = None;
+        Ok((self.moved(to, reason, None, because), line))
+    }
+
+    /// # Errors
+    /// When it waits for no approval.
+    pub fn approved(&mut self, reason: &str, because: &Because<'_>) -> Result<Step, Refused> {
+        self.expect(&[RefundState::Submitted], RefundState::Approved)?;
+        Ok(self.moved(RefundState::Approved, reason, None, because))
+    }
+
+    /// The payee's bank details were verified by somebody else.
+    ///
+    /// # Errors
+    /// When by who asked for the refund, or when it is not approved.
+    pub fn verified(&mut self, how: &str, because: &Because<'_>) -> Result<Step, Refused> {
+        self.expect(&[RefundState::Approved], RefundState::Verified)?;
+        if same_person(&self.requester, because.actor) {
+            return Err(Refused::OwnVerification);
+        }
+        let how = text(how).ok_or(Refused::NoReference)?;
+        Ok(self.moved(RefundState::Verified, &how, None, because))
+    }
+
+    /// It is in a payment file, or the file was sent. `approved_sha256` is the
+    /// content that was approved.
+    ///
+    /// # Errors
+    /// When it is not as approved, or not so far.
+    pub fn on_its_way(
+        &mut self,
+        to: RefundState,
+        reference: &str,
+        approved_sha256: Option<&str>,
+        because: &Because<'_>,
+    ) -> Result<Step, Refused> {
+        let from = if to == RefundState::Sent {
+            RefundState::InPaymentFile
+        } else {
+            RefundState::Verified
+        };
+        self.expect(&[from], to)?;
+        if approved_sha256 != Some(super::approvals::frozen(&self.content()).1.as_str()) {
+            return Err(Refused::NotAsApproved);
+        }
+        let reference = text(reference).ok_or(Refused::NoReference)?;
+        Ok(self.moved(to, "", Some(reference), because))
+    }
+
+    /// The bank has paid it.
+    ///
+    /// # Errors
+    /// When it was not sent.
+    pub fn paid(
+        &mut self,
+        on: NaiveDate,
+        receipt: &Receipt,
+        changes: &mut Changes,
+        because: &Because<'_>,
+    ) -> Result<Step, Refused> {
+        self.expect(&[RefundState::Sent], RefundState::Paid)?;
+        self.payee.account = None;
+        let step = self.moved(RefundState::Paid, "", None, because);
+        changes.entries.push(Entry {
+            id: EntryId::from(step.id),
+            debit: payable(),
+            credit: chart::bank(&receipt.bank_account),
+            amount: self.amount,
+            effective_on: on,
+            recorded_at: because.now,
+        });
+        Ok(step)
+    }
+
+    /// The payee's bank sent it back: the money is unallocated again.
+    ///
+    /// # Errors
+    /// When it was not sent, or the code is none.
+    pub fn returned(
+        &mut self,
+        code: &str,
+        on: NaiveDate,
+        receipt: &mut Receipt,
+        changes: &mut Changes,
+        because: &Because<'_>,
+    ) -> Result<(Step, Option<OutflowLine>), Refused> {
+        self.expect(&[RefundState::Sent, RefundState::Paid], RefundState::Returned)?;
+        let words = policy::arucs(code).ok_or_else(|| Refused::NoSuchCode(code.to_owned()))?;
+        let was_paid = self.state == RefundState::Paid;
+        let line = self.free(receipt, changes, because)?;
+        self.payee.account = None;
+        let step = self.moved(RefundState::Returned, words, Some(code.to_owned()), because);
+        if was_paid {
+            changes.entries.push(Entry {
+                id: EntryId::from(step.id),
+                debit: chart::bank(&receipt.bank_account),
+                credit: payable(),
+                amount: self.amount,
+                effective_on: on,
+                recorded_at: because.now,
+            });
+        }
+        Ok((step, line))
+    }
+
+    /// Whether it can be drafted anew.
+    pub fn is_over_unpaid(&self) -> bool {
+        matches!(
+            self.state,
+            RefundState::Returned
+                | RefundState::Rejected
+                | RefundState::Expired
+                | RefundState::Voided
+                | RefundState::Cancelled
+        )
+    }
+}

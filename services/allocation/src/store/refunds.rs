@@ -1,0 +1,241 @@
+//! Refunds and their history.
+
+use chrono::{DateTime, Utc};
+use contracts::{
+    api::controls::{RefundView, StepView},
+    controls::{ApprovalId, RefundId, RefundState},
+};
+use kernel::{AccountId, OutflowId, ReceiptId};
+use messaging::Failure;
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{money, named};
+use crate::domain::refunds::{PayTo, Refund, Step};
+
+struct Row {
+    refund_id: Uuid,
+    version: i64,
+    state: String,
+    receipt_id: Uuid,
+    account_id: Option<Uuid>,
+    account_ref: Option<String>,
+    currency: String,
+    amount: Decimal,
+    reason: String,
+    evidence: serde_json::Value,
+    payee_name: Option<String>,
+    payee_account: Option<String>,
+    payee_masked: Option<String>,
+    payee_reason: Option<String>,
+    to_source: bool,
+    payee_revision: i32,
+    requester: String,
+    reservation: Option<Uuid>,
+    approval_id: Option<Uuid>,
+    reference: Option<String>,
+    changed_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Refund {
+    type Error = Failure;
+
+    fn try_from(row: Row) -> Result<Self, Failure> {
+        Ok(Self {
+            id: row.refund_id.into(),
+            version: row.version,
+            state: named(row.state)?,
+            receipt: row.receipt_id.into(),
+            account: row.account_id.map(AccountId::from),
+            account_ref: row.account_ref,
+            amount: money(row.amount, &row.currency)?,
+            reason: row.reason,
+            evidence: serde_json::from_value(row.evidence)?,
+            payee: PayTo {
+                name: row.payee_name,
+                account: row.payee_account,
+                masked: row.payee_masked,
+                reason: row.payee_reason,
+                to_source: row.to_source,
+                revision: row.payee_revision,
+            },
+            requester: row.requester,
+            reservation: row.reservation.map(OutflowId::from),
+            approval: row.approval_id.map(ApprovalId::from),
+            reference: row.reference,
+            changed_at: row.changed_at,
+        })
+    }
+}
+
+impl Refund {
+    /// For pages: bank details masked.
+    pub(crate) fn view(&self) -> RefundView {
+        RefundView {
+            refund_id: self.id,
+            version: self.version,
+            state: self.state,
+            receipt_id: self.receipt,
+            account_id: self.account,
+            account_ref: self.account_ref.clone(),
+            amount: self.amount,
+            payee_name: self.payee.name.clone(),
+            payee_account: self.payee.masked.clone(),
+            to_source: self.payee.to_source,
+            reason: self.reason.clone(),
+            requester: self.requester.clone(),
+            approval_id: self.approval,
+            reference: self.reference.clone(),
+            changed_at: self.changed_at,
+        }
+    }
+}
+
+/// Writes a refund as it is, new or changed; the caller holds the lock of its
+/// receipt.
+pub(crate) async fn put(conn: &mut PgConnection, r: &Refund) -> Result<(), Failure> {
+    sqlx::query!(
+        "insert into allocation.refund (refund_id, version, state, receipt_id, account_id, account_ref, currency,
+             amount, reason, evidence, payee_name, payee_account, payee_masked, payee_reason, to_source,
+             payee_revision, requester, reservation, approval_id, reference, changed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+         on conflict (refund_id) do update set version = $2, state = $3, account_id = $5, account_ref = $6,
+             amount = $8, reason = $9, evidence = $10, payee_name = $11, payee_account = $12, payee_masked = $13,
+             payee_reason = $14, to_source = $15, payee_revision = $16, requester = $17, reservation = $18,
+             approval_id = $19, reference = $20, changed_at = $21",
+        r.id.as_uuid(),
+        r.version,
+        r.state.name(),
+        r.receipt.as_uuid(),
+        r.account.map(AccountId::as_uuid),
+        r.account_ref,
+        r.amount.currency().code(),
+        r.amount.amount(),
+        r.reason,
+        serde_json::to_value(&r.evidence)?,
+        r.payee.name,
+        r.payee.account,
+        r.payee.masked,
+        r.payee.reason,
+        r.payee.to_source,
+        r.payee.revision,
+        r.requester,
+        r.reservation.map(OutflowId::as_uuid),
+        r.approval.map(ApprovalId::as_uuid),
+        r.reference,
+        r.changed_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn note(conn: &mut PgConnection, steps: &[Step]) -> Result<(), Failure> {
+    for s in steps {
+        sqlx::query!(
+            "insert into allocation.refund_step (step_id, refund_id, version, state, actor, reason, reference, recorded_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            s.id,
+            s.refund.as_uuid(),
+            s.version,
+            s.state.name(),
+            s.actor,
+            s.reason,
+            s.reference,
+            s.at
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn get(conn: &mut PgConnection, id: RefundId) -> Result<Option<Refund>, Failure> {
+    let row = sqlx::query_as!(
+        Row,
+        "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
+             payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
+             approval_id, reference, changed_at
+         from allocation.refund where refund_id = $1",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Refund::try_from).transpose()
+}
+
+/// A page of refunds, newest first.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    state: Option<RefundState>,
+    receipt: Option<ReceiptId>,
+    before: Option<Uuid>,
+    rows: i64,
+) -> Result<Vec<Refund>, Failure> {
+    let found = sqlx::query_as!(
+        Row,
+        "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
+             payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
+             approval_id, reference, changed_at
+         from allocation.refund
+         where ($1::text is null or state = $1) and ($2::uuid is null or receipt_id = $2)
+           and ($3::uuid is null or number < (select b.number from allocation.refund b where b.refund_id = $3))
+         order by number desc limit $4",
+        state.map(RefundState::name),
+        receipt.map(ReceiptId::as_uuid),
+        before,
+        rows + 1
+    )
+    .fetch_all(conn)
+    .await?;
+    found.into_iter().map(Refund::try_from).collect()
+}
+
+/// Refunds of the same amount to the same account since `since`, beside this
+/// one: perhaps the same refund twice.
+pub(crate) async fn alike(
+    conn: &mut PgConnection,
+    r: &Refund,
+    since: DateTime<Utc>,
+) -> Result<Vec<RefundId>, Failure> {
+    let ids = sqlx::query_scalar!(
+        "select refund_id from allocation.refund
+         where refund_id <> $1 and currency = $2 and amount = $3 and payee_masked is not distinct from $4
+           and changed_at >= $5 and state not in ('rejected', 'expired', 'voided', 'cancelled', 'returned')
+         order by number desc limit 20",
+        r.id.as_uuid(),
+        r.amount.currency().code(),
+        r.amount.amount(),
+        r.payee.masked,
+        since
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(RefundId::from).collect())
+}
+
+pub(crate) async fn history(
+    conn: &mut PgConnection,
+    id: RefundId,
+) -> Result<Vec<StepView>, Failure> {
+    let rows = sqlx::query!(
+        "select version, state, actor, reason, reference, recorded_at from allocation.refund_step
+         where refund_id = $1 order by version",
+        id.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StepView {
+                version: row.version,
+                state: named(row.state)?,
+                actor: row.actor,
+                reason: row.reason,
+                reference: row.reference,
+                recorded_at: row.recorded_at,
+            })
+        })
+        .collect()
+}
