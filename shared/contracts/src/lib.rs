@@ -12,6 +12,7 @@ pub mod catalogue;
 
 pub mod inbound;
 pub mod ingestion;
+pub mod matters;
 pub mod role;
 pub mod schema;
 

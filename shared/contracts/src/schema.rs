@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    inbound, ingestion, subject,
+    inbound, ingestion, matters, subject,
 };
 
 /// A message type on the broker.
@@ -81,7 +81,10 @@ pub fn messages() -> Vec<Message> {
             subject::IN_DOCUMENTS,
             "source",
         ),
+        from_outside::<inbound::BillingMatter>("billing_matter.v1", subject::IN_MATTERS, "source"),
         event::<ingestion::AccountRecorded>(),
+        event::<ingestion::MatterRecorded>(),
+        event::<ingestion::BankAccountDesignated>(),
         event::<ingestion::DocumentRecorded>(),
         event::<ingestion::ReceiptRecorded>(),
         event::<ingestion::StatementRecorded>(),
@@ -90,6 +93,11 @@ pub fn messages() -> Vec<Message> {
         event::<allocation::ReceiptPosted>(),
         event::<allocation::ReceiptAllocated>(),
         event::<allocation::AllocationUndone>(),
+        event::<matters::MatterUpdated>(),
+        event::<matters::ClientMoneyMoved>(),
+        event::<matters::BankMoveChanged>(),
+        event::<matters::ResidualChanged>(),
+        event::<matters::DisbursementChanged>(),
     ]
 }
 

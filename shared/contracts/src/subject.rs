@@ -122,6 +122,8 @@ pub const IN_RECEIPTS: &str = "in.bank.receipts";
 pub const IN_ACCOUNTS: &str = "in.billing.accounts";
 /// Where billing systems publish invoices, credit notes and disbursements.
 pub const IN_DOCUMENTS: &str = "in.billing.documents";
+/// Where case systems publish matters (files).
+pub const IN_MATTERS: &str = "in.billing.matters";
 
 #[cfg(test)]
 mod tests {

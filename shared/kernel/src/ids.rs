@@ -150,6 +150,16 @@ typed_id! {
     pub struct CommandId;
     /// A proposed allocation that waits for a person.
     pub struct SuggestionId;
+    /// A file of a law firm: the work for one client in one affair.
+    pub struct MatterId;
+    /// A line of a matter's ledger.
+    pub struct MatterEntryId;
+    /// Money that stands on the wrong one of our bank accounts.
+    pub struct BankMoveId;
+    /// Client money without a reason to be held.
+    pub struct ResidualId;
+    /// What was spent on a matter and shall come back.
+    pub struct DisbursementId;
 }
 
 #[cfg(test)]

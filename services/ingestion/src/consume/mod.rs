@@ -3,6 +3,7 @@
 
 mod accounts;
 mod documents;
+mod matters;
 mod receipts;
 
 use std::{
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        inbound::{Account, Document, Refused},
+        inbound::{Account, Document, Matter, Refused},
         record::{Changes, Known, Line},
     },
     store,
@@ -38,6 +39,7 @@ pub(crate) enum Message {
     /// With the name of the billing system.
     Account(String, Account),
     Document(String, Document),
+    Matter(String, Matter),
 }
 
 pub(crate) struct State {
@@ -117,6 +119,8 @@ impl Consumer for Inbound {
             accounts::decode(raw, source).map(Some)
         } else if let Some(source) = source_of(subject, subject::IN_DOCUMENTS) {
             documents::decode(raw, source).map(Some)
+        } else if let Some(source) = source_of(subject, subject::IN_MATTERS) {
+            matters::decode(raw, source).map(Some)
         } else {
             // Nothing that was sent to us vanishes without a word.
             Err(Failure::permanent(
@@ -132,6 +136,7 @@ impl Consumer for Inbound {
         let mut bank_accounts = BTreeSet::new();
         let (mut accounts, mut named) = (BTreeSet::new(), BTreeSet::new());
         let mut documents = BTreeSet::new();
+        let mut matters = BTreeSet::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Receipt(line) => {
@@ -147,6 +152,10 @@ impl Consumer for Inbound {
                     named.insert(document.wire.account_ref.as_str());
                     documents.insert(document.wire.document_ref.as_str());
                 }
+                Message::Matter(_, matter) => {
+                    named.insert(matter.wire.account_ref.as_str());
+                    matters.insert(matter.wire.matter_ref.as_str());
+                }
             }
         }
         if !lines.is_empty() {
@@ -156,6 +165,7 @@ impl Consumer for Inbound {
             store::load_documents(tx, documents, &mut known).await?;
         }
         store::load_accounts(tx, accounts, named, &mut known).await?;
+        store::load_matters(tx, matters, &mut known).await?;
         Ok(State {
             known,
             unseen_bank_accounts: self.unseen(tx, bank_accounts).await?,
@@ -184,12 +194,16 @@ impl Consumer for Inbound {
                 Message::Document(source, document) => {
                     documents::decide(self, source, document, meta, now, &mut known, &mut changes)
                 }
+                Message::Matter(source, matter) => {
+                    matters::decide(self, source, matter, meta, now, &mut known, &mut changes)
+                }
             };
             match decided {
                 Ok(event) => events.extend(event),
                 Err(failure) => rejected.push((index, failure)),
             }
         }
+        changes.matters = known.take_matter_rows();
         changes.accounts = known.into_account_rows();
         if changes.duplicates > 0 {
             tracing::debug!(
