@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use contracts::api::{Page, allocation, ingestion, reporting};
+use contracts::api::{Page, allocation, ingestion, matters, reporting};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 use utoipa::{
@@ -83,10 +83,34 @@ fn components() -> Value {
     component::<reporting::AgedDebt>(&mut answers);
     component::<Page<reporting::AgedItem>>(&mut answers);
     component::<reporting::UnallocatedCash>(&mut answers);
+    component::<Page<matters::MatterView>>(&mut answers);
+    component::<matters::MatterDetail>(&mut answers);
+    component::<matters::ClosureGate>(&mut answers);
+    component::<matters::MatterCounts>(&mut answers);
+    component::<matters::MatterCheck>(&mut answers);
+    component::<Page<matters::BankMoveView>>(&mut answers);
+    component::<Page<matters::ResidualView>>(&mut answers);
+    component::<matters::ResidualDetail>(&mut answers);
+    component::<Page<matters::CharityPayment>>(&mut answers);
+    component::<Page<matters::DisbursementView>>(&mut answers);
+    component::<Page<ingestion::BankAccountView>>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
     component::<api::UndoRequest>(&mut requests);
+    component::<api::matters::MatterCheckRequest>(&mut requests);
+    component::<api::matters::SplitRequest>(&mut requests);
+    component::<api::matters::TransferRequest>(&mut requests);
+    component::<api::matters::ClientPaymentRequest>(&mut requests);
+    component::<api::matters::HoldRequest>(&mut requests);
+    component::<api::matters::MoveDoneRequest>(&mut requests);
+    component::<api::matters::TracingRequest>(&mut requests);
+    component::<api::matters::SraRequest>(&mut requests);
+    component::<api::matters::RouteRequest>(&mut requests);
+    component::<api::matters::DecisionRequest>(&mut requests);
+    component::<api::matters::DisbursementRequest>(&mut requests);
+    component::<api::matters::DisbursementStepRequest>(&mut requests);
+    component::<api::matters::DesignationRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.

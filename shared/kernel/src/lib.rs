@@ -43,8 +43,8 @@ pub use clock::{Clock, ManualClock, SystemClock, london_date};
 pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{
-    AccountId, AllocationId, CommandId, DocumentId, EntryId, EventId, IdError, ImportId, ReceiptId,
-    StatementId, SuggestionId,
+    AccountId, AllocationId, BankMoveId, CommandId, DisbursementId, DocumentId, EntryId, EventId,
+    IdError, ImportId, MatterEntryId, MatterId, ReceiptId, ResidualId, StatementId, SuggestionId,
 };
 pub use money::{Money, MoneyError, Rounding};
 pub use reference::{CreditorReference, ReferenceError};

@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod imports;
+pub(crate) mod matters;
 pub(crate) mod once;
 pub(crate) mod receipts;
 pub(crate) mod reports;
