@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Writes each service's .sqlx: what the database says of every query, so that a
 # build needs no database. Starts its own throw-away Postgres. With --check it
-# only compares, and fails when something committed is out of date.
+# only compares, and fails when something committed is out of date. Names of
+# services limit it to those.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 services="ingestion allocation disputes dunning worklist reporting gateway"
-check=no; [ "${1:-}" = --check ] && check=yes
+check=no; [ "${1:-}" = --check ] && { check=yes; shift; }
+wanted=${*:-$services}
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$bin" ] || bin=$(dirname "$(command -v initdb)")
@@ -31,7 +33,7 @@ for s in $services; do
     done
 done
 stale=no
-for s in $services; do
+for s in $wanted; do
     grep -rqE 'query(_as|_scalar)?!' "services/$s" --include=*.rs || continue
     out="$PWD/services/$s/.sqlx"
     [ $check = yes ] && out="$work/out/$s"

@@ -9,7 +9,10 @@ mod stage;
 
 use chrono::NaiveDate;
 use contracts::{
-    allocation::{AllocationUndone, ReceiptAllocated, ReceiptState},
+    allocation::{
+        AdjustmentKind, AdjustmentLine, AllocationUndone, OutflowKind, OutflowLine,
+        ReceiptAllocated, ReceiptMoved, ReceiptPosted, ReceiptReduced, ReceiptState,
+    },
     api::{
         PageRequest, RefusalClass,
         reporting::{
@@ -18,8 +21,8 @@ use contracts::{
         },
     },
 };
-use kernel::{AccountId, Money, ReceiptId};
-use stage::{Debtor, Stage, at, contra, day, debtor, line, moved, posted, pounds};
+use kernel::{AccountId, AdjustmentId, Currency, Money, OutflowId, ReceiptId};
+use stage::{Debtor, Stage, adjusted, at, contra, day, debtor, line, moved, posted, pounds};
 
 fn aged(as_of: NaiveDate) -> GetAgedDebt {
     GetAgedDebt {
@@ -158,6 +161,104 @@ async fn e47_a_later_contra_leaves_prior_reports_as_they_were() {
         trace.movements[2].reason.as_deref(),
         Some("a person said so")
     );
+}
+
+/// E32: a payment that the bank takes back opens its invoice again, revokes the
+/// discount that came with it, and leaves nothing unallocated.
+#[tokio::test]
+async fn a_returned_payment_restores_the_debt_from_its_day_on() {
+    let mut stage = Stage::start().await;
+    let acme = debtor(1);
+    let invoice = acme.document("INV-1", day(2026, 1, 5), pounds("100.00"));
+    stage.say(&invoice).await;
+    let paid = line(&invoice, pounds("97.50"), day(2026, 1, 20));
+    let discount = adjusted(
+        &invoice,
+        AdjustmentKind::Discount,
+        pounds("2.50"),
+        day(2026, 1, 20),
+    );
+    let receipt = ReceiptPosted {
+        adjustments: vec![discount.clone()],
+        ..posted(
+            Some(acme),
+            day(2026, 1, 20),
+            pounds("97.50"),
+            vec![paid.clone()],
+        )
+    };
+    stage.say(&receipt).await;
+    stage.heard().await;
+    let before = stage.ask(&aged(day(2026, 1, 19))).await;
+    assert_eq!(total(&before), pounds("100.00"));
+    let paid_up = stage.ask(&aged(day(2026, 1, 20))).await;
+    assert!(paid_up.totals.is_empty(), "{paid_up:?}");
+
+    let undone = moved(
+        &receipt,
+        2,
+        pounds("0.00"),
+        Some(acme),
+        vec![contra(&paid, day(2026, 1, 25))],
+        at(2026, 1, 25, 10),
+    );
+    stage
+        .say(&ReceiptReduced(ReceiptMoved {
+            state: ReceiptState::PaidOut,
+            unallocated: pounds("0.00"),
+            adjustments: vec![AdjustmentLine {
+                adjustment_id: AdjustmentId::generate(),
+                amount: discount.amount.neg(),
+                effective_on: day(2026, 1, 25),
+                contra_of: Some(discount.adjustment_id),
+                ..discount.clone()
+            }],
+            outflows: vec![OutflowLine {
+                outflow_id: OutflowId::generate(),
+                kind: OutflowKind::Returned,
+                amount: pounds("97.50"),
+                effective_on: day(2026, 1, 25),
+                contra_of: None,
+                cause: None,
+            }],
+            ..undone
+        }))
+        .await;
+    stage.heard().await;
+    let still = stage.ask(&aged(day(2026, 1, 24))).await;
+    assert!(still.totals.is_empty(), "{still:?}");
+    let again = stage.ask(&aged(day(2026, 1, 25))).await;
+    assert_eq!(total(&again), pounds("100.00"));
+    let cash = stage.ask(&GetUnallocated::default()).await;
+    assert!(cash.rows.items.is_empty(), "{cash:?}");
+
+    let ledger = stage
+        .ask(&GetLedger {
+            account_id: acme.id,
+            open_only: false,
+            page: PageRequest::default(),
+        })
+        .await;
+    let sum = Money::sum(ledger.items.iter().map(|l| l.amount), Currency::GBP).unwrap();
+    assert_eq!(sum, pounds("100.00"), "{ledger:#?}");
+    let trace = stage
+        .ask(&TraceProjection {
+            receipt_id: receipt.receipt_id,
+        })
+        .await;
+    let kinds: Vec<_> = trace.movements.iter().map(|m| m.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "receipt",
+            "allocation",
+            "adjustment",
+            "undo",
+            "adjustment",
+            "outflow"
+        ]
+    );
+    assert_eq!(trace.state, ReceiptState::PaidOut);
 }
 
 /// A payment for an invoice that is not issued yet is still cash until it is.

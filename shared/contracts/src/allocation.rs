@@ -71,6 +71,7 @@ impl Event for DocumentPosted {
 /// Where a receipt stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum ReceiptState {
     /// Nobody knows yet whose money it is.
     Unidentified,
@@ -78,6 +79,8 @@ pub enum ReceiptState {
     Unallocated,
     PartAllocated,
     Allocated,
+    /// All of it went back, or to another ledger.
+    PaidOut,
 }
 
 impl ReceiptState {
@@ -87,6 +90,7 @@ impl ReceiptState {
             Self::Unallocated => "unallocated",
             Self::PartAllocated => "part_allocated",
             Self::Allocated => "allocated",
+            Self::PaidOut => "paid_out",
         }
     }
 }
@@ -94,6 +98,7 @@ impl ReceiptState {
 /// The rung of the ladder that decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum Rule {
     /// Our own payment reference or an RF reference with valid check digits.
     OwnReference,
@@ -173,6 +178,12 @@ pub struct AllocationLine {
     pub contra_of: Option<AllocationId>,
 }
 
+mod movements;
+
+pub use movements::{
+    AdjustmentKind, AdjustmentLine, DebtAdjusted, OutflowKind, OutflowLine, ReceiptReduced,
+};
+
 /// A receipt is on the ledger, with what was decided at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReceiptPosted {
@@ -192,6 +203,9 @@ pub struct ReceiptPosted {
     pub account_ref: Option<String>,
     pub unallocated: Money,
     pub lines: Vec<AllocationLine>,
+    /// Debt that the same decision settled without cash: a discount, a charge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adjustments: Vec<AdjustmentLine>,
     pub decision: Decision,
     /// Suggestions waiting for a person.
     #[serde(default)]
@@ -224,6 +238,12 @@ pub struct ReceiptMoved {
     pub account_ref: Option<String>,
     pub unallocated: Money,
     pub lines: Vec<AllocationLine>,
+    /// Debt settled without cash, or restored, by the same decision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adjustments: Vec<AdjustmentLine>,
+    /// Money that left the receipt other than onto a document, or came back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outflows: Vec<OutflowLine>,
     pub decision: Decision,
     #[serde(default)]
     pub suggestions: u16,
@@ -244,7 +264,7 @@ pub struct AllocationUndone(pub ReceiptMoved);
 
 impl ReceiptMoved {
     /// The account's lane, or the receipt's own while nobody is known.
-    fn key(&self) -> &str {
+    pub(super) fn key(&self) -> &str {
         self.account_ref.as_deref().unwrap_or("")
     }
 }

@@ -62,6 +62,7 @@ impl Side {
 /// What a line of a matter's ledger is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum EntryKind {
     /// From a receipt.
     Received,
@@ -96,6 +97,7 @@ impl EntryKind {
 /// What a part of a mixed receipt is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum Component {
     /// The client's, always.
     Damages,
@@ -172,6 +174,7 @@ impl Event for ClientMoneyMoved {
 /// Why money stands on the wrong one of our bank accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum BankMoveKind {
     /// A mixed receipt (SRA 4.2), or client money that came into a business
     /// account (SRA 2.3).
@@ -237,6 +240,7 @@ impl Event for BankMoveChanged {
 /// How a residual balance leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum ResidualRoute {
     /// To the client.
     Returned,
@@ -259,6 +263,7 @@ impl ResidualRoute {
 /// Where a residual balance stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum ResidualState {
     Open,
     /// A way out waits for a second person.
@@ -279,6 +284,7 @@ impl ResidualState {
 /// What happened to a residual balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum ResidualStep {
     Opened,
     Escalated,
@@ -341,6 +347,7 @@ impl Event for ResidualChanged {
 /// What was bought for the matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum DisbursementKind {
     MedicalReport,
     Engineer,
@@ -368,6 +375,7 @@ impl DisbursementKind {
 /// Where the supplier stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum SupplierState {
     Incurred,
     SupplierInvoiced,
@@ -390,6 +398,7 @@ impl SupplierState {
 /// How far the money has come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum RecoveryState {
     NotClaimed,
     Claimed,
@@ -430,6 +439,7 @@ impl RecoveryState {
 /// What happened to a disbursement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-open" = true))]
 pub enum DisbursementStep {
     Incurred,
     SupplierInvoiced,

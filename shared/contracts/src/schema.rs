@@ -12,6 +12,10 @@ use crate::{
     inbound, ingestion, matters, subject,
 };
 
+/// Marks a vocabulary that grows: readers outside are told from the first
+/// version on to expect choices that they do not know.
+pub const OPEN: &str = "x-open";
+
 /// A message type on the broker.
 pub struct Message {
     /// Folder in `schemas/messages`.
@@ -98,6 +102,8 @@ pub fn messages() -> Vec<Message> {
         event::<matters::BankMoveChanged>(),
         event::<matters::ResidualChanged>(),
         event::<matters::DisbursementChanged>(),
+        event::<allocation::ReceiptReduced>(),
+        event::<allocation::DebtAdjusted>(),
     ]
 }
 
@@ -239,6 +245,23 @@ fn resolve<'v>(value: &'v Value, root: &'v Value) -> &'v Value {
         .unwrap_or(value)
 }
 
+/// Whether readers were told from the first version on that choices may be
+/// added.
+fn is_open(schema: &Value) -> bool {
+    schema.get(OPEN) == Some(&Value::Bool(true))
+}
+
+/// The values that a vocabulary has, documented or not.
+fn choices(schema: &Value) -> Vec<Value> {
+    let list = |key: &str| schema.get(key).and_then(Value::as_array);
+    let mut found = list("enum").cloned().unwrap_or_default();
+    for choice in list("oneOf").into_iter().flatten() {
+        found.extend(choices(choice));
+        found.extend(choice.get("const").cloned());
+    }
+    found
+}
+
 fn compare(path: &str, old: &Value, new: &Value, roots: (&Value, &Value), found: &mut Vec<String>) {
     let (old, new) = (resolve(old, roots.0), resolve(new, roots.1));
     for key in ["type", "format", "pattern", "const"] {
@@ -268,6 +291,13 @@ fn compare(path: &str, old: &Value, new: &Value, roots: (&Value, &Value), found:
                 name.as_str().unwrap_or_default()
             ));
         }
+    }
+    if is_open(old) {
+        let (before, after) = (choices(old), choices(new));
+        for gone in before.iter().filter(|choice| !after.contains(choice)) {
+            found.push(format!("{path}: the choice {gone} is gone"));
+        }
+        return;
     }
     for word in ["enum", "oneOf", "anyOf"] {
         if list(old, word).len() != list(new, word).len()
@@ -307,6 +337,19 @@ mod tests {
 
     fn schema(properties: Value, required: &[&str]) -> Value {
         json!({ "type": "object", "properties": properties, "required": required })
+    }
+
+    #[test]
+    fn an_open_vocabulary_may_grow_and_never_shrink() {
+        let of = |choices: &[&str]| json!({ "enum": choices, OPEN: true });
+        let old = schema(json!({ "k": of(&["x", "y"]) }), &["k"]);
+        let grown = schema(json!({ "k": of(&["y", "z", "x"]) }), &["k"]);
+        let shrunk = schema(json!({ "k": of(&["y", "z"]) }), &["k"]);
+        assert!(incompatibilities(&old, &grown).is_empty());
+        assert_eq!(
+            incompatibilities(&old, &shrunk),
+            ["/k: the choice \"x\" is gone"]
+        );
     }
 
     #[test]

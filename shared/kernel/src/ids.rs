@@ -138,6 +138,10 @@ typed_id! {
     pub struct ReceiptId;
     /// One allocation of a receipt (or a credit) to documents.
     pub struct AllocationId;
+    /// What changed a debt without cash: a write-off, a discount, an offset.
+    pub struct AdjustmentId;
+    /// Money that left a receipt other than onto a document.
+    pub struct OutflowId;
     /// A journal entry.
     pub struct EntryId;
     /// One import of a file.

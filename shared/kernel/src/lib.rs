@@ -43,8 +43,9 @@ pub use clock::{Clock, ManualClock, SystemClock, london_date};
 pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{
-    AccountId, AllocationId, BankMoveId, CommandId, DisbursementId, DocumentId, EntryId, EventId,
-    IdError, ImportId, MatterEntryId, MatterId, ReceiptId, ResidualId, StatementId, SuggestionId,
+    AccountId, AdjustmentId, AllocationId, BankMoveId, CommandId, DisbursementId, DocumentId,
+    EntryId, EventId, IdError, ImportId, MatterEntryId, MatterId, OutflowId, ReceiptId, ResidualId,
+    StatementId, SuggestionId,
 };
 pub use money::{Money, MoneyError, Rounding};
 pub use reference::{CreditorReference, ReferenceError};

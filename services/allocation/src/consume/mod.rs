@@ -6,22 +6,26 @@
 
 mod accounts;
 mod documents;
+mod matters;
 mod receipts;
 
+pub(crate) use matters::updated;
 pub(crate) use receipts::moved;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix, catalogue,
-    ingestion::{AccountRecorded, DocumentRecorded, ReceiptRecorded},
+    ingestion::{
+        AccountRecorded, BankAccountDesignated, DocumentRecorded, MatterRecorded, ReceiptRecorded,
+    },
 };
-use kernel::{AccountId, DocumentId, ReceiptId};
+use kernel::{AccountId, DocumentId, MatterId, ReceiptId};
 use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
 
 use crate::{
-    domain::{Books, Changes, Receipt, arrival},
+    domain::{Books, Changes, Receipt, arrival, legal::Matter},
     store,
 };
 
@@ -41,6 +45,8 @@ pub enum Message {
     Account(Box<AccountRecorded>),
     Document(Box<DocumentRecorded>),
     Receipt(Box<Receipt>),
+    Matter(Box<MatterRecorded>),
+    Designated(Box<BankAccountDesignated>),
 }
 
 /// What the batch touches, as it is now.
@@ -52,6 +58,9 @@ pub struct State {
     known_receipts: HashSet<ReceiptId>,
     /// Receipts with money left whose words may name a document of this batch.
     waiting: Vec<Receipt>,
+    matters: HashMap<MatterId, Matter>,
+    /// Our bank accounts that hold client money.
+    client_accounts: HashSet<String>,
 }
 
 impl Consumer for Ledger {
@@ -75,6 +84,8 @@ impl Consumer for Ledger {
                     fact.recorded_at,
                 ))))
             }
+            Some("matter_recorded.v1") => Some(Message::Matter(raw.json()?)),
+            Some("bank_account_designated.v1") => Some(Message::Designated(raw.json()?)),
             _ => None,
         })
     }
@@ -85,6 +96,7 @@ impl Consumer for Ledger {
         let mut document_keys: Vec<String> = Vec::new();
         let mut receipts: Vec<ReceiptId> = Vec::new();
         let mut keys: Vec<String> = Vec::new();
+        let mut matters: Vec<MatterId> = Vec::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Account(fact) => accounts.push(fact.account_id),
@@ -97,9 +109,14 @@ impl Consumer for Ledger {
                     receipts.push(receipt.id);
                     keys.extend(receipt.tokens.iter().cloned());
                 }
+                Message::Matter(fact) => matters.push(fact.matter_id),
+                Message::Designated(_) => {}
             }
         }
         let conn = tx.conn();
+        // Before all else, as commands about matters do.
+        let matters = store::matters::lock_all(conn, &matters).await?;
+        let client_accounts = store::matters::client_accounts(conn).await?;
         let mut books = Books::default();
         for account in store::accounts::lock(conn, &accounts).await? {
             books.accounts.insert(account.id, account);
@@ -127,6 +144,8 @@ impl Consumer for Ledger {
             known_documents,
             known_receipts,
             waiting,
+            matters: matters.into_iter().map(|m| (m.id, m)).collect(),
+            client_accounts,
         })
     }
 
@@ -149,6 +168,23 @@ impl Consumer for Ledger {
                     now,
                 )?;
                 topics.insert("accounts");
+            }
+        }
+        for incoming in batch {
+            match &incoming.message {
+                Message::Matter(fact) => {
+                    matters::decide(
+                        fact,
+                        &incoming.meta,
+                        &mut state,
+                        &mut decided,
+                        &self.prefix,
+                        now,
+                    )?;
+                    topics.insert("matters");
+                }
+                Message::Designated(fact) => matters::designated(fact, &mut state, &mut decided),
+                _ => {}
             }
         }
         let mut arrived: HashSet<String> = HashSet::new();

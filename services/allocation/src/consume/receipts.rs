@@ -13,8 +13,10 @@ use super::State;
 use crate::domain::{
     Changes, Receipt,
     ladder::{self, Verdict},
-    ledger::{self, Because},
+    ledger::{self, Because, Moves},
+    legal::client,
 };
+use crate::store;
 
 /// Who acts when no person does.
 const SYSTEM: &str = "system:ladder";
@@ -31,7 +33,12 @@ pub(super) fn decide(
         return Ok(());
     }
     receipt.recorded_at = now;
-    decided.changes.entries.push(ledger::banked(&receipt));
+    let designation =
+        store::matters::designation(&state.client_accounts, &receipt.bank_account);
+    decided
+        .changes
+        .entries
+        .push(client::banked(&receipt, designation));
     let not_before = receipt.booked_on;
     let lines = climb(&mut receipt, state, decided, now, not_before)?;
     let event = ReceiptPosted {
@@ -50,6 +57,7 @@ pub(super) fn decide(
         account_ref: receipt.account_ref.clone(),
         unallocated: receipt.unallocated,
         lines,
+        adjustments: Vec::new(),
         decision: receipt.decision.clone(),
         suggestions: receipt.suggestions.len() as u16,
         recorded_at: now,
@@ -82,7 +90,13 @@ pub(super) fn decide_again(
     }
     let lines = climb(receipt, state, decided, now, london_date(now))?;
     receipt.version += 1;
-    let event = ReceiptAllocated(moved(receipt, lines, now, SYSTEM, "its document arrived"));
+    let event = ReceiptAllocated(moved(
+        receipt,
+        Moves::of(lines),
+        now,
+        SYSTEM,
+        "its document arrived",
+    ));
     decided.events.push(Outgoing::new(
         &event,
         receipt.id.as_uuid(),
@@ -149,7 +163,7 @@ fn climb(
 /// The event of a receipt whose money moved after it was posted.
 pub(crate) fn moved(
     receipt: &Receipt,
-    lines: Vec<AllocationLine>,
+    moves: Moves,
     now: DateTime<Utc>,
     actor: &str,
     reason: &str,
@@ -161,7 +175,9 @@ pub(crate) fn moved(
         account_id: receipt.account,
         account_ref: receipt.account_ref.clone(),
         unallocated: receipt.unallocated,
-        lines,
+        lines: moves.lines,
+        adjustments: moves.adjustments,
+        outflows: moves.outflows,
         decision: receipt.decision.clone(),
         suggestions: receipt.suggestions.len() as u16,
         recorded_at: now,

@@ -38,6 +38,7 @@ pub fn receipt(fact: &ReceiptRecorded, now: DateTime<Utc>) -> Receipt {
         value_on: fact.value_on,
         amount: fact.amount,
         unallocated: fact.amount,
+        paid_out: Money::zero(fact.amount.currency()),
         payer_name: fact.payer_name.clone(),
         payer_account: fact.payer_account.clone(),
         narrative,

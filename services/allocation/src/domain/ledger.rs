@@ -7,14 +7,22 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    allocation::{AllocationLine, Decision, ReceiptState, Rule},
+    allocation::{AdjustmentLine, AllocationLine, Decision, OutflowLine, ReceiptState, Rule},
     inbound::DocumentKind,
 };
 use kernel::{AccountId, AllocationId, DocumentId, EntryId, Money, MoneyError, ReceiptId};
 use rust_decimal::Decimal;
 
+mod movements;
+
+pub use movements::{
+    Adjust, Adjusted, PaidOut, PayOut, adjust, pay_out, undo_adjustment, undo_outflow,
+};
+
 /// Ledger accounts of the journal.
 pub mod chart {
+    use contracts::allocation::{AdjustmentKind, OutflowKind};
+
     /// What debtors owe.
     pub const DEBTORS: &str = "debtors";
     /// Cash received that pays nothing yet.
@@ -25,6 +33,28 @@ pub mod chart {
     /// The bank account with this key.
     pub fn bank(key: &str) -> String {
         format!("bank:{key}")
+    }
+
+    /// What bears the loss of an adjustment.
+    pub const fn of_adjustment(kind: AdjustmentKind) -> &'static str {
+        match kind {
+            AdjustmentKind::WriteOff => "bad_debts",
+            AdjustmentKind::SmallBalance => "small_balances",
+            AdjustmentKind::Discount => "discounts_allowed",
+            AdjustmentKind::BankCharge => "bank_charges",
+            AdjustmentKind::Offset => "offsets",
+            AdjustmentKind::ClientTransfer => "client_money",
+        }
+    }
+
+    /// Where money goes that leaves a receipt of the bank account `bank_key`.
+    pub fn of_outflow(kind: OutflowKind, bank_key: &str) -> String {
+        match kind {
+            OutflowKind::Returned => bank(bank_key),
+            OutflowKind::Refunded => "refunds_payable".to_owned(),
+            OutflowKind::ClientLedger => "client_money".to_owned(),
+            OutflowKind::WrittenBack => "sundry_income".to_owned(),
+        }
     }
 }
 
@@ -75,6 +105,8 @@ pub struct Receipt {
     pub value_on: NaiveDate,
     pub amount: Money,
     pub unallocated: Money,
+    /// What has left it other than onto a document.
+    pub paid_out: Money,
     pub payer_name: Option<String>,
     pub payer_account: Option<String>,
     pub narrative: String,
@@ -91,9 +123,11 @@ pub struct Receipt {
 impl Receipt {
     /// Where it stands follows from its money and its payer.
     pub fn state(&self) -> ReceiptState {
-        if self.unallocated.is_zero() {
+        if self.paid_out == self.amount {
+            ReceiptState::PaidOut
+        } else if self.unallocated.is_zero() {
             ReceiptState::Allocated
-        } else if self.unallocated != self.amount {
+        } else if self.amount.checked_sub(self.paid_out) != Ok(self.unallocated) {
             ReceiptState::PartAllocated
         } else if self.account.is_some() {
             ReceiptState::Unallocated
@@ -151,11 +185,15 @@ pub struct Changes {
     pub new_receipts: Vec<Receipt>,
     pub moved_receipts: Vec<Receipt>,
     pub postings: Vec<Posting>,
+    pub adjustments: Vec<Adjusted>,
+    pub outflows: Vec<PaidOut>,
     pub entries: Vec<Entry>,
     /// What is left of items that were there before.
     pub open: BTreeMap<DocumentId, Money>,
     /// Bank account, whose it is, who said so.
     pub learned: Vec<(String, AccountId, String)>,
+    /// What was told about matters and bank accounts.
+    pub legal: super::legal::News,
 }
 
 /// Characters of a folded name that can stand for the whole, at least.
@@ -260,7 +298,26 @@ impl Books {
     }
 }
 
+/// What one decision moved, as its event tells it.
+#[derive(Debug, Clone, Default)]
+pub struct Moves {
+    pub lines: Vec<AllocationLine>,
+    pub adjustments: Vec<AdjustmentLine>,
+    pub outflows: Vec<OutflowLine>,
+}
+
+impl Moves {
+    /// Cash that met documents, and nothing else.
+    pub fn of(lines: Vec<AllocationLine>) -> Self {
+        Self {
+            lines,
+            ..Self::default()
+        }
+    }
+}
+
 /// What an allocation is about, beside its lines.
+#[derive(Debug, Clone, Copy)]
 pub struct Because<'a> {
     pub rule: Rule,
     pub reason: &'a str,

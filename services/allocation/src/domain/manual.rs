@@ -186,7 +186,8 @@ pub fn undo(
     Ok(posted)
 }
 
-fn by_hand(because: &Because<'_>) -> Decision {
+/// A decision that a person has made.
+pub fn by_hand(because: &Because<'_>) -> Decision {
     Decision {
         rule: Rule::Manual,
         evidence: vec![Evidence {

@@ -4,6 +4,7 @@ pub mod arrival;
 pub mod evidence;
 pub mod ladder;
 pub mod ledger;
+pub mod legal;
 pub mod manual;
 pub mod payer;
 pub mod subset;

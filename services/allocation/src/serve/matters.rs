@@ -2,7 +2,7 @@
 //! matter first, so that no two see the same balance.
 
 use contracts::{
-    allocation::{DebtAdjusted, OutflowKind, ReceiptAllocated, ReceiptReduced},
+    allocation::{AdjustmentLine, DebtAdjusted, OutflowKind, OutflowLine, ReceiptAllocated, ReceiptReduced},
     api::{
         Page, Refusal,
         matters::{
@@ -242,6 +242,7 @@ pub(crate) async fn split(ask: SplitReceipt, bus: Bus) -> Result<MatterDetail, R
         });
     }
     let mut desk = lay_out(work.tx.conn(), ask.receipt_id, &bills).await?;
+    let before = store::movements::outflows_of_receipt(work.tx.conn(), ask.receipt_id).await?;
     if let Some(expected) = ask.expected_version
         && expected != desk.receipt.version
     {
@@ -288,7 +289,7 @@ pub(crate) async fn split(ask: SplitReceipt, bus: Bus) -> Result<MatterDetail, R
             .await?;
         }
     }
-    stand_right(&mut work, &desk, &moves).await?;
+    stand_right(&mut work, &desk, &before, &moves).await?;
     let reduced = !moves.outflows.is_empty();
     tell_receipt(&bus, &mut work, &mut desk, moves, reduced)?;
     store::record(work.tx.conn(), &desk.changes).await?;
@@ -299,7 +300,12 @@ pub(crate) async fn split(ask: SplitReceipt, bus: Bus) -> Result<MatterDetail, R
 
 /// Notes what must be moved so that the receipt's money stands on the right bank
 /// accounts after `moves`.
-async fn stand_right(work: &mut Work<'_>, desk: &Desk, moves: &Moves) -> Result<(), Failure> {
+async fn stand_right(
+    work: &mut Work<'_>,
+    desk: &Desk,
+    before: &[OutflowLine],
+    moves: &Moves,
+) -> Result<(), Failure> {
     let receipt = &desk.receipt;
     let clients = store::matters::client_accounts(work.tx.conn()).await?;
     let designation = store::matters::designation(&clients, &receipt.bank_account);
@@ -309,8 +315,7 @@ async fn stand_right(work: &mut Work<'_>, desk: &Desk, moves: &Moves) -> Result<
             .checked_sub(receipt.unallocated)?
             .checked_sub(receipt.paid_out)?;
         // Those that stand, and what was just added or taken back.
-        let client = desk
-            .outflows
+        let client = before
             .iter()
             .chain(&moves.outflows)
             .filter(|line| line.kind == OutflowKind::ClientLedger)
@@ -395,7 +400,7 @@ fn tell_debt(
     bus: &Bus,
     work: &mut Work<'_>,
     books: &Books,
-    line: contracts::allocation::AdjustmentLine,
+    line: AdjustmentLine,
 ) -> Result<(), Failure> {
     let because = work.because;
     let account_ref = books
@@ -506,7 +511,7 @@ pub(crate) async fn undo_entry(ask: UndoMatterEntry, bus: Bus) -> Result<MatterD
             changes = undo_received(&bus, &mut work, &view.entry).await?;
         }
         (Side::Client, EntryKind::Transferred) => {
-            let line = store::movements::adjustment(work.tx.conn(), ask.entry_id.as_uuid())
+            let line = store::matters::transfer_line(work.tx.conn(), ask.entry_id)
                 .await?
                 .ok_or_else(no_entry)?;
             let mut books = books(work.tx.conn(), &[line.document_id]).await?;
@@ -563,10 +568,11 @@ async fn undo_received(
     let gone = || Failure::of(Refused::AlreadyUndone);
     let receipt = entry.receipt_id.ok_or_else(gone)?;
     let mut desk = lay_out(work.tx.conn(), receipt, &[]).await?;
-    let line = desk
-        .outflows
+    let before = store::movements::outflows_of_receipt(work.tx.conn(), receipt).await?;
+    let id = OutflowId::from(entry.entry_id.as_uuid());
+    let line = before
         .iter()
-        .find(|line| line.outflow_id == OutflowId::from(entry.entry_id.as_uuid()))
+        .find(|line| line.outflow_id == id)
         .cloned()
         .ok_or_else(gone)?;
     let contra = ledger::undo_outflow(&mut desk.receipt, &mut desk.changes, &line, &because)
@@ -590,7 +596,7 @@ async fn undo_received(
         outflows: vec![contra],
         ..Moves::default()
     };
-    stand_right(work, &desk, &moves).await?;
+    stand_right(work, &desk, &before, &moves).await?;
     tell_receipt(bus, work, &mut desk, moves, true)?;
     Ok(desk.changes)
 }

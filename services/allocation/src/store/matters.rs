@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
+    allocation::{AdjustmentKind, AdjustmentLine},
     api::matters::{BankMoveView, MatterBill, MatterCounts, MatterEntryView, MatterView},
     inbound::MatterStatus,
     ingestion::Designation,
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use super::{money, named};
 use crate::domain::{
-    legal::{LegalChanges, Matter, News, Refused, Settings, client::Held},
+    legal::{LegalChanges, Matter, News, Settings, client::Held},
     ledger::Because,
     reference_key,
 };
@@ -781,7 +782,32 @@ pub(crate) async fn not_closed(
         .collect()
 }
 
-/// For [`Refused`] in stores and services.
-pub(crate) fn refused(refused: Refused) -> Failure {
-    Failure::of(refused)
+/// An adjustment by which client money paid a bill.
+pub(crate) async fn transfer_line(
+    conn: &mut PgConnection,
+    id: MatterEntryId,
+) -> Result<Option<AdjustmentLine>, Failure> {
+    let row = sqlx::query!(
+        "select d.adjustment_id, d.document_id, i.document_ref, d.account_id, d.currency, d.amount, d.effective_on,
+             d.cause
+         from allocation.adjustment d join allocation.open_item i using (document_id)
+         where d.adjustment_id = $1 and d.kind = 'client_transfer' and d.contra_of is null",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(AdjustmentLine {
+            adjustment_id: row.adjustment_id.into(),
+            kind: AdjustmentKind::ClientTransfer,
+            document_id: row.document_id.into(),
+            document_ref: row.document_ref,
+            account_id: row.account_id.into(),
+            amount: money(row.amount, &row.currency)?,
+            effective_on: row.effective_on,
+            contra_of: None,
+            cause: row.cause,
+        })
+    })
+    .transpose()
 }

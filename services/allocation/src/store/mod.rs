@@ -3,9 +3,13 @@
 
 pub(crate) mod accounts;
 pub(crate) mod control;
+pub(crate) mod disbursements;
 pub(crate) mod items;
+pub(crate) mod matters;
+pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod residuals;
 
 use kernel::{AccountId, Currency, Money};
 use messaging::Failure;
@@ -27,8 +31,11 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
     .await?;
     items::set_open(conn, &changes.open).await?;
     postings::insert(conn, &changes.postings).await?;
+    movements::insert_adjustments(conn, &changes.adjustments).await?;
+    movements::insert_outflows(conn, &changes.outflows).await?;
     postings::insert_entries(conn, &changes.entries).await?;
-    accounts::learn(conn, &changes.learned).await
+    accounts::learn(conn, &changes.learned).await?;
+    matters::record_news(conn, &changes.legal).await
 }
 
 /// Adds to `books` what `receipts` name, who may have paid them and what those

@@ -43,6 +43,7 @@ struct Row {
     currency: String,
     amount: Decimal,
     unallocated: Decimal,
+    paid_out: Decimal,
     payer_name: Option<String>,
     payer_account: Option<String>,
     narrative: String,
@@ -66,6 +67,7 @@ impl TryFrom<Row> for Receipt {
             value_on: row.value_on,
             amount: money(row.amount, &row.currency)?,
             unallocated: money(row.unallocated, &row.currency)?,
+            paid_out: money(row.paid_out, &row.currency)?,
             payer_name: row.payer_name,
             payer_account: row.payer_account,
             narrative: row.narrative,
@@ -102,7 +104,7 @@ pub(crate) async fn lock_waiting_for(
     let rows = sqlx::query_as!(
         Row,
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
-                r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
+                r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
                 r.decision, r.recorded_at
          from allocation.receipt r where r.unallocated > 0 and r.tokens && $1
@@ -121,7 +123,7 @@ pub(crate) async fn lock(
     let row = sqlx::query_as!(
         Row,
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
-                r.amount, r.unallocated, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
+                r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
                 r.decision, r.recorded_at
          from allocation.receipt r where r.receipt_id = $1 for update of r"#,
@@ -197,6 +199,7 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
     let ids: Vec<Uuid> = receipts.iter().map(|r| r.id.as_uuid()).collect();
     let versions: Vec<i64> = receipts.iter().map(|r| r.version).collect();
     let left: Vec<Decimal> = receipts.iter().map(|r| r.unallocated.amount()).collect();
+    let gone: Vec<Decimal> = receipts.iter().map(|r| r.paid_out.amount()).collect();
     let states: Vec<String> = receipts
         .iter()
         .map(|r| r.state().name().to_owned())
@@ -214,14 +217,15 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
         .map(|r| serde_json::to_string(&r.decision))
         .collect::<Result<Vec<_>, _>>()?;
     sqlx::query!(
-        "update allocation.receipt r set version = t.version, unallocated = t.unallocated, state = t.state,
-             account_id = t.account, suggestions = t.suggestions, decision = t.decision
-         from unnest($1::uuid[], $2::bigint[], $3::numeric[], $4::text[], $5::uuid[], $6::smallint[], $7::text[])
-             as t(id, version, unallocated, state, account, suggestions, decision)
+        "update allocation.receipt r set version = t.version, unallocated = t.unallocated, paid_out = t.paid_out,
+             state = t.state, account_id = t.account, suggestions = t.suggestions, decision = t.decision
+         from unnest($1::uuid[], $2::bigint[], $3::numeric[], $4::numeric[], $5::text[], $6::uuid[], $7::smallint[],
+             $8::text[]) as t(id, version, unallocated, paid_out, state, account, suggestions, decision)
          where r.receipt_id = t.id",
         &ids,
         &versions,
         &left,
+        &gone,
         &states,
         &accounts as &[Option<Uuid>],
         &counts,

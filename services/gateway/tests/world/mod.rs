@@ -119,6 +119,8 @@ fn detail() -> ReceiptDetail {
             recorded_at: moment(),
             undone: false,
         }],
+        adjustments: Vec::new(),
+        outflows: Vec::new(),
     }
 }
 

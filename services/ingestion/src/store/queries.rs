@@ -95,6 +95,8 @@ pub(crate) async fn totals(pool: &PgPool) -> Result<Vec<CurrencyTotals>, Failure
                 billed: money(row.billed, &row.currency)?,
                 // What becomes of them is allocation's to know.
                 allocated: zero,
+                outflows: zero,
+                adjusted: zero,
                 unallocated: zero,
                 open: zero,
                 debtors_control: zero,

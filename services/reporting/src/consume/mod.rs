@@ -4,6 +4,7 @@
 //! states by itself. So events may come in any order and any number of times.
 
 mod account_updated;
+mod debt_adjusted;
 mod document_posted;
 mod receipt_moved;
 mod receipt_posted;
@@ -14,8 +15,8 @@ use chrono::{DateTime, Utc};
 use contracts::{
     Event, Role,
     allocation::{
-        AccountUpdated, AllocationUndone, DocumentPosted, ReceiptAllocated, ReceiptMoved,
-        ReceiptPosted,
+        AccountUpdated, AllocationUndone, DebtAdjusted, DocumentPosted, ReceiptAllocated,
+        ReceiptMoved, ReceiptPosted, ReceiptReduced,
     },
     catalogue,
 };
@@ -36,6 +37,8 @@ pub(crate) enum Fact {
     Receipt(Box<ReceiptPosted>),
     Allocated(Box<ReceiptMoved>),
     Undone(Box<ReceiptMoved>),
+    Reduced(Box<ReceiptMoved>),
+    Adjusted(Box<DebtAdjusted>),
 }
 
 /// A message with its type, delivered live or read again by a rebuild.
@@ -73,6 +76,10 @@ pub(crate) fn fact(payload: &impl Payload) -> Result<Option<Fact>, Failure> {
         Fact::Account(payload.json()?)
     } else if is::<AllocationUndone>(kind)? {
         Fact::Undone(payload.json()?)
+    } else if is::<ReceiptReduced>(kind)? {
+        Fact::Reduced(payload.json()?)
+    } else if is::<DebtAdjusted>(kind)? {
+        Fact::Adjusted(payload.json()?)
     } else {
         return Ok(None);
     }))
@@ -123,7 +130,13 @@ pub(crate) fn gather<'e>(batch: impl Iterator<Item = (Uuid, &'e Fact)>) -> Gathe
                 Ok(())
             }
             Fact::Receipt(event) => receipt_posted::add(facts, accounts, event_id, event),
-            Fact::Allocated(event) => receipt_moved::add(facts, accounts, event_id, event, false),
+            Fact::Allocated(event) | Fact::Reduced(event) => {
+                receipt_moved::add(facts, accounts, event_id, event, false)
+            }
+            Fact::Adjusted(event) => {
+                debt_adjusted::add(facts, accounts, event_id, event);
+                Ok(())
+            }
             Fact::Undone(event) => receipt_moved::add(facts, accounts, event_id, event, true),
         };
         if let Err(error) = added {

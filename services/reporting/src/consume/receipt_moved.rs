@@ -1,4 +1,5 @@
-//! `receipt_allocated` and `allocation_undone`: a later move of a receipt.
+//! `receipt_allocated`, `allocation_undone` and `receipt_reduced`: a later move
+//! of a receipt.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::receipt::{ReceiptError, check_moved},
-    store::facts::{Facts, Step},
+    store::facts::{Facts, Said, Step},
 };
 
 pub(super) fn add(
@@ -41,6 +42,20 @@ pub(super) fn add(
     for line in &event.lines {
         accounts.insert(line.account_id.as_uuid());
         facts.lines.push(step, line);
+    }
+    let said = Said {
+        event_id,
+        recorded_at: event.recorded_at,
+        actor: &event.actor,
+        reason: &event.reason,
+        step: Some(step),
+    };
+    for line in &event.adjustments {
+        accounts.insert(line.account_id.as_uuid());
+        facts.adjustments.push(said, line);
+    }
+    for line in &event.outflows {
+        facts.outflows.push(step, line);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::receipt::{ReceiptError, check_posted},
-    store::facts::{Facts, Step},
+    store::facts::{Facts, Said, Step},
 };
 
 pub(super) fn add(
@@ -46,6 +46,17 @@ pub(super) fn add(
     for line in &event.lines {
         accounts.insert(line.account_id.as_uuid());
         facts.lines.push(step, line);
+    }
+    let said = Said {
+        event_id,
+        recorded_at: event.recorded_at,
+        actor: &event.actor,
+        reason: "",
+        step: Some(step),
+    };
+    for line in &event.adjustments {
+        accounts.insert(line.account_id.as_uuid());
+        facts.adjustments.push(said, line);
     }
     Ok(())
 }

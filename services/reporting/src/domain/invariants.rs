@@ -14,10 +14,14 @@ pub(crate) struct OwnTotals {
     pub(crate) received: Money,
     /// Sum of all allocation lines.
     pub(crate) allocated: Money,
+    /// Sum of all outflows.
+    pub(crate) outflows: Money,
     /// As the latest step of each receipt states it: not computed from lines.
     pub(crate) unallocated: Money,
     pub(crate) documents: i64,
     pub(crate) billed: Money,
+    /// Sum of all adjustments.
+    pub(crate) adjusted: Money,
     /// What the aged debt adds up to over all documents.
     pub(crate) aged: Money,
 }
@@ -29,9 +33,11 @@ impl OwnTotals {
             receipts: 0,
             received: zero,
             allocated: zero,
+            outflows: zero,
             unallocated: zero,
             documents: 0,
             billed: zero,
+            adjusted: zero,
             aged: zero,
         }
     }
@@ -119,13 +125,25 @@ pub(crate) fn checks(reading: &Reading) -> Vec<InvariantCheck> {
                 ("reporting", &own.unallocated),
             ],
         );
-        let placed = own.allocated.checked_add(own.unallocated).ok();
         check(
             1,
-            "every penny received is allocated or unallocated",
+            "what left receipts is the same in every service",
+            &[
+                ("allocation", &allocation.outflows),
+                ("reporting", &own.outflows),
+            ],
+        );
+        let placed = own
+            .allocated
+            .checked_add(own.unallocated)
+            .and_then(|placed| placed.checked_add(own.outflows))
+            .ok();
+        check(
+            1,
+            "every penny received is allocated, unallocated or has left",
             &[
                 ("received", &own.received),
-                ("allocated and unallocated", &in_words(placed)),
+                ("allocated, unallocated and left", &in_words(placed)),
             ],
         );
 
@@ -147,13 +165,25 @@ pub(crate) fn checks(reading: &Reading) -> Vec<InvariantCheck> {
                 ("control account", &allocation.debtors_control),
             ],
         );
-        let left = own.billed.checked_sub(own.allocated).ok();
         check(
             2,
-            "what was billed less what was allocated is what is open",
+            "what was settled without cash is the same in every service",
+            &[
+                ("allocation", &allocation.adjusted),
+                ("reporting", &own.adjusted),
+            ],
+        );
+        let left = own
+            .billed
+            .checked_sub(own.allocated)
+            .and_then(|left| left.checked_sub(own.adjusted))
+            .ok();
+        check(
+            2,
+            "what was billed less what was allocated or adjusted is what is open",
             &[
                 ("aged debt", &own.aged),
-                ("billed less allocated", &in_words(left)),
+                ("billed less allocated and adjusted", &in_words(left)),
             ],
         );
         check(
@@ -236,9 +266,11 @@ fn nothing(currency: Currency) -> CurrencyTotals {
         receipts: 0,
         received: zero,
         allocated: zero,
+        outflows: zero,
         unallocated: zero,
         documents: 0,
         billed: zero,
+        adjusted: zero,
         open: zero,
         debtors_control: zero,
         unallocated_control: zero,
@@ -258,24 +290,29 @@ mod tests {
 
     /// A reading of three services that agree.
     fn agreed(received: i64, unallocated: i64, billed: i64) -> Reading {
-        let allocated = received - unallocated;
+        let (outflows, adjusted) = (pence(300), pence(40));
+        let allocated = received - unallocated - 300;
         let own = OwnTotals {
             receipts: 7,
             received: pence(received),
             allocated: pence(allocated),
+            outflows,
             unallocated: pence(unallocated),
             documents: 9,
             billed: pence(billed),
-            aged: pence(billed - allocated),
+            adjusted,
+            aged: pence(billed - allocated - 40),
         };
         let allocation = CurrencyTotals {
             currency: Currency::GBP,
             receipts: 7,
             received: own.received,
             allocated: own.allocated,
+            outflows,
             unallocated: own.unallocated,
             documents: 9,
             billed: own.billed,
+            adjusted,
             open: own.aged,
             debtors_control: own.aged,
             unallocated_control: own.unallocated,
@@ -316,7 +353,7 @@ mod tests {
             unallocated in 0_i64..10_000_000,
             billed in -10_000_000_i64..10_000_000,
             off in prop::sample::select(vec![-1_i64, 1]),
-            place in 0_usize..14,
+            place in 0_usize..18,
         ) {
             let mut reading = agreed(received, unallocated, billed);
             prop_assert!(broken(&reading).is_empty());
@@ -339,6 +376,10 @@ mod tests {
                 10 => shift(&mut allocation.unallocated_control),
                 11 => shift(&mut ingestion.received),
                 12 => shift(&mut ingestion.billed),
+                13 => shift(&mut own.outflows),
+                14 => shift(&mut own.adjusted),
+                15 => shift(&mut allocation.outflows),
+                16 => shift(&mut allocation.adjusted),
                 _ => ingestion.receipts += off,
             }
             prop_assert!(!broken(&reading).is_empty());

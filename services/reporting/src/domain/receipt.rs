@@ -67,8 +67,11 @@ fn allocated(like: Money, lines: &[AllocationLine]) -> Result<Money, ReceiptErro
 }
 
 /// Where a receipt stood on a day that no event names: told from its figures.
-pub(crate) fn state_of(received: Decimal, unallocated: Decimal, payer_known: bool) -> ReceiptState {
-    if unallocated == received {
+/// `kept` is what was received less what had left it other than onto a document.
+pub(crate) fn state_of(kept: Decimal, unallocated: Decimal, payer_known: bool) -> ReceiptState {
+    if kept.is_zero() {
+        ReceiptState::PaidOut
+    } else if unallocated == kept {
         if payer_known {
             ReceiptState::Unallocated
         } else {
@@ -142,5 +145,6 @@ mod tests {
         assert_eq!(state_of(d(100), d(100), true), ReceiptState::Unallocated);
         assert_eq!(state_of(d(100), d(40), true), ReceiptState::PartAllocated);
         assert_eq!(state_of(d(100), d(0), true), ReceiptState::Allocated);
+        assert_eq!(state_of(d(0), d(0), true), ReceiptState::PaidOut);
     }
 }

@@ -32,6 +32,18 @@ pub(crate) enum Happening<'a> {
         amount: Money,
         reference: &'a str,
     },
+    /// A debt changed without cash; `kind` as the ledger names it.
+    Adjusted {
+        kind: &'a str,
+        amount: Money,
+        reference: &'a str,
+    },
+    /// Money left a receipt other than onto a document, or came back.
+    LeftReceipt {
+        kind: &'a str,
+        amount: Money,
+        payer: Option<&'a str>,
+    },
 }
 
 /// The sentence on the timeline, without full stop.
@@ -83,6 +95,39 @@ pub(crate) fn summary(happening: Happening<'_>) -> String {
         Happening::Allocated { amount, reference } => {
             format!("{} allocated to {reference}", amount.display_uk())
         }
+        Happening::Adjusted {
+            kind,
+            amount,
+            reference,
+        } => {
+            let said = kind.replace('_', " ");
+            if amount.is_negative() {
+                let amount = amount.neg().display_uk();
+                format!("{amount} back on {reference}: {said}")
+            } else {
+                format!("{} off {reference}: {said}", amount.display_uk())
+            }
+        }
+        Happening::LeftReceipt {
+            kind,
+            amount,
+            payer,
+        } => {
+            let from = from(payer);
+            let what = match kind {
+                "returned" => "returned by the bank",
+                "refunded" => "refunded",
+                "client_ledger" => "moved to the client ledger",
+                "written_back" => "written back",
+                other => other,
+            };
+            if amount.is_negative() {
+                let amount = amount.neg().display_uk();
+                format!("{amount} of the receipt{from} no longer {what}")
+            } else {
+                format!("{} of the receipt{from} {what}", amount.display_uk())
+            }
+        }
         // A contra has the opposite sign of the line that it undoes.
         Happening::Undone { amount, reference } => {
             format!(
@@ -130,6 +175,30 @@ mod tests {
                 reference: "D-1"
             }),
             "Allocation of £5.00 to D-1 undone"
+        );
+        let off = |amount| {
+            summary(Happening::Adjusted {
+                kind: "small_balance",
+                amount: money(amount),
+                reference: "D-1",
+            })
+        };
+        assert_eq!(off("0.05"), "£0.05 off D-1: small balance");
+        assert_eq!(off("-0.05"), "£0.05 back on D-1: small balance");
+        let left = |amount| {
+            summary(Happening::LeftReceipt {
+                kind: "returned",
+                amount: money(amount),
+                payer: Some("Acme"),
+            })
+        };
+        assert_eq!(
+            left("5"),
+            "£5.00 of the receipt from Acme returned by the bank"
+        );
+        assert_eq!(
+            left("-5"),
+            "£5.00 of the receipt from Acme no longer returned by the bank"
         );
         assert_eq!(
             summary(Happening::ReceiptPosted {

@@ -201,16 +201,18 @@ pub(crate) struct LedgerPlace {
 
 impl LedgerPlace {
     pub(crate) fn of(line: &LedgerLine) -> Self {
+        let adjustment = line.adjustment_id.map(kernel::AdjustmentId::as_uuid);
         let document = line.document_id.map(kernel::DocumentId::as_uuid);
         let receipt = line.receipt_id.map(kernel::ReceiptId::as_uuid);
         Self {
             dated: line.dated,
-            id: document.or(receipt).unwrap_or_default(),
+            id: adjustment.or(document).or(receipt).unwrap_or_default(),
         }
     }
 }
 
-/// Documents of an account and its part of receipts, newest first. A receipt
+/// Documents of an account, what changed them without cash, and its part of
+/// receipts, newest first. A receipt
 /// that also pays other accounts counts with what it pays of this one, and with
 /// what is left of it where it is this one's: so the lines add up to the
 /// balance.
@@ -252,18 +254,25 @@ pub(crate) async fn ledger(
                ) paid on true
            ),
            line as (
-               select d.document_id as id, d.document_id, null::uuid as receipt_id, d.kind,
+               select d.document_id as id, d.document_id, null::uuid as receipt_id, null::uuid as adjustment_id, d.kind,
                       d.document_ref as reference, d.matter_ref, d.issued_on as dated, d.due_on, d.amount,
                       d.open_amount as open, d.currency
                from reporting.documents_at($2, $3) d
                where d.account_id = $1
                union all
-               select p.receipt_id, null, p.receipt_id, 'receipt', coalesce(p.bank_reference, p.narrative), null,
+               select j.adjustment_id, j.document_id, j.receipt_id, j.adjustment_id, j.kind,
+                      coalesce(d.document_ref, ''), d.matter_ref, j.effective_on, null, -j.amount, 0, j.currency
+               from reporting.adjustment j
+               left join reporting.document d on d.generation = j.generation and d.document_id = j.document_id
+               where j.generation = (select l.generation from reporting.live l) and j.account_id = $1
+                   and j.effective_on <= $2 and j.recorded_at <= $3
+               union all
+               select p.receipt_id, null, p.receipt_id, null, 'receipt', coalesce(p.bank_reference, p.narrative), null,
                       p.booked_on, null, -(p.paid + p.unallocated), -p.unallocated, p.currency
                from part p
                where p.paid <> 0 or p.unallocated <> 0
            )
-           select document_id, receipt_id, kind as "kind!", reference as "reference!", matter_ref,
+           select document_id, receipt_id, adjustment_id, kind as "kind!", reference as "reference!", matter_ref,
                   dated as "dated!", due_on, amount as "amount!", open as "open!", currency as "currency!"
            from line
            where (not $4 or open <> 0) and ($5::date is null or (dated, id) < ($5, $6))
@@ -285,6 +294,7 @@ pub(crate) async fn ledger(
             Ok(LedgerLine {
                 document_id: row.document_id.map(Into::into),
                 receipt_id: row.receipt_id.map(Into::into),
+                adjustment_id: row.adjustment_id.map(Into::into),
                 kind: row.kind,
                 reference: row.reference,
                 matter_ref: row.matter_ref,

@@ -8,6 +8,11 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+mod movements;
+
+pub(crate) use movements::Said;
+use movements::{Adjustments, Outflows};
+
 /// What a batch adds to each table.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
@@ -16,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) receipts: Receipts,
     pub(crate) movements: Movements,
     pub(crate) lines: Lines,
+    pub(crate) adjustments: Adjustments,
+    pub(crate) outflows: Outflows,
 }
 
 /// Columns of `reporting.account`.
@@ -146,6 +153,8 @@ pub(crate) async fn insert(
         receipts,
         movements,
         lines,
+        adjustments,
+        outflows,
     } = facts;
     if !accounts.account_id.is_empty() {
         sqlx::query!(
@@ -277,5 +286,6 @@ pub(crate) async fn insert(
         .execute(&mut *conn)
         .await?;
     }
-    Ok(())
+    adjustments.insert(conn, generation).await?;
+    outflows.insert(conn, generation).await
 }

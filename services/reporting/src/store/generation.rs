@@ -55,13 +55,15 @@ pub(crate) async fn flip(conn: &mut PgConnection, generation: i16) -> Result<(),
 }
 
 /// The partitions of each generation, emptied.
-const EMPTY: [[&str; 5]; 2] = [
+const EMPTY: [[&str; 7]; 2] = [
     [
         "truncate reporting.account_0",
         "truncate reporting.document_0",
         "truncate reporting.receipt_0",
         "truncate reporting.movement_0",
         "truncate reporting.allocation_0",
+        "truncate reporting.adjustment_0",
+        "truncate reporting.outflow_0",
     ],
     [
         "truncate reporting.account_1",
@@ -69,6 +71,8 @@ const EMPTY: [[&str; 5]; 2] = [
         "truncate reporting.receipt_1",
         "truncate reporting.movement_1",
         "truncate reporting.allocation_1",
+        "truncate reporting.adjustment_1",
+        "truncate reporting.outflow_1",
     ],
 ];
 /// New reports wait behind whoever waits to empty a table, so it waits shortly
@@ -455,6 +459,63 @@ pub(crate) async fn differences(
         live,
         pending
     )
+    .fetch_one(&mut *conn)
+    .await?;
+    let adjustment = sqlx::query_as!(
+        Difference,
+        r#"with r as (
+               select adjustment_id, kind, document_id, account_id, amount, currency, effective_on, recorded_at,
+                      contra_of, receipt_id, version, cause, actor, reason, event_id
+               from reporting.adjustment where generation = $1 and event_id <> all($3)
+           ),
+           l as (
+               select adjustment_id, kind, document_id, account_id, amount, currency, effective_on, recorded_at,
+                      contra_of, receipt_id, version, cause, actor, reason, event_id
+               from reporting.adjustment where generation = $2
+           ),
+           d as (
+               select true as rebuilt, r.adjustment_id from (select * from r except select * from l) r
+               union all
+               select false, l.adjustment_id from (select * from l except select * from r) l
+           )
+           select count(*) filter (where rebuilt) as "only_rebuilt!",
+                  count(*) filter (where not rebuilt) as "only_live!", min(adjustment_id::text) as example
+           from d"#,
+        rebuilt,
+        live,
+        pending
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let outflow = sqlx::query_as!(
+        Difference,
+        r#"with r as (
+               select receipt_id, outflow_id, version, kind, amount, currency, effective_on, recorded_at, contra_of,
+                      cause
+               from reporting.outflow where generation = $1
+           ),
+           l as (
+               select receipt_id, outflow_id, version, kind, amount, currency, effective_on, recorded_at, contra_of,
+                      cause
+               from reporting.outflow where generation = $2
+           ),
+           d as (
+               select true as rebuilt, r.outflow_id from (select * from r except select * from l) r
+               where not exists (
+                   select 1 from reporting.step s
+                   where s.generation = $1 and s.receipt_id = r.receipt_id and s.version = r.version
+                       and s.event_id = any($3)
+               )
+               union all
+               select false, l.outflow_id from (select * from l except select * from r) l
+           )
+           select count(*) filter (where rebuilt) as "only_rebuilt!",
+                  count(*) filter (where not rebuilt) as "only_live!", min(outflow_id::text) as example
+           from d"#,
+        rebuilt,
+        live,
+        pending
+    )
     .fetch_one(conn)
     .await?;
     Ok([
@@ -463,6 +524,8 @@ pub(crate) async fn differences(
         receipt.in_words("receipt"),
         movement.in_words("movement"),
         allocation.in_words("allocation"),
+        adjustment.in_words("adjustment"),
+        outflow.in_words("outflow"),
     ]
     .into_iter()
     .flatten()

@@ -35,7 +35,8 @@ struct EntryRow {
     document_id: Option<Uuid>,
     /// A document's reference; for an account its name, for a receipt its payer.
     subject: Option<String>,
-    document_kind: Option<String>,
+    /// The kind of a document, adjustment or outflow.
+    detail: Option<String>,
     due_on: Option<NaiveDate>,
     version: Option<i64>,
 }
@@ -56,11 +57,12 @@ impl EntryRow {
         };
         let subject = self.subject.as_deref();
         let named = subject.unwrap_or("a document that is still on its way");
+        let detail = self.detail.as_deref().unwrap_or("document");
         let (kind, happening) = match (self.kind.as_str(), amount) {
             ("document", Some(amount)) => (
                 "document",
                 Happening::DocumentPosted {
-                    kind: self.document_kind.as_deref().unwrap_or("document"),
+                    kind: detail,
                     reference: named,
                     amount,
                     due_on: self.due_on.unwrap_or_default(),
@@ -85,6 +87,22 @@ impl EntryRow {
                 Happening::Undone {
                     amount,
                     reference: named,
+                },
+            ),
+            ("adjustment", Some(amount)) => (
+                "adjustment",
+                Happening::Adjusted {
+                    kind: detail,
+                    amount,
+                    reference: named,
+                },
+            ),
+            ("outflow", Some(amount)) => (
+                "outflow",
+                Happening::LeftReceipt {
+                    kind: detail,
+                    amount,
+                    payer: subject,
                 },
             ),
             ("account", _) => (
@@ -126,12 +144,12 @@ pub(crate) async fn of_account(
         EntryRow,
         r#"select event_id as "event_id!", entry_id as "entry_id!", recorded_at as "recorded_at!", effective_on,
                   kind as "kind!", amount, currency, actor as "actor!", reason, receipt_id, document_id, subject,
-                  document_kind, due_on, version
+                  detail, due_on, version
            from (
                select a.event_id, a.account_id as entry_id, a.recorded_at, null::date as effective_on,
                       'account' as kind, null::numeric as amount, null::text as currency, a.actor,
                       null::text as reason, null::uuid as receipt_id, null::uuid as document_id, a.name as subject,
-                      null::text as document_kind, null::date as due_on, a.version
+                      null::text as detail, null::date as due_on, a.version
                from reporting.account a
                where a.generation = (select l.generation from reporting.live l) and a.account_id = $1
                union all
@@ -150,6 +168,9 @@ pub(crate) async fn of_account(
                    and (s.kind = 'posted' or not exists (
                        select 1 from reporting.allocation a
                        where a.generation = s.generation and a.receipt_id = s.receipt_id and a.version = s.version
+                   ) and not exists (
+                       select 1 from reporting.outflow o
+                       where o.generation = s.generation and o.receipt_id = s.receipt_id and o.version = s.version
                    ))
                union all
                select s.event_id, a.allocation_id, a.recorded_at, a.effective_on,
@@ -160,6 +181,20 @@ pub(crate) async fn of_account(
                join reporting.step s
                    on s.generation = a.generation and s.receipt_id = a.receipt_id and s.version = a.version
                where d.generation = (select l.generation from reporting.live l) and d.account_id = $1
+               union all
+               select j.event_id, j.adjustment_id, j.recorded_at, j.effective_on, 'adjustment', j.amount, j.currency,
+                      j.actor, j.reason, j.receipt_id, j.document_id, d.document_ref, j.kind, null, null
+               from reporting.adjustment j
+               left join reporting.document d on d.generation = j.generation and d.document_id = j.document_id
+               where j.generation = (select l.generation from reporting.live l) and j.account_id = $1
+               union all
+               select s.event_id, o.outflow_id, o.recorded_at, o.effective_on, 'outflow', o.amount, o.currency,
+                      s.actor, s.reason, o.receipt_id, null, r.payer_name, o.kind, null, null
+               from reporting.step s
+               join reporting.outflow o
+                   on o.generation = s.generation and o.receipt_id = s.receipt_id and o.version = s.version
+               left join reporting.receipt r on r.generation = s.generation and r.receipt_id = s.receipt_id
+               where s.generation = (select l.generation from reporting.live l) and s.account_id = $1
            ) entry
            where $2::timestamptz is null or (recorded_at, event_id, entry_id) < ($2, $3, $4)
            order by recorded_at desc, event_id desc, entry_id desc
@@ -200,29 +235,47 @@ pub(crate) async fn of_receipt(
         EntryRow,
         r#"select event_id as "event_id!", entry_id as "entry_id!", recorded_at as "recorded_at!", effective_on,
                   kind as "kind!", amount, currency, actor as "actor!", reason, receipt_id, document_id, subject,
-                  null::text as document_kind, null::date as due_on, version
+                  detail, null::date as due_on, version
            from (
                select s.event_id, s.receipt_id as entry_id, s.recorded_at,
                       case when s.kind = 'posted' then r.booked_on end as effective_on,
                       case when s.kind = 'posted' then 'receipt' else 'identified' end as kind, r.amount, r.currency,
-                      s.actor, s.reason, s.receipt_id, null::uuid as document_id, r.payer_name as subject, s.version,
-                      0 as place
+                      s.actor, s.reason, s.receipt_id, null::uuid as document_id, r.payer_name as subject, null::text as detail,
+                      s.version, 0 as place
                from reporting.step s
                join reporting.receipt r on r.generation = s.generation and r.receipt_id = s.receipt_id
                where s.generation = (select l.generation from reporting.live l) and s.receipt_id = $1
                    and (s.kind = 'posted' or not exists (
                        select 1 from reporting.allocation a
                        where a.generation = s.generation and a.receipt_id = s.receipt_id and a.version = s.version
+                   ) and not exists (
+                       select 1 from reporting.outflow o
+                       where o.generation = s.generation and o.receipt_id = s.receipt_id and o.version = s.version
                    ))
                union all
                select s.event_id, a.allocation_id, a.recorded_at, a.effective_on,
                       case when a.contra_of is null then 'allocation' else 'undo' end, a.amount, a.currency,
-                      s.actor, s.reason, a.receipt_id, a.document_id, d.document_ref, a.version, 1
+                      s.actor, s.reason, a.receipt_id, a.document_id, d.document_ref, null,
+                      a.version, 1
                from reporting.allocation a
                join reporting.step s
                    on s.generation = a.generation and s.receipt_id = a.receipt_id and s.version = a.version
                left join reporting.document d on d.generation = a.generation and d.document_id = a.document_id
                where a.generation = (select l.generation from reporting.live l) and a.receipt_id = $1
+               union all
+               select j.event_id, j.adjustment_id, j.recorded_at, j.effective_on, 'adjustment', j.amount, j.currency,
+                      j.actor, j.reason, j.receipt_id, j.document_id, d.document_ref, j.kind, j.version, 2
+               from reporting.adjustment j
+               left join reporting.document d on d.generation = j.generation and d.document_id = j.document_id
+               where j.generation = (select l.generation from reporting.live l) and j.receipt_id = $1
+               union all
+               select s.event_id, o.outflow_id, o.recorded_at, o.effective_on, 'outflow', o.amount, o.currency,
+                      s.actor, s.reason, o.receipt_id, null, r.payer_name, o.kind, o.version, 3
+               from reporting.outflow o
+               join reporting.step s
+                   on s.generation = o.generation and s.receipt_id = o.receipt_id and s.version = o.version
+               left join reporting.receipt r on r.generation = o.generation and r.receipt_id = o.receipt_id
+               where o.generation = (select l.generation from reporting.live l) and o.receipt_id = $1
            ) entry
            order by version, place, entry_id"#,
         receipt_id.as_uuid(),

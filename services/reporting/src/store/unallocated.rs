@@ -48,13 +48,14 @@ pub(crate) async fn report(
                order by booked_on, receipt_id
                limit $5
            )
-           select null::uuid as receipt_id, null::date as booked_on, 0::numeric as "amount!",
+           select null::uuid as receipt_id, null::date as booked_on, 0::numeric as "amount!", 0::numeric as "paid_out!",
                   sum(unallocated) as "unallocated!", currency as "currency!", null::text as payer_name,
                   '' as "narrative!", null::uuid as account_id, null::text as account_ref
            from cash
            group by currency
            union all
-           select receipt_id, booked_on, amount, unallocated, currency, payer_name, narrative, account_id, account_ref
+           select receipt_id, booked_on, amount, paid_out, unallocated, currency, payer_name, narrative, account_id,
+                  account_ref
            from page"#,
         at.as_of,
         at.known_at,
@@ -77,7 +78,11 @@ pub(crate) async fn report(
                 unallocated,
                 payer_name: row.payer_name,
                 narrative: row.narrative,
-                state: state_of(row.amount, row.unallocated, row.account_id.is_some()),
+                state: state_of(
+                    row.amount - row.paid_out,
+                    row.unallocated,
+                    row.account_id.is_some(),
+                ),
                 account_id: row.account_id.map(Into::into),
                 account_ref: row.account_ref,
             }),

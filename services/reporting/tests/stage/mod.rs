@@ -12,14 +12,15 @@ use chrono::{DateTime, NaiveDate, TimeZone, Utc};
 use contracts::{
     Event, Role,
     allocation::{
-        AccountUpdated, AllocationLine, Decision, DocumentPosted, ReceiptMoved, ReceiptPosted,
-        ReceiptState, Rule,
+        AccountUpdated, AdjustmentKind, AdjustmentLine, AllocationLine, Decision, DocumentPosted,
+        ReceiptMoved, ReceiptPosted, ReceiptState, Rule,
     },
     api::{Call, Refusal},
     inbound::DocumentKind,
 };
 use kernel::{
-    AccountId, AllocationId, Currency, DocumentId, EventId, ManualClock, Money, ReceiptId,
+    AccountId, AdjustmentId, AllocationId, Currency, DocumentId, EventId, ManualClock, Money,
+    ReceiptId,
 };
 use messaging::Bus;
 use rust_decimal::Decimal;
@@ -223,6 +224,26 @@ pub fn line(document: &DocumentPosted, amount: Money, effective_on: NaiveDate) -
     }
 }
 
+/// `amount` of `document` settled without cash.
+pub fn adjusted(
+    document: &DocumentPosted,
+    kind: AdjustmentKind,
+    amount: Money,
+    effective_on: NaiveDate,
+) -> AdjustmentLine {
+    AdjustmentLine {
+        adjustment_id: AdjustmentId::generate(),
+        kind,
+        document_id: document.document_id,
+        document_ref: document.document_ref.clone(),
+        account_id: document.account_id,
+        amount,
+        effective_on,
+        contra_of: None,
+        cause: None,
+    }
+}
+
 /// The line that undoes `line`.
 pub fn contra(line: &AllocationLine, effective_on: NaiveDate) -> AllocationLine {
     AllocationLine {
@@ -276,6 +297,7 @@ pub fn posted(
             Rule::DocumentNumber
         }),
         lines,
+        adjustments: Vec::new(),
         suggestions: 0,
         recorded_at: noon(booked_on),
         actor: "matching".to_owned(),
@@ -301,6 +323,8 @@ pub fn moved(
         account_ref: debtor.map(Debtor::reference),
         unallocated,
         lines,
+        adjustments: Vec::new(),
+        outflows: Vec::new(),
         decision: decided(Rule::Manual),
         suggestions: 0,
         recorded_at,

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ControlTotals, Page, PageRequest, call};
 use crate::{
-    allocation::{AllocationLine, Decision, Evidence, ReceiptState, Rule},
+    allocation::{
+        AdjustmentLine, AllocationLine, Decision, Evidence, OutflowLine, ReceiptState, Rule,
+    },
     inbound::DocumentKind,
 };
 
@@ -91,6 +93,12 @@ pub struct ReceiptDetail {
     pub suggestions: Vec<Suggestion>,
     /// Every line ever, contras among them, oldest first.
     pub allocations: Vec<AllocationView>,
+    /// What came with it without cash, and stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adjustments: Vec<AdjustmentLine>,
+    /// Money that left it other than onto a document, and has not come back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outflows: Vec<OutflowLine>,
 }
 
 /// A match that a person may accept.

@@ -118,10 +118,14 @@ pub struct CurrencyTotals {
     pub receipts: i64,
     pub received: kernel::Money,
     pub allocated: kernel::Money,
+    /// What left receipts other than onto documents.
+    pub outflows: kernel::Money,
     pub unallocated: kernel::Money,
     pub documents: i64,
     /// Signed total of all documents.
     pub billed: kernel::Money,
+    /// What was settled without cash.
+    pub adjusted: kernel::Money,
     /// Signed total still open.
     pub open: kernel::Money,
     /// The debtors control account in the journal.

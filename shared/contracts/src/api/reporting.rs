@@ -1,7 +1,7 @@
 //! What reporting answers, all of it from its own projections.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{AccountId, DocumentId, Money, ReceiptId};
+use kernel::{AccountId, AdjustmentId, DocumentId, Money, ReceiptId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,12 +74,16 @@ pub struct GetLedger {
 }
 call!(GetLedger => Reporting."accounts"."ledger" -> Page<LedgerLine>);
 
-/// A document, or a receipt that is at least partly this account's.
+/// A document, what changed one without cash, or a receipt that is at least
+/// partly this account's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerLine {
     pub document_id: Option<DocumentId>,
     pub receipt_id: Option<ReceiptId>,
-    /// `invoice`, `credit_note`, `disbursement` or `receipt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjustment_id: Option<AdjustmentId>,
+    /// `invoice`, `credit_note`, `disbursement`, `receipt`, or the kind of the
+    /// adjustment: `write_off`, `discount`, …
     pub kind: String,
     pub reference: String,
     pub matter_ref: Option<String>,
@@ -109,7 +113,8 @@ pub struct TimelineEntry {
     pub event_id: kernel::EventId,
     pub recorded_at: DateTime<Utc>,
     pub effective_on: NaiveDate,
-    /// `document`, `receipt`, `allocation`, `undo` or `account`.
+    /// `document`, `receipt`, `allocation`, `undo`, `adjustment`, `outflow` or
+    /// `account`.
     pub kind: String,
     pub summary: String,
     pub amount: Option<Money>,

@@ -56,6 +56,7 @@ fn receipt(amount: &str, text: &str) -> Receipt {
         value_on: day(20),
         amount: gbp(amount),
         unallocated: gbp(amount),
+        paid_out: gbp("0"),
         payer_name: Some("Acme Ltd".into()),
         payer_account: None,
         narrative: text.into(),

@@ -1,0 +1,231 @@
+//! What allocation answers, and the commands of people: a file for each topic,
+//! and here what they share.
+
+pub(crate) mod disbursements;
+pub(crate) mod matters;
+mod receipts;
+pub(crate) mod residuals;
+
+pub(crate) use receipts::{
+    allocate, count_receipts, find_items, get_receipt, list_receipts, trace_receipt, undo,
+};
+
+use contracts::{
+    allocation::{AdjustmentLine, AllocationLine, ReceiptMoved, Rule},
+    api::{
+        ControlTotals, Page, Refusal,
+        allocation::{GetAllocationTotals, ReceiptDetail},
+    },
+};
+use kernel::{Classified, DocumentId, ReceiptId, london_date};
+use messaging::{Bus, Failure, Meta, Outgoing, Tx};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    consume::moved,
+    domain::{
+        Books, Changes, Receipt, evidence, ladder,
+        ledger::{Because, Moves},
+    },
+    store,
+};
+
+/// Why, in words: a person's move of money always has a reason.
+const REASON_MAX: usize = 500;
+
+pub(crate) fn cursor(text: Option<&str>) -> Result<Option<Uuid>, Failure> {
+    text.map(Uuid::parse_str).transpose().map_err(|e| {
+        Failure::permanent("allocation.bad_cursor", "the cursor is not one of ours")
+            .at("/cursor", e.to_string())
+    })
+}
+
+/// Cuts a list that was read one row too long into a page.
+pub(crate) fn page<T>(mut items: Vec<T>, rows: i64, id: impl Fn(&T) -> Uuid) -> Page<T> {
+    let more = items.len() as i64 > rows;
+    items.truncate(rows as usize);
+    let next_cursor = if more {
+        items.last().map(|item| id(item).to_string())
+    } else {
+        None
+    };
+    Page { items, next_cursor }
+}
+
+pub(crate) fn no_receipt(id: ReceiptId) -> Failure {
+    Failure::not_found("allocation.no_receipt", format!("there is no receipt {id}"))
+}
+
+/// Why, in words.
+///
+/// # Errors
+/// When there is none, or more than is kept.
+pub(crate) fn reason(text: &str) -> Result<&str, Failure> {
+    let reason = text.trim();
+    if reason.is_empty() || reason.len() > REASON_MAX {
+        return Err(Failure::permanent(
+            "allocation.reason_needed",
+            "a move of money by hand has a reason",
+        )
+        .at("/reason", format!("between 1 and {REASON_MAX} characters")));
+    }
+    Ok(reason)
+}
+
+pub(crate) async fn detail(
+    conn: &mut PgConnection,
+    id: ReceiptId,
+) -> Result<ReceiptDetail, Failure> {
+    let (receipt, decision) = store::receipts::view(conn, id)
+        .await?
+        .ok_or_else(|| no_receipt(id))?;
+    Ok(ReceiptDetail {
+        receipt,
+        decision,
+        suggestions: store::receipts::suggestions(conn, id).await?,
+        allocations: store::postings::of_receipt(conn, id).await?,
+        adjustments: store::movements::adjustments_of_receipt(conn, id).await?,
+        outflows: store::movements::outflows_of_receipt(conn, id).await?,
+    })
+}
+
+pub(crate) async fn totals(_: GetAllocationTotals, bus: Bus) -> Result<ControlTotals, Refusal> {
+    let mut tx = bus.begin().await?;
+    Ok(store::control::totals(tx.conn(), &bus).await?)
+}
+
+/// What a command of a person is about.
+pub(crate) struct Command<'c> {
+    pub(crate) id: Uuid,
+    pub(crate) receipt: ReceiptId,
+    pub(crate) actor: &'c str,
+    pub(crate) reason: &'c str,
+}
+
+/// What a command sees of a receipt, under locks, and what it changes.
+pub(crate) struct Desk {
+    pub(crate) receipt: Receipt,
+    /// Every line ever, and whether a contra has undone it.
+    pub(crate) lines: Vec<(AllocationLine, bool)>,
+    /// Adjustments that came with the receipt and stand.
+    pub(crate) adjustments: Vec<AdjustmentLine>,
+    pub(crate) books: Books,
+    pub(crate) changes: Changes,
+}
+
+/// The six steps of a command: claimed by its id, loaded under locks, decided
+/// purely, recorded with its fact, answered. The same id again answers with
+/// how things stand.
+pub(crate) async fn act<E, R>(
+    bus: &Bus,
+    command: &Command<'_>,
+    documents: &[DocumentId],
+    decide: impl FnOnce(&mut Desk, &Because<'_>) -> Result<Moves, R>,
+    fact: impl FnOnce(ReceiptMoved) -> E,
+) -> Result<ReceiptDetail, Refusal>
+where
+    E: contracts::Event,
+    R: Classified + std::error::Error + Send + Sync + 'static,
+{
+    let reason = reason(command.reason)?;
+    let now = bus.now();
+    let mut tx = bus.begin().await?;
+    if tx.claim(&[command.id]).await?.is_empty() {
+        return Ok(detail(tx.conn(), command.receipt).await?);
+    }
+    let mut desk = lay_out(tx.conn(), command.receipt, documents).await?;
+    let because = Because {
+        rule: Rule::Manual,
+        reason,
+        actor: command.actor,
+        now,
+        not_before: london_date(now),
+    };
+    let moves = decide(&mut desk, &because).map_err(Failure::of)?;
+    let event = fact(look_again(&mut desk, moves, &because)?);
+    let cause = Meta::of_command(command.id, now, None);
+    let outgoing = Outgoing::new(
+        &event,
+        desk.receipt.id.as_uuid(),
+        desk.receipt.version,
+        bus.prefix(),
+        now,
+        &cause,
+    )?;
+    store::record(tx.conn(), &desk.changes).await?;
+    tx.publish(&[outgoing]).await?;
+    let answer = detail(tx.conn(), desk.receipt.id).await?;
+    finish(tx, bus).await?;
+    Ok(answer)
+}
+
+/// Locks a receipt, everything that it ever paid and `documents`, and looks up
+/// what the ladder asks for.
+pub(crate) async fn lay_out(
+    conn: &mut PgConnection,
+    receipt: ReceiptId,
+    documents: &[DocumentId],
+) -> Result<Desk, Failure> {
+    let mut receipt = store::receipts::lock(conn, receipt)
+        .await?
+        .ok_or_else(|| no_receipt(receipt))?;
+    let lines: Vec<(AllocationLine, bool)> = store::postings::of_receipt(conn, receipt.id)
+        .await?
+        .into_iter()
+        .map(|view| (view.line, view.undone))
+        .collect();
+    let adjustments = store::movements::adjustments_of_receipt(conn, receipt.id).await?;
+    let mut wanted = documents.to_vec();
+    wanted.extend(lines.iter().map(|(line, _)| line.document_id));
+    wanted.extend(adjustments.iter().map(|line| line.document_id));
+    let mut books = Books::default();
+    for item in store::items::lock(conn, &wanted).await? {
+        books.add(item);
+    }
+    if receipt.tokens.is_empty() {
+        // Not kept once all of it was allocated.
+        receipt.tokens = evidence::keys([receipt.narrative.as_str()]);
+    }
+    store::look_up(conn, &[&receipt], &mut books).await?;
+    Ok(Desk {
+        receipt,
+        lines,
+        adjustments,
+        books,
+        changes: Changes::default(),
+    })
+}
+
+/// Suggests about the money that is left after a decision, notes how the
+/// receipt now stands, and says what moved.
+pub(crate) fn look_again(
+    desk: &mut Desk,
+    moves: Moves,
+    because: &Because<'_>,
+) -> Result<ReceiptMoved, Failure> {
+    let undone: Vec<DocumentId> = moves
+        .lines
+        .iter()
+        .chain(desk.lines.iter().map(|(line, _)| line))
+        .filter(|line| line.contra_of.is_some())
+        .map(|line| line.document_id)
+        .collect();
+    desk.receipt.suggestions =
+        ladder::suggest(&desk.receipt, &desk.books, &undone).map_err(Failure::of)?;
+    desk.changes.moved_receipts.push(desk.receipt.clone());
+    Ok(moved(
+        &desk.receipt,
+        moves,
+        because.now,
+        because.actor,
+        because.reason,
+    ))
+}
+
+pub(crate) async fn finish(tx: Tx, bus: &Bus) -> Result<(), Failure> {
+    tx.commit().await?;
+    bus.notice(&["receipts".to_owned(), "aged-debt".to_owned()])
+        .await;
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! Receipts: the queues of the workbench, allocating and undoing by hand.
+
+use contracts::{
+    allocation::{AllocationUndone, ReceiptAllocated},
+    api::{
+        Page, Refusal,
+        allocation::{
+            AllocateReceipt, CountReceipts, FindOpenItems, GetReceipt, ListReceipts, OpenItemView,
+            QueueCounts, ReceiptDetail, ReceiptTrace, ReceiptView, TraceReceipt, UndoAllocation,
+        },
+    },
+};
+use kernel::DocumentId;
+use messaging::{Bus, Failure};
+
+use super::{Command, act, cursor, detail, page};
+use crate::{
+    domain::{
+        ledger::{self, Moves},
+        manual::{self, Refused},
+    },
+    store,
+};
+
+pub(crate) async fn list_receipts(
+    ask: ListReceipts,
+    bus: Bus,
+) -> Result<Page<ReceiptView>, Refusal> {
+    let mut tx = bus.begin().await?;
+    let before = cursor(ask.page.cursor.as_deref())?;
+    let search = ask
+        .search
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    let rows = ask.page.rows();
+    let items = store::receipts::list(tx.conn(), ask.queue, search, before, rows).await?;
+    Ok(page(items, rows, |receipt| receipt.receipt_id.as_uuid()))
+}
+
+pub(crate) async fn count_receipts(_: CountReceipts, bus: Bus) -> Result<QueueCounts, Refusal> {
+    let mut tx = bus.begin().await?;
+    Ok(QueueCounts {
+        queues: store::receipts::counts(tx.conn()).await?,
+    })
+}
+
+pub(crate) async fn get_receipt(ask: GetReceipt, bus: Bus) -> Result<ReceiptDetail, Refusal> {
+    let mut tx = bus.begin().await?;
+    Ok(detail(tx.conn(), ask.receipt_id).await?)
+}
+
+pub(crate) async fn find_items(
+    ask: FindOpenItems,
+    bus: Bus,
+) -> Result<Page<OpenItemView>, Refusal> {
+    let mut tx = bus.begin().await?;
+    let after = cursor(ask.page.cursor.as_deref())?;
+    let search = ask
+        .search
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    let currency = ask.currency.map(kernel::Currency::code);
+    let items = store::items::find(
+        tx.conn(),
+        search,
+        ask.account_id,
+        currency,
+        after,
+        &ask.page,
+    )
+    .await?;
+    Ok(page(items, ask.page.rows(), |item| {
+        item.document_id.as_uuid()
+    }))
+}
+
+pub(crate) async fn trace_receipt(ask: TraceReceipt, bus: Bus) -> Result<ReceiptTrace, Refusal> {
+    let mut tx = bus.begin().await?;
+    let detail = detail(tx.conn(), ask.receipt_id).await?;
+    let mut entries = vec![ask.receipt_id.as_uuid()];
+    let mut times = vec![detail.receipt.recorded_at];
+    for allocation in &detail.allocations {
+        entries.push(allocation.line.allocation_id.as_uuid());
+        times.push(allocation.recorded_at);
+    }
+    Ok(ReceiptTrace {
+        journal: store::postings::entries(tx.conn(), &entries).await?,
+        events: store::postings::events(tx.conn(), ask.receipt_id, &times).await?,
+        detail,
+    })
+}
+
+pub(crate) async fn allocate(ask: AllocateReceipt, bus: Bus) -> Result<ReceiptDetail, Refusal> {
+    let command = Command {
+        id: ask.command_id.as_uuid(),
+        receipt: ask.receipt_id,
+        actor: &ask.actor,
+        reason: &ask.reason,
+    };
+    let documents: Vec<DocumentId> = ask.lines.iter().map(|line| line.document_id).collect();
+    act(
+        &bus,
+        &command,
+        &documents,
+        |desk, because| {
+            manual::still(&desk.receipt, ask.expected_version)?;
+            let lines = manual::allocate(
+                &mut desk.receipt,
+                &ask.lines,
+                &mut desk.books,
+                &mut desk.changes,
+                because,
+            )?;
+            Ok::<_, Refused>(Moves::of(lines))
+        },
+        ReceiptAllocated,
+    )
+    .await
+}
+
+pub(crate) async fn undo(ask: UndoAllocation, bus: Bus) -> Result<ReceiptDetail, Refusal> {
+    let mut tx = bus.begin().await?;
+    let receipt = store::postings::receipt_of(tx.conn(), ask.allocation_id)
+        .await?
+        .ok_or_else(|| {
+            Failure::not_found(
+                "allocation.no_allocation",
+                format!("there is no allocation {}", ask.allocation_id),
+            )
+        })?;
+    drop(tx);
+    let command = Command {
+        id: ask.command_id.as_uuid(),
+        receipt,
+        actor: &ask.actor,
+        reason: &ask.reason,
+    };
+    act(
+        &bus,
+        &command,
+        &[],
+        |desk, because| {
+            let (line, undone) = desk
+                .lines
+                .iter()
+                .find(|(line, _)| line.allocation_id == ask.allocation_id)
+                .ok_or(Refused::AlreadyUndone)?;
+            let document = line.document_id;
+            let lines = manual::undo(
+                &mut desk.receipt,
+                line,
+                *undone,
+                &mut desk.books,
+                &mut desk.changes,
+                because,
+            )?;
+            // A discount or charge was allowed because of this payment (E21).
+            let mut adjustments = Vec::new();
+            for line in desk
+                .adjustments
+                .iter()
+                .filter(|l| l.document_id == document)
+            {
+                let receipt = Some(desk.receipt.id);
+                let contra = ledger::undo_adjustment(
+                    &mut desk.books,
+                    &mut desk.changes,
+                    line,
+                    receipt,
+                    because,
+                );
+                adjustments.extend(contra.map_err(Refused::Sum)?);
+            }
+            Ok::<_, Refused>(Moves {
+                lines,
+                adjustments,
+                ..Moves::default()
+            })
+        },
+        AllocationUndone,
+    )
+    .await
+}
