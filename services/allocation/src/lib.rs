@@ -2,6 +2,7 @@
 
 pub mod consume;
 pub mod domain;
+mod jobs;
 mod serve;
 mod store;
 
@@ -43,6 +44,29 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::rules::replay)
         .serve(serve::rules::demoted)
         .serve(serve::rules::restore)
+        .serve(serve::matters::list_matters)
+        .serve(serve::matters::get_matter)
+        .serve(serve::matters::split)
+        .serve(serve::matters::transfer)
+        .serve(serve::matters::pay)
+        .serve(serve::matters::undo_entry)
+        .serve(serve::matters::hold)
+        .serve(serve::matters::list_moves)
+        .serve(serve::matters::complete_move)
+        .serve(serve::matters::closure_gate)
+        .serve(serve::matters::count)
+        .serve(serve::matters::check)
+        .serve(serve::residuals::list_residuals)
+        .serve(serve::residuals::get_residual)
+        .serve(serve::residuals::trace)
+        .serve(serve::residuals::record_sra)
+        .serve(serve::residuals::propose)
+        .serve(serve::residuals::decide)
+        .serve(serve::residuals::register)
+        .serve(serve::disbursements::list_disbursements)
+        .serve(serve::disbursements::record_disbursement)
+        .serve(serve::disbursements::move_disbursement)
+        .job("residual_radar", jobs::EVERY, jobs::radar)
         .run()
         .await
 }

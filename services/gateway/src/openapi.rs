@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contracts::{
-    api::{Page, allocation, controls, ingestion, reporting, rules, workbench},
+    api::{Page, allocation, controls, ingestion, matters, reporting, rules, workbench},
     rules::RuleSet,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -126,6 +126,17 @@ fn components() -> Value {
     component::<Page<controls::VatRelief>>(&mut answers);
     component::<Page<controls::SmallBalanceRunView>>(&mut answers);
     component::<controls::SmallBalanceRun>(&mut answers);
+    component::<Page<matters::MatterView>>(&mut answers);
+    component::<matters::MatterDetail>(&mut answers);
+    component::<matters::ClosureGate>(&mut answers);
+    component::<matters::MatterCounts>(&mut answers);
+    component::<matters::MatterCheck>(&mut answers);
+    component::<Page<matters::BankMoveView>>(&mut answers);
+    component::<Page<matters::ResidualView>>(&mut answers);
+    component::<matters::ResidualDetail>(&mut answers);
+    component::<Page<matters::CharityPayment>>(&mut answers);
+    component::<Page<matters::DisbursementView>>(&mut answers);
+    component::<Page<ingestion::BankAccountView>>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
@@ -148,6 +159,19 @@ fn components() -> Value {
     component::<api::controls::ClaimRequest>(&mut requests);
     component::<api::controls::SmallBalancesRequest>(&mut requests);
     component::<api::controls::RunStepRequest>(&mut requests);
+    component::<api::matters::MatterCheckRequest>(&mut requests);
+    component::<api::matters::SplitRequest>(&mut requests);
+    component::<api::matters::TransferRequest>(&mut requests);
+    component::<api::matters::ClientPaymentRequest>(&mut requests);
+    component::<api::matters::HoldRequest>(&mut requests);
+    component::<api::matters::MoveDoneRequest>(&mut requests);
+    component::<api::matters::TracingRequest>(&mut requests);
+    component::<api::matters::SraRequest>(&mut requests);
+    component::<api::matters::RouteRequest>(&mut requests);
+    component::<api::matters::DecisionRequest>(&mut requests);
+    component::<api::matters::DisbursementRequest>(&mut requests);
+    component::<api::matters::DisbursementStepRequest>(&mut requests);
+    component::<api::matters::DesignationRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.

@@ -15,7 +15,7 @@ use utoipa_axum::{router::UtoipaMethodRouter, routes};
 
 use crate::{
     App, api, assets,
-    auth::{Access, Caller, identify},
+    auth::{Access, Caller, UserRole, identify},
     openapi, pages,
     problem::Problem,
     respond, sse,
@@ -27,6 +27,15 @@ const BODY_MAX: usize = 256 * 1024;
 const FORM_EXTRA: usize = 64 * 1024;
 /// An ordinary answer comes within this time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Who may decide what another has asked for, and whose money a bank account of
+/// ours holds.
+pub(crate) const DECIDE: Access = Access::Roles(&[
+    UserRole::TeamLeader,
+    UserRole::Manager,
+    UserRole::Approver,
+    UserRole::Cfo,
+]);
 
 /// One method of one address.
 pub(crate) struct Entry {
@@ -196,6 +205,37 @@ pub(crate) fn table() -> Vec<Entry> {
             READ,
             get(pages::aged_debt::xlsx),
         ),
+        Entry::page(GET, "/residuals", READ, get(pages::residual::show)),
+        Entry::page(
+            GET,
+            "/residuals/{id}/evidence",
+            READ,
+            get(pages::residual::evidence),
+        ),
+        Entry::page(
+            POST,
+            "/residuals/{id}/tracing",
+            Access::ALLOCATE,
+            post(pages::residual::trace),
+        ),
+        Entry::page(
+            POST,
+            "/residuals/{id}/sra",
+            Access::ALLOCATE,
+            post(pages::residual::sra),
+        ),
+        Entry::page(
+            POST,
+            "/residuals/{id}/proposal",
+            Access::ALLOCATE,
+            post(pages::residual::propose),
+        ),
+        Entry::page(
+            POST,
+            "/residuals/{id}/decision",
+            DECIDE,
+            post(pages::residual::decide),
+        ),
         Entry::page(GET, "/imports", READ, get(pages::imports::list)),
         Entry::page(
             POST,
@@ -261,6 +301,30 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(READ, routes!(api::controls::get_small_balances)),
         Entry::api(Access::ALLOCATE, routes!(api::controls::propose_small_balances)),
         Entry::api(Access::ALLOCATE, routes!(api::controls::step_small_balances)),
+        Entry::api(READ, routes!(api::matters::list_matters)),
+        Entry::api(READ, routes!(api::matters::get_matter)),
+        Entry::api(READ, routes!(api::matters::closure)),
+        Entry::api(READ, routes!(api::matters::counts)),
+        Entry::api(READ, routes!(api::matters::check)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::split)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::transfer)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::pay)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::undo_entry)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::hold)),
+        Entry::api(READ, routes!(api::matters::list_moves)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::move_done)),
+        Entry::api(READ, routes!(api::matters::list_residuals)),
+        Entry::api(READ, routes!(api::matters::get_residual)),
+        Entry::api(READ, routes!(api::matters::register)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::trace)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::sra)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::propose)),
+        Entry::api(DECIDE, routes!(api::matters::decide)),
+        Entry::api(READ, routes!(api::matters::list_disbursements)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::record_disbursement)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::move_disbursement)),
+        Entry::api(READ, routes!(api::matters::bank_accounts)),
+        Entry::api(DECIDE, routes!(api::matters::designate)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

@@ -324,6 +324,17 @@ async fn load(
         documents
             .iter()
             .map(|d| d.wire.account_ref.as_str())
+            .chain(checked.matters.iter().map(|m| m.wire.account_ref.as_str()))
+            .collect(),
+        &mut known,
+    )
+    .await?;
+    store::load_matters(
+        tx,
+        checked
+            .matters
+            .iter()
+            .map(|m| m.wire.matter_ref.as_str())
             .collect(),
         &mut known,
     )
@@ -396,6 +407,10 @@ async fn publish(
     let mut events = Vec::new();
     for fact in &added.accounts {
         let about = fact.account_id.as_uuid();
+        events.push(of(bus, cause, now, fact, about, fact.version)?);
+    }
+    for fact in &added.matters {
+        let about = fact.matter_id.as_uuid();
         events.push(of(bus, cause, now, fact, about, fact.version)?);
     }
     for row in judged {

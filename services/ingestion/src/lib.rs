@@ -62,6 +62,12 @@ pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(|call: api::GetReceiptOrigin, bus| async {
             Ok(serve::receipt_origin(call, bus).await?)
         })
+        .serve(|call: api::DesignateBankAccount, bus| async {
+            Ok(serve::designate(call, bus).await?)
+        })
+        .serve(|call: api::ListBankAccounts, bus| async {
+            Ok(serve::list_bank_accounts(call, bus).await?)
+        })
         .serve(|call: api::GetIngestionTotals, bus| async { Ok(serve::totals(call, bus).await?) })
         // The job itself waits for the next file.
         .job("read_imports", Duration::from_millis(1), move |bus| {

@@ -4,18 +4,21 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use contracts::api::{
     ControlTotals, Page,
     ingestion::{
-        AppendImport, GetImport, GetIngestionTotals, GetReceiptOrigin, ImportState, ImportView,
-        ListImports, OpenImport, ReceiptOrigin, SubmitImport,
+        AppendImport, BankAccountView, DesignateBankAccount, GetImport, GetIngestionTotals,
+        GetReceiptOrigin, ImportState, ImportView, ListBankAccounts, ListImports, OpenImport,
+        ReceiptOrigin, SubmitImport,
     },
 };
+use contracts::ingestion::BankAccountDesignated;
 use kernel::ImportId;
-use messaging::{Bus, Failure};
+use messaging::{Bus, Failure, Meta, Outgoing};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::{
     Options,
-    domain::detect::Format,
+    domain::{detect::Format, inbound},
     jobs::{changed, off_thread},
     store,
 };
@@ -215,5 +218,55 @@ pub(crate) async fn totals(_: GetIngestionTotals, bus: Bus) -> Result<ControlTot
         // What ingestion promises it can only break by what it did not record.
         violations: Vec::new(),
         unpublished: bus.unpublished().await?,
+    })
+}
+
+/// Sets whose money one of our accounts holds. The receipts that came before
+/// stay where they were booked.
+pub(crate) async fn designate(
+    call: DesignateBankAccount,
+    bus: Bus,
+) -> Result<BankAccountView, Failure> {
+    named("/actor", &call.actor)?;
+    named("/reason", &call.reason)?;
+    let key = inbound::own_account(&call.bank_account)
+        .map_err(crate::consume::failure)?
+        .key();
+    let now = bus.now();
+    let mut tx = bus.begin().await?;
+    let new = !tx.claim(&[call.command_id.as_uuid()]).await?.is_empty();
+    if new
+        && let Some(version) =
+            store::bank_accounts::designate(&mut tx, &key, call.designation, now).await?
+    {
+        let fact = BankAccountDesignated {
+            bank_account: key.clone(),
+            designation: call.designation,
+            version,
+            recorded_at: now,
+            actor: call.actor.trim().to_owned(),
+            reason: call.reason.trim().to_owned(),
+        };
+        // The account has no id of its own: one made of its key.
+        let about = Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes());
+        let cause = Meta::of_command(call.command_id.as_uuid(), now, None);
+        let event = Outgoing::new(&fact, about, version, bus.prefix(), now, &cause)?;
+        tx.publish(&[event]).await?;
+    }
+    tx.commit().await?;
+    let accounts = store::bank_accounts::list(bus.pool()).await?;
+    accounts
+        .into_iter()
+        .find(|account| account.bank_account == key)
+        .ok_or_else(|| Failure::bug("ingestion.bank_account_gone", "the account is gone"))
+}
+
+pub(crate) async fn list_bank_accounts(
+    _: ListBankAccounts,
+    bus: Bus,
+) -> Result<Page<BankAccountView>, Failure> {
+    Ok(Page {
+        items: store::bank_accounts::list(bus.pool()).await?,
+        next_cursor: None,
     })
 }

@@ -239,3 +239,50 @@ pub struct Remittance {
     pub currency: String,
     pub lines: Vec<RemittanceAdviceLine>,
 }
+
+/// Where a matter stands in the case system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MatterStatus {
+    Opened,
+    /// The work is done; money may still have to move.
+    Concluded,
+    Closed,
+    /// Taken up again after it was concluded or closed.
+    Reopened,
+}
+
+impl MatterStatus {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Concluded => "concluded",
+            Self::Closed => "closed",
+            Self::Reopened => "reopened",
+        }
+    }
+
+    /// Whether work goes on.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Opened | Self::Reopened)
+    }
+}
+
+/// `BillingMatter.v1`: a file of a law firm as the case system has it now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BillingMatter {
+    pub matter_ref: String,
+    /// The client.
+    pub account_ref: String,
+    pub title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee_earner: Option<String>,
+    pub opened_on: NaiveDate,
+    /// Needed once it is concluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concluded_on: Option<NaiveDate>,
+    /// Needed once it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_on: Option<NaiveDate>,
+    pub status: MatterStatus,
+}

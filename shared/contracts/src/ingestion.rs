@@ -1,13 +1,15 @@
 //! What ingestion says happened: `counterfoil.evt.ingestion.>`.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{AccountId, DocumentId, ImportId, Money, ReceiptId, RemittanceId, StatementId};
+use kernel::{
+    AccountId, DocumentId, ImportId, MatterId, Money, ReceiptId, RemittanceId, StatementId,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Event, Role,
-    inbound::{AccountKind, AdviceKind, DocumentKind, RemittanceText},
+    inbound::{AccountKind, AdviceKind, DocumentKind, MatterStatus, RemittanceText},
 };
 
 /// A debtor account is new, or billing changed it.
@@ -193,6 +195,75 @@ pub struct StatementRecorded {
 impl Event for StatementRecorded {
     const CONTEXT: Role = Role::Ingestion;
     const NAME: &'static str = "statement_recorded";
+
+    fn partition_key(&self) -> &str {
+        &self.bank_account
+    }
+}
+
+/// A matter is new, or the case system changed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MatterRecorded {
+    pub matter_id: MatterId,
+    pub matter_ref: String,
+    /// Rises by one with every change: a reader keeps the highest it has seen.
+    pub version: i64,
+    pub account_id: AccountId,
+    pub account_ref: String,
+    pub title: String,
+    pub fee_earner: Option<String>,
+    pub opened_on: NaiveDate,
+    pub concluded_on: Option<NaiveDate>,
+    pub closed_on: Option<NaiveDate>,
+    pub status: MatterStatus,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for MatterRecorded {
+    const CONTEXT: Role = Role::Ingestion;
+    const NAME: &'static str = "matter_recorded";
+
+    fn partition_key(&self) -> &str {
+        &self.account_ref
+    }
+}
+
+/// Whose money one of our bank accounts holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Designation {
+    #[default]
+    Business,
+    /// Money held for clients (SRA Accounts Rules 2.2 and 3.1).
+    Client,
+}
+
+impl Designation {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Business => "business",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// Somebody said whose money one of our bank accounts holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BankAccountDesignated {
+    /// As `kernel::BankAccount::key`.
+    pub bank_account: String,
+    pub designation: Designation,
+    /// Rises by one with every change.
+    pub version: i64,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+    pub reason: String,
+}
+
+impl Event for BankAccountDesignated {
+    const CONTEXT: Role = Role::Ingestion;
+    const NAME: &'static str = "bank_account_designated";
 
     fn partition_key(&self) -> &str {
         &self.bank_account

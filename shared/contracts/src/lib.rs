@@ -13,6 +13,7 @@ pub mod controls;
 
 pub mod inbound;
 pub mod ingestion;
+pub mod matters;
 pub mod role;
 pub mod rules;
 pub mod schema;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    inbound, ingestion, rules, subject,
+    inbound, ingestion, matters, rules, subject,
 };
 
 /// Marks a vocabulary that grows: readers outside are told from the first
@@ -86,7 +86,10 @@ pub fn messages() -> Vec<Message> {
             "source",
         ),
         from_outside::<inbound::Remittance>("remittance.v1", subject::IN_REMITTANCES, "source"),
+        from_outside::<inbound::BillingMatter>("billing_matter.v1", subject::IN_MATTERS, "source"),
         event::<ingestion::AccountRecorded>(),
+        event::<ingestion::MatterRecorded>(),
+        event::<ingestion::BankAccountDesignated>(),
         event::<ingestion::DocumentRecorded>(),
         event::<ingestion::ReceiptRecorded>(),
         event::<ingestion::RemittanceRecorded>(),
@@ -101,6 +104,11 @@ pub fn messages() -> Vec<Message> {
         event::<allocation::AllocationUndone>(),
         event::<allocation::ReceiptParked>(),
         event::<allocation::ReceiptUnparked>(),
+        event::<matters::MatterUpdated>(),
+        event::<matters::ClientMoneyMoved>(),
+        event::<matters::BankMoveChanged>(),
+        event::<matters::ResidualChanged>(),
+        event::<matters::DisbursementChanged>(),
         event::<allocation::ReceiptReduced>(),
         event::<allocation::DebtAdjusted>(),
     ]

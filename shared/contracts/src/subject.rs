@@ -124,6 +124,8 @@ pub const IN_ACCOUNTS: &str = "in.billing.accounts";
 pub const IN_DOCUMENTS: &str = "in.billing.documents";
 /// Where mailboxes, portals and scanners publish remittance advice.
 pub const IN_REMITTANCES: &str = "in.remittances";
+/// Where case systems publish matters (files).
+pub const IN_MATTERS: &str = "in.billing.matters";
 
 #[cfg(test)]
 mod tests {

@@ -156,6 +156,16 @@ typed_id! {
     pub struct SuggestionId;
     /// A remittance advice.
     pub struct RemittanceId;
+    /// A file of a law firm: the work for one client in one affair.
+    pub struct MatterId;
+    /// A line of a matter's ledger.
+    pub struct MatterEntryId;
+    /// Money that stands on the wrong one of our bank accounts.
+    pub struct BankMoveId;
+    /// Client money without a reason to be held.
+    pub struct ResidualId;
+    /// What was spent on a matter and shall come back.
+    pub struct DisbursementId;
 }
 
 #[cfg(test)]

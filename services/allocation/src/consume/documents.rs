@@ -29,6 +29,10 @@ pub(super) fn decide(
     let amount = item.amount;
     decided.changes.entries.push(ledger::billed(&item, now));
     decided.changes.new_items.push(item.clone());
+    if let Some(matter) = &fact.matter_ref {
+        let of = (fact.document_id, matter.clone());
+        decided.changes.legal.documents.push(of);
+    }
     state.books.add(item);
     let event = DocumentPosted {
         document_id: fact.document_id,

@@ -6,23 +6,28 @@
 
 mod accounts;
 mod documents;
+mod matters;
 mod receipts;
 mod remittances;
 
+pub(crate) use matters::updated;
 pub(crate) use receipts::moved;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix, catalogue,
-    ingestion::{AccountRecorded, DocumentRecorded, ReceiptRecorded, RemittanceRecorded},
+    ingestion::{
+        AccountRecorded, BankAccountDesignated, DocumentRecorded, MatterRecorded, ReceiptRecorded,
+        RemittanceRecorded,
+    },
 };
-use kernel::{AccountId, DocumentId, ReceiptId, RemittanceId};
+use kernel::{AccountId, DocumentId, MatterId, ReceiptId, RemittanceId};
 use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
 
 use crate::{
-    domain::{Advice, Books, Changes, Receipt, arrival},
+    domain::{Advice, Books, Changes, Receipt, arrival, legal::Matter},
     store,
 };
 
@@ -43,6 +48,8 @@ pub enum Message {
     Document(Box<DocumentRecorded>),
     Receipt(Box<Receipt>),
     Remittance(Box<RemittanceRecorded>),
+    Matter(Box<MatterRecorded>),
+    Designated(Box<BankAccountDesignated>),
 }
 
 /// What the batch touches, as it is now.
@@ -58,6 +65,9 @@ pub struct State {
     /// Receipts with money left that an advice of this batch may be about, or
     /// whose advice may list a document of it.
     unadvised: Vec<Receipt>,
+    matters: HashMap<MatterId, Matter>,
+    /// Our bank accounts that hold client money.
+    client_accounts: HashSet<String>,
 }
 
 impl Consumer for Ledger {
@@ -82,6 +92,8 @@ impl Consumer for Ledger {
                 ))))
             }
             Some("remittance_recorded.v1") => Some(Message::Remittance(raw.json()?)),
+            Some("matter_recorded.v1") => Some(Message::Matter(raw.json()?)),
+            Some("bank_account_designated.v1") => Some(Message::Designated(raw.json()?)),
             _ => None,
         })
     }
@@ -93,6 +105,7 @@ impl Consumer for Ledger {
         let mut receipts: Vec<ReceiptId> = Vec::new();
         let mut keys: Vec<String> = Vec::new();
         let mut advices: Vec<Advice> = Vec::new();
+        let mut matters: Vec<MatterId> = Vec::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Account(fact) => accounts.push(fact.account_id),
@@ -106,9 +119,14 @@ impl Consumer for Ledger {
                     keys.extend(receipt.tokens.iter().cloned());
                 }
                 Message::Remittance(fact) => advices.push(Advice::of(fact)),
+                Message::Matter(fact) => matters.push(fact.matter_id),
+                Message::Designated(_) => {}
             }
         }
         let conn = tx.conn();
+        // Before all else, as commands about matters do.
+        let matters = store::matters::lock_all(conn, &matters).await?;
+        let client_accounts = store::matters::client_accounts(conn).await?;
         let mut books = Books::default();
         for account in store::accounts::lock(conn, &accounts).await? {
             books.accounts.insert(account.id, account);
@@ -151,6 +169,8 @@ impl Consumer for Ledger {
             known_remittances: known_remittances.collect(),
             waiting,
             unadvised,
+            matters: matters.into_iter().map(|m| (m.id, m)).collect(),
+            client_accounts,
         })
     }
 
@@ -173,6 +193,23 @@ impl Consumer for Ledger {
                     now,
                 )?;
                 topics.insert("accounts");
+            }
+        }
+        for incoming in batch {
+            match &incoming.message {
+                Message::Matter(fact) => {
+                    matters::decide(
+                        fact,
+                        &incoming.meta,
+                        &mut state,
+                        &mut decided,
+                        &self.prefix,
+                        now,
+                    )?;
+                    topics.insert("matters");
+                }
+                Message::Designated(fact) => matters::designated(fact, &mut state, &mut decided),
+                _ => {}
             }
         }
         let mut arrived: HashSet<String> = HashSet::new();

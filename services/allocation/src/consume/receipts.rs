@@ -14,8 +14,10 @@ use crate::domain::{
     Changes, Receipt,
     ladder::{self, Verdict},
     ledger::{self, Because, Moves},
+    legal::client,
     rules,
 };
+use crate::store;
 
 /// Who acts when no person does.
 const SYSTEM: &str = "system:ladder";
@@ -32,7 +34,12 @@ pub(super) fn decide(
         return Ok(());
     }
     receipt.recorded_at = now;
-    decided.changes.entries.push(ledger::banked(&receipt));
+    let designation =
+        store::matters::designation(&state.client_accounts, &receipt.bank_account);
+    decided
+        .changes
+        .entries
+        .push(client::banked(&receipt, designation));
     let not_before = receipt.booked_on;
     let moves = climb(&mut receipt, state, decided, now, not_before)?;
     let event = ReceiptPosted {

@@ -49,6 +49,7 @@ pub mod chart {
             AdjustmentKind::Discount => "discounts_allowed",
             AdjustmentKind::BankCharge => "bank_charges",
             AdjustmentKind::Offset => "offsets",
+            AdjustmentKind::ClientTransfer => "client_money",
         }
     }
 
@@ -217,6 +218,8 @@ pub struct Changes {
     pub new_advices: Vec<Advice>,
     /// Advices that receipts have used, each by one.
     pub used_advices: Vec<(RemittanceId, ReceiptId)>,
+    /// What was told about matters and bank accounts.
+    pub legal: super::legal::News,
 }
 
 /// Characters of a folded name that can stand for the whole, at least.

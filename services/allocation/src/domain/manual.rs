@@ -210,7 +210,8 @@ pub fn undo(
     Ok(posted)
 }
 
-fn by_hand(because: &Because<'_>) -> Decision {
+/// A decision that a person has made.
+pub fn by_hand(because: &Because<'_>) -> Decision {
     Decision::because(
         Rule::Manual,
         vec![Evidence {

@@ -5,6 +5,7 @@ mod data;
 pub mod evidence;
 pub mod ladder;
 pub mod ledger;
+pub mod legal;
 pub mod manual;
 pub mod payer;
 pub mod remittance;

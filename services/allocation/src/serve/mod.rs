@@ -1,9 +1,12 @@
 //! What allocation answers, and the commands of people: a file for each topic,
 //! and here what they share.
 
+pub(crate) mod disbursements;
+pub(crate) mod matters;
 mod receipts;
-pub(crate) mod workbench;
+pub(crate) mod residuals;
 pub(crate) mod rules;
+pub(crate) mod workbench;
 
 pub(crate) use receipts::{
     allocate, count_receipts, find_items, get_receipt, list_receipts, trace_receipt, undo,

@@ -3,12 +3,15 @@
 
 pub(crate) mod accounts;
 pub(crate) mod control;
+pub(crate) mod disbursements;
 pub(crate) mod items;
+pub(crate) mod matters;
 pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
 pub(crate) mod remittances;
 pub(crate) mod replay;
+pub(crate) mod residuals;
 pub(crate) mod rules;
 pub(crate) mod workbench;
 
@@ -34,7 +37,8 @@ pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result
     movements::insert_adjustments(conn, &changes.adjustments).await?;
     movements::insert_outflows(conn, &changes.outflows).await?;
     workbench::note_batch(conn, changes).await?;
-    accounts::learn(conn, &changes.learned).await
+    accounts::learn(conn, &changes.learned).await?;
+    matters::record_news(conn, &changes.legal).await
 }
 
 /// Adds to `books` what `receipts` name, who may have paid them and what those

@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod controls;
 pub(crate) mod imports;
+pub(crate) mod matters;
 pub(crate) mod once;
 pub(crate) mod receipts;
 pub(crate) mod reports;

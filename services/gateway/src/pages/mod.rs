@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod cash;
 pub(crate) mod imports;
+pub(crate) mod residual;
 pub(crate) mod show;
 pub(crate) mod sign_in;
 mod visit;
@@ -25,6 +26,7 @@ pub(crate) enum Section {
     Accounts,
     AgedDebt,
     Imports,
+    Residuals,
     /// Sign-in and errors.
     Elsewhere,
 }
@@ -38,12 +40,18 @@ pub(crate) struct Place {
     pub key: &'static str,
 }
 
-pub(crate) const RAIL: [Place; 4] = [
+pub(crate) const RAIL: [Place; 5] = [
     Place {
         section: Section::Cash,
         title: "Cash",
         href: "/cash",
         key: "c",
+    },
+    Place {
+        section: Section::Residuals,
+        title: "Residuals",
+        href: "/residuals",
+        key: "r",
     },
     Place {
         section: Section::Accounts,

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod documents;
+mod matters;
 mod receipts;
 mod remittances;
 
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        inbound::{Account, Document, Refused, Remittance},
+        inbound::{Account, Document, Matter, Refused, Remittance},
         record::{Changes, Known, Line},
     },
     store,
@@ -40,6 +41,7 @@ pub(crate) enum Message {
     Account(String, Account),
     Document(String, Document),
     Remittance(Box<Remittance>),
+    Matter(String, Matter),
 }
 
 pub(crate) struct State {
@@ -121,6 +123,8 @@ impl Consumer for Inbound {
             documents::decode(raw, source).map(Some)
         } else if source_of(subject, subject::IN_REMITTANCES).is_some() {
             remittances::decode(raw, self.bus.now()).map(Some)
+        } else if let Some(source) = source_of(subject, subject::IN_MATTERS) {
+            matters::decode(raw, source).map(Some)
         } else {
             // Nothing that was sent to us vanishes without a word.
             Err(Failure::permanent(
@@ -137,6 +141,7 @@ impl Consumer for Inbound {
         let (mut accounts, mut named) = (BTreeSet::new(), BTreeSet::new());
         let mut documents = BTreeSet::new();
         let mut remittances = BTreeSet::new();
+        let mut matters = BTreeSet::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Receipt(line) => {
@@ -156,6 +161,10 @@ impl Consumer for Inbound {
                     let fact = &advice.fact;
                     remittances.insert((fact.source.as_str(), fact.remittance_ref.as_str()));
                 }
+                Message::Matter(_, matter) => {
+                    named.insert(matter.wire.account_ref.as_str());
+                    matters.insert(matter.wire.matter_ref.as_str());
+                }
             }
         }
         if !lines.is_empty() {
@@ -168,6 +177,7 @@ impl Consumer for Inbound {
             store::load_remittances(tx, remittances, &mut known).await?;
         }
         store::load_accounts(tx, accounts, named, &mut known).await?;
+        store::load_matters(tx, matters, &mut known).await?;
         Ok(State {
             known,
             unseen_bank_accounts: self.unseen(tx, bank_accounts).await?,
@@ -199,12 +209,16 @@ impl Consumer for Inbound {
                 Message::Remittance(advice) => {
                     remittances::decide(self, advice, meta, now, &mut known, &mut changes)
                 }
+                Message::Matter(source, matter) => {
+                    matters::decide(self, source, matter, meta, now, &mut known, &mut changes)
+                }
             };
             match decided {
                 Ok(event) => events.extend(event),
                 Err(failure) => rejected.push((index, failure)),
             }
         }
+        changes.matters = known.take_matter_rows();
         changes.accounts = known.into_account_rows();
         if changes.duplicates > 0 {
             tracing::debug!(

@@ -6,7 +6,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use quick_xml::{Reader, events::Event};
 use serde::Serialize;
 
-use super::{csv_accounts, csv_documents, csv_table, problem::Problem};
+use super::{csv_accounts, csv_documents, csv_matters, csv_table, problem::Problem};
 
 /// Files beyond this many bytes are refused unread: a day of the largest
 /// business accounts (some hundred thousand transactions) stays below it, and
@@ -35,6 +35,8 @@ pub enum Format {
     CsvAccounts,
     /// `BillingDocument.v1` as CSV.
     CsvDocuments,
+    /// `BillingMatter.v1` as CSV.
+    CsvMatters,
     Unknown,
 }
 
@@ -48,6 +50,7 @@ impl Format {
             Self::Mt940 => "mt940",
             Self::CsvAccounts => "csv_accounts",
             Self::CsvDocuments => "csv_documents",
+            Self::CsvMatters => "csv_matters",
             Self::Unknown => "unknown",
         }
     }
@@ -82,6 +85,7 @@ impl FromStr for Format {
             Self::Mt940,
             Self::CsvAccounts,
             Self::CsvDocuments,
+            Self::CsvMatters,
         ]
         .into_iter()
         .find(|format| format.name().replace('_', "") == folded)
@@ -301,6 +305,13 @@ pub(super) fn detect_text(text: &str) -> Detection {
             Format::CsvDocuments,
             None,
             format!("its header has the column {}", csv_documents::KEY_COLUMN),
+        );
+    }
+    if columns.iter().any(|c| c == csv_matters::KEY_COLUMN) {
+        return Detection::new(
+            Format::CsvMatters,
+            None,
+            format!("its header has the column {}", csv_matters::KEY_COLUMN),
         );
     }
     if columns.iter().any(|c| c == csv_accounts::KEY_COLUMN) {

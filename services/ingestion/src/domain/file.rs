@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use contracts::ingestion::{AccountRecorded, ReceiptRecorded, StatementPosition};
+use contracts::ingestion::{AccountRecorded, MatterRecorded, ReceiptRecorded, StatementPosition};
 use kernel::{Currency, ImportId, Money, ReceiptId, StatementId};
 use uuid::Uuid;
 
 use super::{
     dedup,
-    inbound::{self, Account, Document, Refused, narrow_key},
+    inbound::{self, Account, Document, Matter, Refused, narrow_key},
     line::{BankLine, LineStatus, Statement, is_stated, receipts_of},
     parse::{Item, Parsed},
     problem::Problem,
@@ -28,6 +28,7 @@ pub struct Checked {
     pub statements: Vec<Statement>,
     pub accounts: Vec<Account>,
     pub documents: Vec<Document>,
+    pub matters: Vec<Matter>,
     /// Doubts; nothing was dropped because of them.
     pub problems: Vec<Problem>,
 }
@@ -37,6 +38,7 @@ pub struct Checked {
 pub struct Added {
     pub changes: Changes,
     pub accounts: Vec<AccountRecorded>,
+    pub matters: Vec<MatterRecorded>,
     pub statements: Vec<NewStatement>,
     pub problems: Vec<Problem>,
     pub recorded: usize,
@@ -77,6 +79,7 @@ pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
         statements: parsed.statements,
         accounts: Vec::new(),
         documents: Vec::new(),
+        matters: Vec::new(),
         problems: parsed.problems,
     };
     let mut reasons = Vec::new();
@@ -92,6 +95,12 @@ pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
                 let name = wire.document_ref.clone();
                 inbound::document(*wire)
                     .map(|document| checked.documents.push(document))
+                    .map_err(|refused| (name, refused))
+            }
+            Item::Matter(wire) => {
+                let name = wire.matter_ref.clone();
+                inbound::matter(*wire)
+                    .map(|matter| checked.matters.push(matter))
                     .map_err(|refused| (name, refused))
             }
         };
@@ -119,6 +128,7 @@ impl Checked {
     pub fn entries(&self) -> usize {
         self.accounts.len()
             + self.documents.len()
+            + self.matters.len()
             + self.statements.iter().map(|s| s.lines.len()).sum::<usize>()
     }
 
@@ -169,6 +179,15 @@ pub fn decide(
             None => added.duplicates += 1,
         }
     }
+    for matter in &file.matters {
+        match known.matter(matter, &origin.actor, now) {
+            Some(fact) => {
+                added.recorded += 1;
+                added.matters.push(fact);
+            }
+            None => added.duplicates += 1,
+        }
+    }
     for document in &file.documents {
         match known.document(document, origin, now) {
             Ok(Some(new)) => {
@@ -194,6 +213,7 @@ pub fn decide(
         }
         added.statements.push(new);
     }
+    added.changes.matters = known.take_matter_rows();
     added.changes.accounts = known.into_account_rows();
     cut(&mut added.problems, DOUBTS_MAX, |more| {
         Problem::new("more_problems", format!("{more} more are not shown"))

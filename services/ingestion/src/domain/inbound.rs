@@ -4,7 +4,8 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contracts::{
     inbound::{
-        AdviceKind, BankAccountRef, BankReceipt, BillingAccount, BillingDocument, RemittanceText,
+        AdviceKind, BankAccountRef, BankReceipt, BillingAccount, BillingDocument, BillingMatter,
+        MatterStatus, RemittanceText,
     },
     ingestion::{AdvisedLine, ReceiptRecorded, RemittanceRecorded},
 };
@@ -346,6 +347,60 @@ pub fn remittance(
     })
 }
 
+/// A matter as the case system told it, its texts trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matter {
+    pub wire: BillingMatter,
+    /// The whole content in one text: what is the same has the same.
+    pub content: String,
+}
+
+/// A matter from a case system or a file.
+///
+/// # Errors
+/// When a field makes no sense, or the days do not fit the status.
+pub fn matter(wire: BillingMatter) -> Result<Matter, Refused> {
+    let optional_day = |pointer, date: Option<NaiveDate>| date.map(|d| day(pointer, d)).transpose();
+    let wire = BillingMatter {
+        matter_ref: required("/matter_ref", wire.matter_ref, REFERENCE_MAX)?,
+        account_ref: required("/account_ref", wire.account_ref, REFERENCE_MAX)?,
+        title: required("/title", wire.title, TEXT_MAX)?,
+        fee_earner: optional("/fee_earner", wire.fee_earner)?,
+        opened_on: day("/opened_on", wire.opened_on)?,
+        concluded_on: optional_day("/concluded_on", wire.concluded_on)?,
+        closed_on: optional_day("/closed_on", wire.closed_on)?,
+        status: wire.status,
+    };
+    let needed = match wire.status {
+        MatterStatus::Concluded if wire.concluded_on.is_none() => Some("/concluded_on"),
+        MatterStatus::Closed if wire.closed_on.is_none() => Some("/closed_on"),
+        _ => None,
+    };
+    if let Some(pointer) = needed {
+        return Err(Refused::new(
+            "ingestion.matter_day_missing",
+            pointer,
+            format!("a matter that is {} has the day", wire.status.name()),
+        ));
+    }
+    for (pointer, date) in [
+        ("/concluded_on", wire.concluded_on),
+        ("/closed_on", wire.closed_on),
+    ] {
+        if date.is_some_and(|date| date < wire.opened_on) {
+            return Err(Refused::new(
+                "ingestion.matter_day_before_opening",
+                pointer,
+                format!("the matter was opened on {}", wire.opened_on),
+            ));
+        }
+    }
+    Ok(Matter {
+        content: as_json("/", &wire)?,
+        wire,
+    })
+}
+
 impl Origin {
     /// Of a message of a billing system.
     pub fn feed(source: &str, message_id: Uuid) -> Self {
@@ -363,7 +418,11 @@ fn as_json(pointer: &'static str, value: &impl serde::Serialize) -> Result<Strin
         .map_err(|error| Refused::new("ingestion.unprintable", pointer, error.to_string()))
 }
 
-fn own_account(account: &BankAccountRef) -> Result<BankAccount, Refused> {
+/// One of our own accounts, as people and systems name it.
+///
+/// # Errors
+/// When it is not named whole.
+pub fn own_account(account: &BankAccountRef) -> Result<BankAccount, Refused> {
     let missing = |pointer| {
         Refused::new(
             "ingestion.account_missing",

@@ -9,7 +9,7 @@
 //! | [`scheme`] | which payment scheme a line came by: rules in `bank_tx_codes.csv` |
 //! | [`dedup`] | what makes a line or statement the same one again |
 //! | [`proof`] | whether a statement follows the one before |
-//! | [`csv_accounts`], [`csv_documents`] | billing accounts and documents |
+//! | [`csv_accounts`], [`csv_documents`], [`csv_matters`] | billing accounts, documents and matters |
 //! | [`problem`] | doubts and refusals |
 //! | [`inbound`] | messages of feeds and billing systems, checked field by field |
 //! | [`record`] | what of it is new |
@@ -23,6 +23,7 @@ mod camt;
 pub mod chain;
 pub mod csv_accounts;
 pub mod csv_documents;
+pub mod csv_matters;
 pub mod csv_table;
 pub mod dedup;
 pub mod detect;

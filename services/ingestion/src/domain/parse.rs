@@ -1,11 +1,11 @@
 //! The one way in: bytes to what they mean.
 
-use contracts::inbound::{BillingAccount, BillingDocument};
+use contracts::inbound::{BillingAccount, BillingDocument, BillingMatter};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    camt, csv_accounts, csv_documents,
+    camt, csv_accounts, csv_documents, csv_matters,
     detect::{self, Detection, Format},
     line::Statement,
     problem::{ParseError, Problem},
@@ -34,6 +34,7 @@ pub struct Parsed {
 pub enum Item {
     Account(Box<BillingAccount>),
     Document(Box<BillingDocument>),
+    Matter(Box<BillingMatter>),
 }
 
 /// A file that was read, perhaps with problems, or one that was refused.
@@ -96,6 +97,7 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
         }
         Format::CsvAccounts => csv_accounts::read(&decoded.text),
         Format::CsvDocuments => csv_documents::read(&decoded.text),
+        Format::CsvMatters => csv_matters::read(&decoded.text),
         format @ (Format::Pain | Format::Mt940) => Err(ParseError::new(
             format,
             version,

@@ -8,12 +8,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use contracts::{
     inbound::Direction,
-    ingestion::{AccountRecorded, DocumentRecorded, ReceiptRecorded},
+    ingestion::{AccountRecorded, DocumentRecorded, MatterRecorded, ReceiptRecorded},
 };
-use kernel::{AccountId, DocumentId, ImportId};
+use kernel::{AccountId, DocumentId, ImportId, MatterId};
 use uuid::Uuid;
 
-use super::inbound::{Account, Document, Refused, Remittance};
+use super::inbound::{Account, Document, Matter, Refused, Remittance};
 
 /// A movement on one of our bank accounts, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,24 @@ pub struct Known {
     /// Accounts that differ now from what was loaded; sorted, so that rows are
     /// always written in the order of their keys.
     changed: BTreeSet<String>,
+    matters: HashMap<String, KnownMatter>,
+    changed_matters: BTreeSet<String>,
+}
+
+/// A matter as the books have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownMatter {
+    pub matter_id: MatterId,
+    pub version: i64,
+    /// [`Matter::content`]
+    pub content: String,
+}
+
+/// A matter row to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatterRow {
+    pub matter_ref: String,
+    pub matter: KnownMatter,
 }
 
 /// An account as the books have it.
@@ -108,6 +126,7 @@ pub struct Changes {
     pub documents: Vec<NewDocument>,
     pub accounts: Vec<AccountRow>,
     pub remittances: Vec<NewRemittance>,
+    pub matters: Vec<MatterRow>,
     /// Things that came before.
     pub duplicates: usize,
 }
@@ -229,14 +248,7 @@ impl Known {
         }
         self.documents
             .insert(wire.document_ref.clone(), document.content_hash);
-        let account_id = self
-            .accounts
-            .entry(wire.account_ref.clone())
-            .or_insert_with(|| {
-                self.changed.insert(wire.account_ref.clone());
-                KnownAccount::unseen()
-            })
-            .account_id;
+        let account_id = self.mention(&wire.account_ref);
         Ok(Some(NewDocument {
             fact: DocumentRecorded {
                 document_id: DocumentId::generate(),
@@ -258,6 +270,75 @@ impl Known {
             content: document.content.clone(),
             origin: origin.clone(),
         }))
+    }
+
+    pub fn know_matter(&mut self, matter_ref: String, matter: KnownMatter) {
+        self.matters.insert(matter_ref, matter);
+    }
+
+    /// The fact that a matter is new or changed; `None` if it is as it was. Its
+    /// account may be unknown yet, as a document's may.
+    pub fn matter(
+        &mut self,
+        matter: &Matter,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Option<MatterRecorded> {
+        let wire = &matter.wire;
+        let known = self
+            .matters
+            .entry(wire.matter_ref.clone())
+            .or_insert_with(|| KnownMatter {
+                matter_id: MatterId::generate(),
+                version: 0,
+                content: String::new(),
+            });
+        if known.content == matter.content {
+            return None;
+        }
+        known.version += 1;
+        known.content.clone_from(&matter.content);
+        let (matter_id, version) = (known.matter_id, known.version);
+        self.changed_matters.insert(wire.matter_ref.clone());
+        let account_id = self.mention(&wire.account_ref);
+        let wire = wire.clone();
+        Some(MatterRecorded {
+            matter_id,
+            matter_ref: wire.matter_ref,
+            version,
+            account_id,
+            account_ref: wire.account_ref,
+            title: wire.title,
+            fee_earner: wire.fee_earner,
+            opened_on: wire.opened_on,
+            concluded_on: wire.concluded_on,
+            closed_on: wire.closed_on,
+            status: wire.status,
+            recorded_at: now,
+            actor: actor.to_owned(),
+        })
+    }
+
+    /// The id of an account that is named; it may come later, and will keep it.
+    fn mention(&mut self, account_ref: &str) -> AccountId {
+        self.accounts
+            .entry(account_ref.to_owned())
+            .or_insert_with(|| {
+                self.changed.insert(account_ref.to_owned());
+                KnownAccount::unseen()
+            })
+            .account_id
+    }
+
+    /// The matter rows to write, in the order of their keys.
+    pub fn take_matter_rows(&mut self) -> Vec<MatterRow> {
+        std::mem::take(&mut self.changed_matters)
+            .into_iter()
+            .filter_map(|matter_ref| {
+                let matter = self.matters.remove(&matter_ref)?;
+                Some(MatterRow { matter_ref, matter })
+            })
+            .collect()
     }
 
     /// The account rows to write, in the order of their keys.

@@ -1,15 +1,18 @@
 //! The only SQL.
 
 mod accounts;
+pub(crate) mod bank_accounts;
 mod documents;
 pub(crate) mod imports;
 mod lines;
+mod matters;
 pub(crate) mod queries;
 mod remittances;
 pub(crate) mod statements;
 
 pub(crate) use accounts::{load_accounts, record_accounts};
 pub(crate) use documents::{load_documents, record_documents};
+pub(crate) use matters::{load_matters, record_matters};
 pub(crate) use lines::{
     load_lines, load_told_lines, record_bank_accounts, record_lines, unseen_bank_accounts,
 };
@@ -28,6 +31,7 @@ pub(crate) async fn record(
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
     record_accounts(tx, &changes.accounts, now).await?;
+    record_matters(tx, &changes.matters, now).await?;
     record_documents(tx, &changes.documents).await?;
     record_remittances(tx, &changes.remittances).await?;
     record_lines(tx, &changes.lines).await

@@ -27,6 +27,8 @@ pub enum AdjustmentKind {
     BankCharge,
     /// A credit note meeting an invoice of the same account, without cash.
     Offset,
+    /// Client money that paid a delivered bill of its matter (SRA 4.3).
+    ClientTransfer,
 }
 
 impl AdjustmentKind {
@@ -37,6 +39,7 @@ impl AdjustmentKind {
             Self::Discount => "discount",
             Self::BankCharge => "bank_charge",
             Self::Offset => "offset",
+            Self::ClientTransfer => "client_transfer",
         }
     }
 }

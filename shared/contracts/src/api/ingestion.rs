@@ -1,11 +1,12 @@
 //! What ingestion answers.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{ImportId, Money, ReceiptId, StatementId};
+use kernel::{CommandId, ImportId, Money, ReceiptId, StatementId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ControlTotals, Page, PageRequest, call};
+use crate::{inbound::BankAccountRef, ingestion::Designation};
 
 /// Begins an upload. The bytes follow in pieces, because a message on the
 /// broker is small and a bank file need not be.
@@ -154,3 +155,28 @@ pub struct ReceiptOrigin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetIngestionTotals {}
 call!(GetIngestionTotals => Ingestion."control"."totals" -> ControlTotals);
+
+/// Says whose money one of our bank accounts holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DesignateBankAccount {
+    pub command_id: CommandId,
+    /// Sort code and account number, or an IBAN.
+    pub bank_account: BankAccountRef,
+    pub designation: Designation,
+    pub reason: String,
+    pub actor: String,
+}
+call!(DesignateBankAccount => Ingestion."bank_accounts"."designate" -> BankAccountView);
+
+/// Our own bank accounts, as far as they were seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListBankAccounts {}
+call!(ListBankAccounts => Ingestion."bank_accounts"."list" -> Page<BankAccountView>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BankAccountView {
+    pub bank_account: String,
+    pub designation: Designation,
+    pub version: i64,
+    pub first_seen_at: DateTime<Utc>,
+}

@@ -6,6 +6,7 @@ pub mod allocation;
 pub mod controls;
 pub mod dead_letters;
 pub mod ingestion;
+pub mod matters;
 pub mod reporting;
 pub mod workbench;
 pub mod rules;

@@ -1,0 +1,165 @@
+//! What happens by itself: the radar for client money without a reason to be
+//! held.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use contracts::matters::{ResidualState, ResidualStep};
+use kernel::{MatterId, ResidualId, london_date};
+use messaging::{Bus, Failure, Meta, Outgoing};
+use uuid::Uuid;
+
+use crate::{
+    domain::legal::{
+        Matter,
+        residual::{self, Residual},
+    },
+    serve::residuals::changed,
+    store::{self, residuals::Noted},
+};
+
+/// How often the radar looks. What it looks for changes with the day, and at
+/// once when a matter is told to be over.
+pub(crate) const EVERY: Duration = Duration::from_secs(20);
+
+/// Balances looked at in one transaction.
+const PAGE: i64 = 200;
+
+const RADAR: &str = "system:radar";
+
+/// Looks at every balance that is held: opens a residual balance where nothing
+/// speaks for holding it, escalates those that are open, and closes those that
+/// are gone or held for a reason again.
+pub(crate) async fn radar(bus: Bus) -> Result<(), Failure> {
+    let mut after: Option<(MatterId, String)> = None;
+    let mut found = 0;
+    while !bus.shutdown().is_cancelled() {
+        let (last, changed) = sweep(&bus, after.take()).await?;
+        found += changed;
+        match last {
+            Some(last) => after = Some(last),
+            None => break,
+        }
+    }
+    if found > 0 {
+        tracing::info!(found, "residual balances have changed");
+        bus.notice(&["residuals".to_owned()]).await;
+    }
+    Ok(())
+}
+
+/// One page; gives where the next begins, and how much has changed.
+async fn sweep(
+    bus: &Bus,
+    after: Option<(MatterId, String)>,
+) -> Result<(Option<(MatterId, String)>, usize), Failure> {
+    let now = bus.now();
+    let today = london_date(now);
+    let mut tx = bus.begin().await?;
+    let blips = store::residuals::blips(tx.conn(), after, PAGE).await?;
+    let last = blips
+        .last()
+        .filter(|_| blips.len() as i64 == PAGE)
+        .map(|blip| (blip.matter, blip.balance.currency().code().to_owned()));
+    let settings = store::matters::settings(tx.conn(), today).await?;
+    let ids: Vec<MatterId> = blips.iter().map(|blip| blip.matter).collect();
+    let matters: HashMap<MatterId, Matter> = store::matters::lock_all(tx.conn(), &ids)
+        .await?
+        .into_iter()
+        .map(|matter| (matter.id, matter))
+        .collect();
+    let cause = Meta::of_command(Uuid::now_v7(), now, None);
+    let mut events = Vec::new();
+    for blip in &blips {
+        let Some(matter) = matters.get(&blip.matter) else {
+            continue;
+        };
+        let since = if blip.balance.is_positive() {
+            residual::held_without_reason_since(matter, blip.last_moved_on, today, &settings)
+        } else {
+            None
+        };
+        let level = since.map_or(0, |since| residual::escalation(since, today, &settings).0);
+        if blip.open == since.map(|since| (since, level)) {
+            continue;
+        }
+        let currency = blip.balance.currency().code();
+        // Again under the matter's lock: a command may have been quicker.
+        let open = store::residuals::lock(tx.conn(), None, Some((matter.id, currency))).await?;
+        let Some((residual, step, detail)) = judged(open, matter, blip, since, level) else {
+            continue;
+        };
+        let noted = Noted {
+            step,
+            detail: &detail,
+            actor: RADAR,
+            now,
+            decided_by: None,
+        };
+        store::residuals::put(tx.conn(), &residual, &noted).await?;
+        events.push(Outgoing::new(
+            &changed(&residual, matter, step, RADAR, &detail, now),
+            residual.id.as_uuid(),
+            residual.version,
+            bus.prefix(),
+            now,
+            &cause,
+        )?);
+    }
+    tx.publish(&events).await?;
+    tx.commit().await?;
+    Ok((last, events.len()))
+}
+
+fn judged(
+    open: Option<Residual>,
+    matter: &Matter,
+    blip: &store::residuals::Blip,
+    since: Option<chrono::NaiveDate>,
+    level: i16,
+) -> Option<(Residual, ResidualStep, String)> {
+    let balance = blip.balance.display_uk();
+    match (open, since) {
+        (None, Some(since)) => Some((
+            Residual {
+                id: ResidualId::generate(),
+                version: 1,
+                matter: matter.id,
+                balance: blip.balance,
+                state: ResidualState::Open,
+                since,
+                level,
+                tracing_steps: 0,
+                sra_applied_on: None,
+                sra_reference: None,
+                proposal: None,
+            },
+            ResidualStep::Opened,
+            format!("{balance} without a reason to hold it since {since} (SRA 2.5)"),
+        )),
+        (Some(mut residual), Some(since))
+            if residual.since != since || residual.level != level =>
+        {
+            let days = (residual.level, level);
+            residual.since = since;
+            residual.level = level;
+            residual.version += 1;
+            Some((
+                residual,
+                ResidualStep::Escalated,
+                format!("{balance} held since {since}: level {} after {}", days.1, days.0),
+            ))
+        }
+        (Some(mut residual), None) => {
+            residual.state = ResidualState::Closed;
+            residual.version += 1;
+            let why = if blip.balance.is_positive() {
+                "there is a reason to hold it"
+            } else {
+                "nothing is held any more"
+            };
+            Some((residual, ResidualStep::Closed, why.to_owned()))
+        }
+        _ => None,
+    }
+}
