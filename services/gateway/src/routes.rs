@@ -299,8 +299,14 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(Access::ALLOCATE, routes!(api::controls::claim_vat_relief)),
         Entry::api(READ, routes!(api::controls::list_small_balances)),
         Entry::api(READ, routes!(api::controls::get_small_balances)),
-        Entry::api(Access::ALLOCATE, routes!(api::controls::propose_small_balances)),
-        Entry::api(Access::ALLOCATE, routes!(api::controls::step_small_balances)),
+        Entry::api(
+            Access::ALLOCATE,
+            routes!(api::controls::propose_small_balances),
+        ),
+        Entry::api(
+            Access::ALLOCATE,
+            routes!(api::controls::step_small_balances),
+        ),
         Entry::api(READ, routes!(api::matters::list_matters)),
         Entry::api(READ, routes!(api::matters::get_matter)),
         Entry::api(READ, routes!(api::matters::closure)),

@@ -354,6 +354,7 @@ async fn a_batch_accepts_what_it_can_and_is_found_again() {
     assert!(!line.undone);
     let undo = UndoAllocation {
         command_id: CommandId::generate(),
+        cause: None,
         allocation_id: line.line.allocation_id,
         actor: "user:jo".into(),
         reason: "the wrong batch".into(),
@@ -450,6 +451,7 @@ async fn a_credit_note_in_use_is_undone_last() {
     assert!(done.receipt.unallocated.is_zero());
     let undo = |document_ref: &str| UndoAllocation {
         command_id: CommandId::generate(),
+        cause: None,
         allocation_id: done
             .allocations
             .iter()

@@ -13,7 +13,7 @@ use super::State;
 use crate::domain::{
     Changes, Receipt,
     ladder::{self, Verdict},
-    ledger::{self, Because, Moves},
+    ledger::{Because, Moves},
     legal::client,
     rules,
 };

@@ -2,7 +2,7 @@
 //! from which a row is valid.
 
 /// The rows of a table without its head, its comments and what is empty.
-pub fn rows(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+pub(super) fn rows(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     text.lines()
         .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
         .skip(1)

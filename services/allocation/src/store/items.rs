@@ -339,6 +339,7 @@ pub(crate) async fn ever(
                 kind: row.kind,
                 account_id: row.account_id,
                 account_ref: row.account_ref,
+                account_name: None,
                 issued_on: row.issued_on,
                 due_on: row.due_on,
                 currency: row.currency,

@@ -685,7 +685,7 @@ pub(crate) async fn views(
                array(select b.currency from allocation.client_balance b
                    where b.matter_id = m.matter_id and b.amount > 0 order by 1) as "currencies!",
                array(select b.amount from allocation.client_balance b
-                   where b.matter_id = m.matter_id and b.amount > 0 order by b.currency) as "amounts!"
+                   where b.matter_id = m.matter_id and b.amount > 0 order by b.currency) as "amounts!: Vec<Decimal>"
            from allocation.matter m left join allocation.account a using (account_id)
            where ($1::uuid is null or m.matter_id = $1)
              and ($2::text is null or m.matter_ref ilike $2 or m.title ilike $2 or m.account_ref ilike $2)

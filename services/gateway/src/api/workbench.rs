@@ -363,6 +363,7 @@ pub(crate) async fn undo_all(
         let command = UndoAllocation {
             command_id: part_of(command_id, line.allocation_id.as_uuid()),
             allocation_id: line.allocation_id,
+            cause: None,
             actor: caller.actor(),
             reason: reason.to_owned(),
         };

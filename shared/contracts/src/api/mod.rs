@@ -8,8 +8,8 @@ pub mod dead_letters;
 pub mod ingestion;
 pub mod matters;
 pub mod reporting;
-pub mod workbench;
 pub mod rules;
+pub mod workbench;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
