@@ -104,7 +104,12 @@ async fn known(conn: &mut PgConnection, came: &[Receipt]) -> Result<Books, Failu
     let quoted: BTreeSet<&String> = came.iter().flat_map(|r| &r.tokens).collect();
     let quoted: Vec<String> = quoted.into_iter().cloned().collect();
     let mut books = Books::default();
-    accounts::payers(conn, &[], &names, &quoted, &mut books).await?;
+    let signs = accounts::Signs {
+        banks: Vec::new(),
+        names,
+        quoted,
+    };
+    accounts::recognise(conn, &[], &signs, &mut books).await?;
     Ok(books)
 }
 
