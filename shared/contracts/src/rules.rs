@@ -333,11 +333,15 @@ impl Event for RulesChanged {
 pub struct RuleDemoted {
     pub rule: Rule,
     pub scope: RuleScope,
-    pub budget: PrecisionBudget,
-    /// Wrong lines of the last days.
+    /// Wrong lines of the last `days` days.
     pub wrong: i64,
-    /// Automatic lines of the last days, as far as they were counted.
+    /// Automatic lines of that time, as far as they were counted.
     pub lines: i64,
+    /// So many wrong ones would have been allowed…
+    pub allowed_wrong: u32,
+    /// …among so many.
+    pub allowed_lines: u32,
+    pub days: u16,
     pub recorded_at: DateTime<Utc>,
     /// Whose undo used up the budget.
     pub actor: String,

@@ -6,7 +6,8 @@ use contracts::{
         Page, Refusal,
         allocation::{
             AllocateReceipt, CountReceipts, FindOpenItems, GetReceipt, ListReceipts, OpenItemView,
-            QueueCounts, ReceiptDetail, ReceiptTrace, ReceiptView, TraceReceipt, UndoAllocation, UndoCause,
+            QueueCounts, ReceiptDetail, ReceiptTrace, ReceiptView, TraceReceipt, UndoAllocation,
+            UndoCause,
         },
     },
 };

@@ -359,9 +359,11 @@ pub(super) async fn blame(
         let fact = RuleDemoted {
             rule: demotion.rule,
             scope: demotion.scope,
-            budget,
             wrong,
             lines,
+            allowed_wrong: budget.wrong,
+            allowed_lines: budget.lines,
+            days: budget.days,
             recorded_at: demotion.recorded_at,
             actor: demotion.actor,
             reason: demotion.reason,

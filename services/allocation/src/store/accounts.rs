@@ -8,6 +8,7 @@ use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::rules;
 use crate::domain::{Account, Books, ledger::NAME_BEGINNING_MIN, name_key, reference_key};
 
 pub(crate) async fn lock(
@@ -50,7 +51,7 @@ pub(crate) struct Signs {
 /// Adds to `books` accounts by folded name (or one that begins so), by quoted
 /// number, and by a bank account that people have shown to pay for them; and
 /// tells which of the `arriving` receipts are on the ledger already. All that is
-/// recognised by a key, in one look.
+/// recognised by a key, in one look, and with it the matching rules in force.
 pub(crate) async fn recognise(
     conn: &mut PgConnection,
     arriving: &[ReceiptId],
@@ -58,22 +59,25 @@ pub(crate) async fn recognise(
     books: &mut Books,
 ) -> Result<HashSet<ReceiptId>, Failure> {
     let mut known = HashSet::new();
-    let nobody = signs.banks.is_empty() && signs.names.is_empty() && signs.quoted.is_empty();
-    if arriving.is_empty() && nobody {
-        return Ok(known);
-    }
+    let mut live = Vec::new();
+    let mut demoted = Vec::new();
     let arriving: Vec<Uuid> = arriving.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query!(
-        r#"select 'known' as "by!", '' as "key!", receipt_id as "id!" from allocation.receipt
+        r#"select 'known' as "by!", '' as "key!", receipt_id as "id?", null::jsonb as "rules?" from allocation.receipt
                where receipt_id = any($5)
            union all
-           select 'learned', bank_account, account_id from allocation.payer_account where bank_account = any($1)
+           select 'learned', bank_account, account_id, null from allocation.payer_account where bank_account = any($1)
            union all
-           (select 'name', a.name_key, a.account_id from unnest($2::text[]) as said(name)
+           (select 'name', a.name_key, a.account_id, null::jsonb from unnest($2::text[]) as said(name)
                join allocation.account a on a.name_key ~>=~ said.name and a.name_key ~<~ (said.name || E'\uFFFF')
                where a.name_key = said.name or length(said.name) >= $4
             union
-            select 'number', '#' || ref_key, account_id from allocation.account where ref_key = any($3))
+            select 'number', '#' || ref_key, account_id, null from allocation.account where ref_key = any($3))
+           union all
+           select 'live', version::text, null, rules from allocation.rule_set where state = 'live'
+           union all
+           select 'demoted', d.rule, null, jsonb_build_array(d.scope_kind, d.scope_key) from allocation.rule_demotion d
+           where not exists (select 1 from allocation.rule_restoration r where r.demotion_id = d.demotion_id)
            order by 2, 3"#,
         &signs.banks,
         &signs.names,
@@ -84,16 +88,18 @@ pub(crate) async fn recognise(
     .fetch_all(conn)
     .await?;
     for row in rows {
-        let accounts = match row.by.as_str() {
-            "known" => {
-                known.insert(row.id.into());
-                continue;
+        match (row.by.as_str(), row.id, row.rules) {
+            ("known", Some(id), _) => {
+                known.insert(id.into());
             }
-            "learned" => books.learned.entry(row.key).or_default(),
-            _ => books.payers.entry(row.key).or_default(),
-        };
-        accounts.push(row.id.into());
+            ("learned", Some(id), _) => books.learned.entry(row.key).or_default().push(id.into()),
+            (_, Some(id), _) => books.payers.entry(row.key).or_default().push(id.into()),
+            ("live", None, Some(rules)) => live.push((row.key, rules)),
+            (_, None, Some(scope)) => demoted.push((row.key, scope)),
+            (_, None, None) => {}
+        }
     }
+    books.rules = rules::rulebook(live, demoted)?;
     Ok(known)
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use contracts::api::{PageRequest, allocation::OpenItemView};
-use kernel::{AccountId, DocumentId};
+use kernel::{AccountId, DocumentId, Money};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -218,10 +218,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let keys: Vec<String> = items.iter().map(|i| i.ref_key.clone()).collect();
     let payment: Vec<Option<String>> = items.iter().map(|i| i.payment_key.clone()).collect();
     let tails: Vec<Option<String>> = items.iter().map(|i| i.tail_key.clone()).collect();
-    let nets: Vec<Option<Decimal>> = items
-        .iter()
-        .map(|i| i.net.map(|net| net.amount()))
-        .collect();
+    let nets: Vec<Option<Decimal>> = items.iter().map(|i| i.net.map(Money::amount)).collect();
     // What is open begins as the amount; what this very batch has already paid
     // is set when that is posted.
     sqlx::query!(

@@ -70,10 +70,9 @@ pub(crate) async fn look_up_payers(
     receipts: &[&Receipt],
     books: &mut Books,
 ) -> Result<HashSet<ReceiptId>, Failure> {
-    let earliest = receipts.iter().map(|receipt| receipt.booked_on).min();
-    if earliest.is_some() {
-        books.rules = rules::in_force(conn).await?;
-    }
+    let Some(earliest) = receipts.iter().map(|receipt| receipt.booked_on).min() else {
+        return Ok(HashSet::new());
+    };
     let undecided: Vec<&Receipt> = receipts
         .iter()
         .copied()
@@ -121,9 +120,7 @@ pub(crate) async fn look_up_payers(
         .map(amount)
         .collect();
     items::load_owed(conn, &payers, &amounts, &unknown, books).await?;
-    if let Some(earliest) = earliest {
-        rules::fill(conn, &named, earliest, books).await?;
-    }
+    rules::fill(conn, &named, earliest, books).await?;
     Ok(known)
 }
 

@@ -13,7 +13,7 @@ use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{money, named};
+use super::{accounts, money, named};
 use crate::domain::{
     Books,
     rules::{Live, Rulebook, Used},
@@ -34,33 +34,34 @@ fn document(value: serde_json::Value) -> Result<RuleSet, Failure> {
         .map_err(|e| Failure::bug("rules.stored_rules", "stored rules cannot be read").caused_by(e))
 }
 
-/// The rules that are live, and the rungs that only suggest for now. One
-/// statement, because every batch with receipts asks.
-pub(crate) async fn in_force(conn: &mut PgConnection) -> Result<Rulebook, Failure> {
-    let rows = sqlx::query!(
-        r#"select version as "version?", rules as "rules?", null as "kind?", null as "key?", null as "rule?"
-           from allocation.rule_set where state = 'live'
-           union all
-           select null, null, d.scope_kind, d.scope_key, d.rule from allocation.rule_demotion d
-           where not exists (select 1 from allocation.rule_restoration r where r.demotion_id = d.demotion_id)"#
-    )
-    .fetch_all(conn)
-    .await?;
-    let mut live = Vec::new();
-    let mut demoted = Vec::new();
-    for row in rows {
-        if let (Some(version), Some(rules)) = (row.version, row.rules) {
-            live.push(Live {
-                version,
-                rules: document(rules)?,
-            });
-        } else if let (Some(kind), Some(key), Some(rule)) = (row.kind, row.key, row.rule) {
-            demoted.push((scope(&kind, &key)?, named::<Rule>(rule)?));
-        }
+/// The rulebook of live versions with their rules, and of demoted rungs with
+/// their scopes, as they were stored.
+pub(super) fn rulebook(
+    live: Vec<(String, serde_json::Value)>,
+    demoted: Vec<(String, serde_json::Value)>,
+) -> Result<Rulebook, Failure> {
+    let unknown = || Failure::bug("rules.stored_rules", "stored rules cannot be read");
+    let live = live.into_iter().map(|(version, rules)| {
+        Ok(Live {
+            version: version.parse().map_err(|_| unknown())?,
+            rules: document(rules)?,
+        })
+    });
+    let mut book = Rulebook::new(live.collect::<Result<Vec<_>, Failure>>()?);
+    for (rule, of) in demoted {
+        let (kind, key): (String, String) =
+            serde_json::from_value(of).map_err(|e| unknown().caused_by(e))?;
+        book.demoted
+            .push((scope(&kind, &key)?, named::<Rule>(rule)?));
     }
-    let mut book = Rulebook::new(live);
-    book.demoted.extend(demoted);
     Ok(book)
+}
+
+/// The rules in force, for whoever looks up nothing else.
+pub(crate) async fn in_force(conn: &mut PgConnection) -> Result<Rulebook, Failure> {
+    let mut books = Books::default();
+    accounts::recognise(conn, &[], &accounts::Signs::default(), &mut books).await?;
+    Ok(books.rules)
 }
 
 /// What the rules need to know about the accounts in `books`, and what those in

@@ -139,8 +139,11 @@ fn decide(receipt: &Receipt, books: &Books) -> Verdict {
     ladder::decide(receipt, books).unwrap()
 }
 
-/// Document number and amount of the lines, and of what is written off.
-fn said(verdict: &Verdict, books: &Books) -> (Vec<(String, String)>, Vec<(String, String)>) {
+/// A document number and an amount.
+type Pair = (String, String);
+
+/// The lines, and what is written off.
+fn said(verdict: &Verdict, books: &Books) -> (Vec<Pair>, Vec<Pair>) {
     let name = |id: &DocumentId| books.items[id].document_ref.clone();
     let lines = verdict.lines.iter();
     let settled = verdict.settled.iter();
@@ -154,7 +157,7 @@ fn said(verdict: &Verdict, books: &Books) -> (Vec<(String, String)>, Vec<(String
     )
 }
 
-fn pair(number: &str, amount: &str) -> (String, String) {
+fn pair(number: &str, amount: &str) -> Pair {
     (number.into(), amount.into())
 }
 
