@@ -341,6 +341,7 @@ impl Ledger {
                 }
             };
             know(name_key(&row.name));
+            know(payer::quoted_key(&reference_key(&row.account_ref)));
             books.names.insert(id, row.name);
             let bank = row.sort_code.as_deref().zip(row.account_number.as_deref());
             if let Some((sort_code, number)) =
