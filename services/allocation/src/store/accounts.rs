@@ -1,13 +1,16 @@
 //! Accounts and who pays from which bank account.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
+use chrono::NaiveDate;
 use kernel::{AccountId, ReceiptId};
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::{Account, Books, ledger::NAME_BEGINNING_MIN, name_key, reference_key};
+use crate::domain::{
+    Account, Books, Edge, Learned, edges, ledger::NAME_BEGINNING_MIN, name_key, reference_key,
+};
 
 pub(crate) async fn lock(
     conn: &mut PgConnection,
@@ -61,23 +64,31 @@ pub(crate) async fn recognise(
         return Ok(known);
     }
     let arriving: Vec<Uuid> = arriving.iter().map(|id| id.as_uuid()).collect();
+    let mut banks = signs.banks.clone();
+    banks.sort_unstable();
+    banks.dedup();
     let rows = sqlx::query!(
-        r#"select 'known' as "by!", '' as "key!", receipt_id as "id!" from allocation.receipt
+        r#"select 'known' as "by!", '' as "key!", receipt_id as "id!", null::integer as evidence, null::date as seen
+               from allocation.receipt
                where receipt_id = any($5)
            union all
-           select 'learned', bank_account, account_id from allocation.payer_account where bank_account = any($1)
+           select 'learned', e.bank_account, e.account_id, e.evidence, e.last_seen
+               from unnest($1::text[]) as said(bank) cross join lateral (
+                   select * from allocation.payer_account where bank_account = said.bank
+                   order by last_seen desc limit $6) e
            union all
-           (select 'name', a.name_key, a.account_id from unnest($2::text[]) as said(name)
+           (select 'name', a.name_key, a.account_id, null::integer, null::date from unnest($2::text[]) as said(name)
                join allocation.account a on a.name_key ~>=~ said.name and a.name_key ~<~ (said.name || E'\uFFFF')
                where a.name_key = said.name or length(said.name) >= $4
             union
-            select 'number', '#' || ref_key, account_id from allocation.account where ref_key = any($3))
+            select 'number', '#' || ref_key, account_id, null, null from allocation.account where ref_key = any($3))
            order by 2, 3"#,
-        &signs.banks,
+        &banks,
         &signs.names,
         &signs.quoted,
         NAME_BEGINNING_MIN as i32,
-        &arriving
+        &arriving,
+        edges::looked_at()
     )
     .fetch_all(conn)
     .await?;
@@ -87,7 +98,16 @@ pub(crate) async fn recognise(
                 known.insert(row.id.into());
                 continue;
             }
-            "learned" => books.learned.entry(row.key).or_default(),
+            "learned" => {
+                if let (Some(evidence), Some(last_seen)) = (row.evidence, row.seen) {
+                    books.learned.entry(row.key).or_default().push(Edge {
+                        account: row.id.into(),
+                        evidence,
+                        last_seen,
+                    });
+                }
+                continue;
+            }
             _ => books.payers.entry(row.key).or_default(),
         };
         accounts.push(row.id.into());
@@ -126,26 +146,45 @@ pub(crate) async fn put(conn: &mut PgConnection, accounts: &[Account]) -> Result
     Ok(())
 }
 
-/// Remembers which bank account a debtor pays from.
-pub(crate) async fn learn(
-    conn: &mut PgConnection,
-    learned: &[(String, AccountId, String)],
-) -> Result<(), Failure> {
+/// Remembers which bank accounts pay for which debtors; what was seen lately is
+/// not written again.
+pub(crate) async fn learn(conn: &mut PgConnection, learned: &[Learned]) -> Result<(), Failure> {
     if learned.is_empty() {
         return Ok(());
     }
-    let banks: Vec<String> = learned.iter().map(|(bank, _, _)| bank.clone()).collect();
-    let accounts: Vec<Uuid> = learned
-        .iter()
-        .map(|(_, account, _)| account.as_uuid())
+    // Each edge once, in key order.
+    let mut rows: BTreeMap<(&str, Uuid), &Learned> = BTreeMap::new();
+    for new in learned {
+        let edge = rows
+            .entry((new.bank.as_str(), new.account.as_uuid()))
+            .or_insert(new);
+        if edge.seen_on < new.seen_on {
+            *edge = new;
+        }
+    }
+    let banks: Vec<&str> = rows.keys().map(|(bank, _)| *bank).collect();
+    let accounts: Vec<Uuid> = rows.keys().map(|(_, account)| *account).collect();
+    let actors: Vec<&str> = rows.values().map(|new| new.by.as_str()).collect();
+    let seen: Vec<NaiveDate> = rows.values().map(|new| new.seen_on).collect();
+    let again: Vec<i32> = rows
+        .values()
+        .map(|new| edges::terms(new.seen_on).map_or(0, |terms| terms.again_days))
         .collect();
-    let actors: Vec<String> = learned.iter().map(|(_, _, actor)| actor.clone()).collect();
     sqlx::query!(
-        "insert into allocation.payer_account (bank_account, account_id, learned_from, learned_at)
-         select t.*, now() from unnest($1::text[], $2::uuid[], $3::text[]) as t on conflict do nothing",
-        &banks,
+        "insert into allocation.payer_account (bank_account, account_id, learned_from, learned_at, evidence, last_seen)
+         select t.bank, t.account, t.actor, now(), 1, t.seen
+         from unnest($1::text[], $2::uuid[], $3::text[], $4::date[], $5::integer[])
+             as t(bank, account, actor, seen, again)
+         where not exists (select 1 from allocation.payer_account p
+             where p.bank_account = t.bank and p.account_id = t.account and p.last_seen + t.again >= t.seen)
+         on conflict (bank_account, account_id) do update
+             set evidence = payer_account.evidence + 1,
+                 last_seen = greatest(payer_account.last_seen, excluded.last_seen)",
+        &banks as &[&str],
         &accounts,
-        &actors
+        &actors as &[&str],
+        &seen,
+        &again
     )
     .execute(conn)
     .await?;
