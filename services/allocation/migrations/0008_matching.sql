@@ -45,3 +45,10 @@ revoke update, delete, truncate on allocation.past_decision from allocation;
 -- Component scores (contracts::allocation::MatchScore), and the one change that
 -- would have made it automatic.
 alter table allocation.suggestion add column score jsonb, add column would text;
+
+-- Who pays for whom, with how much evidence and since when it was not seen any
+-- more: see domain::edges.
+alter table allocation.payer_account add column evidence integer not null default 1,
+    add column last_seen date not null default current_date;
+update allocation.payer_account set last_seen = learned_at::date;
+create index payer_account_seen on allocation.payer_account (bank_account, last_seen desc);

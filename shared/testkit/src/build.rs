@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::NaiveDate;
 use contracts::inbound::{
     AccountKind, BankAccountRef, BankReceipt, BillingAccount, BillingDocument, Direction,
-    DocumentKind, Payer, RemittanceText,
+    DocumentKind, Payer, Remittance, RemittanceAdviceLine, RemittanceText,
 };
 
 /// All builders' dates are days of January 2026.
@@ -76,5 +76,28 @@ pub fn document(document_ref: &str, account_ref: &str, gross: &str) -> BillingDo
         currency: "GBP".into(),
         payment_reference: None,
         lines: Vec::new(),
+    }
+}
+
+/// An advice of a payment of 20 January 2026 under `reference`, line by line.
+pub fn remittance(reference: &str, total: &str, lines: &[(&str, &str)]) -> Remittance {
+    Remittance {
+        remittance_id: format!("ADV-{reference}"),
+        source: "test".into(),
+        payer: Payer::default(),
+        payment_reference: Some(reference.into()),
+        date: january(20),
+        total: total.into(),
+        currency: "GBP".into(),
+        lines: lines
+            .iter()
+            .map(|(number, amount)| RemittanceAdviceLine {
+                document_number: (*number).into(),
+                amount: (*amount).into(),
+                kind: None,
+                discount: None,
+                deduction: None,
+            })
+            .collect(),
     }
 }

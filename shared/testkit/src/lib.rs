@@ -28,7 +28,7 @@ pub mod corpus;
 mod suite;
 mod wait;
 
-pub use build::{account, document, receipt};
+pub use build::{account, document, receipt, remittance};
 pub use cluster::Cluster;
 pub use suite::{Running, Suite};
 pub use wait::{DEADLINE, assert_conserved, eventually, eventually_some};

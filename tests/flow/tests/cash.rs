@@ -26,7 +26,7 @@ use kernel::{CommandId, Currency, Money};
 use messaging::Bus;
 use testkit::{
     DEADLINE, Running, Suite, account, assert_conserved, document, eventually, eventually_some,
-    receipt,
+    receipt, remittance,
 };
 
 /// Dropped in this order: nobody works any more when the database goes.
@@ -466,4 +466,81 @@ async fn projections_rebuild_to_the_same_rows() {
     .await;
     assert_eq!(view.state, "same", "{view:#?}");
     assert!(view.events >= 30);
+}
+
+/// What the payer says apart from the money: before it, after it, twice, and for
+/// a receipt that a person has touched already (E48).
+#[tokio::test(flavor = "multi_thread")]
+async fn an_advice_meets_its_receipt_in_either_order() {
+    let office = Office::open().await;
+    for (number, gross) in [("INV-1", "70.00"), ("INV-2", "50.00"), ("INV-3", "120.00")] {
+        office.bill(number, "ACME01", gross).await;
+    }
+    office.owed("240.00").await;
+    let told = [("INV-1", "70.00"), ("INV-2", "50.00")];
+
+    // A person has decided about this one: its advice changes nothing.
+    office.pay("RUN-0000009", "120.00").await;
+    let held = office
+        .receipt("RUN-0000009", ReceiptState::Unidentified)
+        .await;
+    let items = office
+        .gateway
+        .ask(&FindOpenItems {
+            search: Some("INV-3".into()),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    let command = AllocateReceipt {
+        command_id: CommandId::generate(),
+        receipt_id: held.receipt.receipt_id,
+        expected_version: None,
+        lines: vec![AllocateLine {
+            document_id: items.items[0].document_id,
+            amount: gbp("10.00"),
+        }],
+        actor: "user:jo".into(),
+        reason: "told by phone".into(),
+    };
+    let touched = office.gateway.ask(&command).await.unwrap();
+    let theirs = remittance("RUN-0000009", "110.00", &[("INV-3", "110.00")]);
+    office.suite.publish_remittance("theirs", &theirs).await;
+
+    // The money first, then the advice, which comes twice.
+    office.pay("RUN-0000001", "120.00").await;
+    office
+        .receipt("RUN-0000001", ReceiptState::Unidentified)
+        .await;
+    let advice = remittance("RUN-0000001", "120.00", &told);
+    office.suite.publish_remittance("one", &advice).await;
+    office.suite.publish_remittance("two", &advice).await;
+    let paid = office.receipt("RUN-0000001", ReceiptState::Allocated).await;
+    assert_eq!(paid.decision.rule, Rule::Remittance);
+    assert_eq!(paid.allocations.len(), 2);
+    assert!(paid.decision.remittance_id.is_some());
+    assert!(paid.decision.score.is_some());
+
+    // The advice first, and what it lists last.
+    let early = remittance("RUN-0000002", "33.00", &[("INV-4", "33.00")]);
+    office.suite.publish_remittance("early", &early).await;
+    office.pay("RUN-0000002", "33.00").await;
+    office
+        .receipt("RUN-0000002", ReceiptState::Unidentified)
+        .await;
+    office.bill("INV-4", "ACME01", "33.00").await;
+    let paid = office.receipt("RUN-0000002", ReceiptState::Allocated).await;
+    assert_eq!(paid.decision.rule, Rule::Remittance);
+
+    let still = office
+        .gateway
+        .ask(&GetReceipt {
+            receipt_id: held.receipt.receipt_id,
+        })
+        .await
+        .unwrap();
+    assert_eq!(still, touched, "a person's decision stands");
+    assert_eq!(office.dead_letters(Role::Ingestion).await, []);
+    assert_eq!(office.dead_letters(Role::Allocation).await, []);
+    assert_conserved(&office.suite).await;
 }

@@ -11,7 +11,7 @@ use messaging::{Decided, Failure, Meta, Outgoing};
 
 use super::State;
 use crate::domain::{
-    Changes, Receipt,
+    Changes, Learned, Receipt,
     ladder::{self, Verdict},
     ledger::{Because, Moves},
     legal::client,
@@ -153,6 +153,22 @@ fn climb(
         // No other receipt may use it, not even one of this batch.
         state.books.use_advice(advice, cash, receipt.id);
         decided.changes.used_advices.push((advice, receipt.id));
+    }
+    // What a reference has proved is remembered of the bank account.
+    if let (Some(bank), Some(first), true) = (
+        &receipt.payer_account,
+        posted.first(),
+        matches!(
+            decision.rule,
+            Rule::OwnReference | Rule::DocumentNumber | Rule::Remittance
+        ),
+    ) {
+        decided.changes.learned.push(Learned {
+            bank: bank.clone(),
+            account: first.account_id,
+            by: SYSTEM.to_owned(),
+            seen_on: receipt.booked_on,
+        });
     }
     receipt.decision = decision;
     receipt.suggestions = suggestions;

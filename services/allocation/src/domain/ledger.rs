@@ -23,7 +23,10 @@ pub use movements::{
     Adjust, Adjusted, PaidOut, PayOut, adjust, pay_out, undo_adjustment, undo_outflow,
 };
 
-use super::remittance::{self, Advice};
+use super::{
+    edges::{Edge, Learned},
+    remittance::{self, Advice},
+};
 
 /// Ledger accounts of the journal.
 pub mod chart {
@@ -211,8 +214,7 @@ pub struct Changes {
     pub entries: Vec<Entry>,
     /// What is left of items that were there before.
     pub open: BTreeMap<DocumentId, Money>,
-    /// Bank account, whose it is, who said so.
-    pub learned: Vec<(String, AccountId, String)>,
+    pub learned: Vec<Learned>,
     /// The batch of a person that made the postings.
     pub batch: Option<uuid::Uuid>,
     pub new_advices: Vec<Advice>,
@@ -240,7 +242,7 @@ pub struct Books {
     pub payers: BTreeMap<String, Vec<AccountId>>,
     /// Accounts that a person has allocated money from this bank account to. A
     /// solicitor pays for many: alone it only suggests (E15).
-    pub learned: HashMap<String, Vec<AccountId>>,
+    pub learned: HashMap<String, Vec<Edge>>,
     /// Names of accounts that may have paid, where nobody knows who did.
     pub names: HashMap<AccountId, String>,
     /// Accounts with more open items than are here: nothing is proved of them.

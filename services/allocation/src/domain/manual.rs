@@ -6,7 +6,10 @@ use contracts::{
 };
 use kernel::{AccountId, Classified, DocumentId, ErrorClass, Money, MoneyError};
 
-use super::ledger::{self, Because, Books, Changes, Line, Receipt};
+use super::{
+    edges::Learned,
+    ledger::{self, Because, Books, Changes, Line, Receipt},
+};
 
 /// Lines of one command at most.
 const LINES_MAX: usize = 200;
@@ -166,9 +169,12 @@ pub fn allocate(
     // What a person has shown once is known from then on: only ever a
     // suggestion's evidence, never a reason to post.
     if let (Some(bank), Some(account)) = (&receipt.payer_account, one_account(&posted)) {
-        changes
-            .learned
-            .push((bank.clone(), account, because.actor.to_owned()));
+        changes.learned.push(Learned {
+            bank: bank.clone(),
+            account,
+            by: because.actor.to_owned(),
+            seen_on: receipt.booked_on,
+        });
     }
     Ok(posted)
 }

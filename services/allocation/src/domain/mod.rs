@@ -2,6 +2,7 @@
 
 pub mod arrival;
 mod data;
+pub mod edges;
 pub mod evidence;
 pub mod ladder;
 pub mod ledger;
@@ -12,6 +13,7 @@ pub mod remittance;
 pub mod rules;
 pub mod subset;
 
+pub use edges::{Edge, Learned};
 pub use evidence::{name_key, reference_key};
 pub use ledger::{Account, Advised, Books, Changes, Item, Line, Proposal, Receipt};
 pub use remittance::Advice;

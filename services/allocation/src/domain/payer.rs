@@ -4,6 +4,7 @@ use contracts::allocation::Evidence;
 use kernel::AccountId;
 
 use super::{
+    edges::{self, PAYMENT_PROVIDER},
     evidence::say,
     ledger::{Books, Receipt},
     name_key,
@@ -18,9 +19,11 @@ pub enum By {
     AccountNumber,
     /// The name, or its beginning, of one account only.
     Name,
-    /// A bank account that a person has once shown to pay for the account,
-    /// under a name that is not the account's.
+    /// A bank account that has been seen to pay for the account, under a name
+    /// that is not the account's.
     Learned,
+    /// A bank account that pays for many debtors, and of what kind it is.
+    Hub(Option<&'static str>),
 }
 
 /// Whose money it seems to be.
@@ -39,15 +42,23 @@ impl Payer {
 
     /// Whether anything may be posted because of it.
     pub fn may_post(self) -> bool {
-        self.by != By::Learned
+        !matches!(self.by, By::Learned | By::Hub(_))
     }
 
     pub fn evidence(self, of: Option<AccountId>) -> Evidence {
+        if let By::Hub(kind) = self.by {
+            let kind = kind.map_or_else(String::new, |kind| format!(" ({kind})"));
+            return say(
+                "payer_account",
+                false,
+                format!("the payer's bank account pays for many debtors{kind}"),
+            );
+        }
         let (kind, noun) = match self.by {
             By::BankAccount => ("payer_account", "payer's bank account"),
             By::AccountNumber => ("account_number", "account number in the text"),
             By::Name => ("payer_name", "payer's name"),
-            By::Learned => ("payer_account", "bank account, which has paid before,"),
+            By::Learned | By::Hub(_) => ("payer_account", "bank account, which has paid before,"),
         };
         match (self.account, of) {
             (None, _) => say(
@@ -95,27 +106,48 @@ pub fn identify(receipt: &Receipt, books: &Books) -> Option<Payer> {
             by: By::AccountNumber,
         });
     }
-    let named = receipt
+    let day = receipt.booked_on;
+    let kind = receipt
         .payer_name
         .as_deref()
-        .map(|name| books.payers_named(&name_key(name)))
-        .unwrap_or_default();
+        .and_then(|name| edges::kind_of(name, day));
     let learned = receipt
         .payer_account
         .as_deref()
-        .and_then(|key| books.learned.get(key));
+        .and_then(|key| books.learned.get(key))
+        .map(|known| edges::live(known, day))
+        .unwrap_or_default();
+    let hub = edges::is_hub(&learned, day);
+    // A payment provider stands in the payer's place (E18).
+    let named = receipt
+        .payer_name
+        .as_deref()
+        .filter(|_| kind != Some(PAYMENT_PROVIDER))
+        .map(|name| books.payers_named(&name_key(name)))
+        .unwrap_or_default();
     if !named.is_empty() {
         let account = one(&named).filter(|account| among(*account));
-        // Name and bank account together are as good as a known bank account.
-        let both = learned.is_some_and(|learned| one(learned) == account);
+        // Name and bank account together are as good as a known bank account;
+        // a hub adds nothing to the name.
+        let both = match learned.as_slice() {
+            [edge] => !hub && Some(edge.account) == account,
+            _ => false,
+        };
         return Some(Payer {
             account,
             by: if both { By::BankAccount } else { By::Name },
         });
     }
-    if let (None, Some(accounts)) = (bank, learned) {
+    if bank.is_none() && hub {
         return Some(Payer {
-            account: one(accounts),
+            account: None,
+            by: By::Hub(kind),
+        });
+    }
+    if let (None, [first, ..]) = (bank, learned.as_slice()) {
+        let alone = learned.len() == 1;
+        return Some(Payer {
+            account: alone.then_some(first.account),
             by: By::Learned,
         });
     }

@@ -1,15 +1,17 @@
 //! Accounts and who pays from which bank account.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{AccountId, ReceiptId};
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::rules;
-use crate::domain::{Account, Books, ledger::NAME_BEGINNING_MIN, name_key, reference_key};
+use crate::domain::{
+    Account, Books, Edge, Learned, edges, ledger::NAME_BEGINNING_MIN, name_key, reference_key,
+};
 
 pub(crate) async fn lock(
     conn: &mut PgConnection,
@@ -62,28 +64,40 @@ pub(crate) async fn recognise(
     let mut live = Vec::new();
     let mut demoted = Vec::new();
     let arriving: Vec<Uuid> = arriving.iter().map(|id| id.as_uuid()).collect();
+    let mut banks = signs.banks.clone();
+    banks.sort_unstable();
+    banks.dedup();
     let rows = sqlx::query!(
-        r#"select 'known' as "by!", '' as "key!", receipt_id as "id?", null::jsonb as "rules?" from allocation.receipt
+        r#"select 'known' as "by!", '' as "key!", receipt_id as "id?", null::jsonb as "rules?",
+               null::integer as "evidence?", null::date as "seen?"
+               from allocation.receipt
                where receipt_id = any($5)
            union all
-           select 'learned', bank_account, account_id, null from allocation.payer_account where bank_account = any($1)
+           select 'learned', e.bank_account, e.account_id, null, e.evidence, e.last_seen
+               from unnest($1::text[]) as said(bank) cross join lateral (
+                   select * from allocation.payer_account where bank_account = said.bank
+                   order by last_seen desc limit $6) e
            union all
-           (select 'name', a.name_key, a.account_id, null::jsonb from unnest($2::text[]) as said(name)
+           (select 'name', a.name_key, a.account_id, null::jsonb, null::integer, null::date
+               from unnest($2::text[]) as said(name)
                join allocation.account a on a.name_key ~>=~ said.name and a.name_key ~<~ (said.name || E'\uFFFF')
                where a.name_key = said.name or length(said.name) >= $4
             union
-            select 'number', '#' || ref_key, account_id, null from allocation.account where ref_key = any($3))
+            select 'number', '#' || ref_key, account_id, null, null, null
+               from allocation.account where ref_key = any($3))
            union all
-           select 'live', version::text, null, rules from allocation.rule_set where state = 'live'
+           select 'live', version::text, null, rules, null, null from allocation.rule_set where state = 'live'
            union all
-           select 'demoted', d.rule, null, jsonb_build_array(d.scope_kind, d.scope_key) from allocation.rule_demotion d
+           select 'demoted', d.rule, null, jsonb_build_array(d.scope_kind, d.scope_key), null, null
+           from allocation.rule_demotion d
            where not exists (select 1 from allocation.rule_restoration r where r.demotion_id = d.demotion_id)
            order by 2, 3"#,
-        &signs.banks,
+        &banks,
         &signs.names,
         &signs.quoted,
         NAME_BEGINNING_MIN as i32,
-        &arriving
+        &arriving,
+        edges::looked_at()
     )
     .fetch_all(conn)
     .await?;
@@ -92,7 +106,15 @@ pub(crate) async fn recognise(
             ("known", Some(id), _) => {
                 known.insert(id.into());
             }
-            ("learned", Some(id), _) => books.learned.entry(row.key).or_default().push(id.into()),
+            ("learned", Some(id), _) => {
+                if let (Some(evidence), Some(last_seen)) = (row.evidence, row.seen) {
+                    books.learned.entry(row.key).or_default().push(Edge {
+                        account: id.into(),
+                        evidence,
+                        last_seen,
+                    });
+                }
+            }
             (_, Some(id), _) => books.payers.entry(row.key).or_default().push(id.into()),
             ("live", None, Some(rules)) => live.push((row.key, rules)),
             (_, None, Some(scope)) => demoted.push((row.key, scope)),
@@ -137,26 +159,45 @@ pub(crate) async fn put(conn: &mut PgConnection, accounts: &[Account]) -> Result
     Ok(())
 }
 
-/// Remembers which bank account a debtor pays from.
-pub(crate) async fn learn(
-    conn: &mut PgConnection,
-    learned: &[(String, AccountId, String)],
-) -> Result<(), Failure> {
+/// Remembers which bank accounts pay for which debtors; what was seen lately is
+/// not written again.
+pub(crate) async fn learn(conn: &mut PgConnection, learned: &[Learned]) -> Result<(), Failure> {
     if learned.is_empty() {
         return Ok(());
     }
-    let banks: Vec<String> = learned.iter().map(|(bank, _, _)| bank.clone()).collect();
-    let accounts: Vec<Uuid> = learned
-        .iter()
-        .map(|(_, account, _)| account.as_uuid())
+    // Each edge once, in key order.
+    let mut rows: BTreeMap<(&str, Uuid), &Learned> = BTreeMap::new();
+    for new in learned {
+        let edge = rows
+            .entry((new.bank.as_str(), new.account.as_uuid()))
+            .or_insert(new);
+        if edge.seen_on < new.seen_on {
+            *edge = new;
+        }
+    }
+    let banks: Vec<&str> = rows.keys().map(|(bank, _)| *bank).collect();
+    let accounts: Vec<Uuid> = rows.keys().map(|(_, account)| *account).collect();
+    let actors: Vec<&str> = rows.values().map(|new| new.by.as_str()).collect();
+    let seen: Vec<NaiveDate> = rows.values().map(|new| new.seen_on).collect();
+    let again: Vec<i32> = rows
+        .values()
+        .map(|new| edges::terms(new.seen_on).map_or(0, |terms| terms.again_days))
         .collect();
-    let actors: Vec<String> = learned.iter().map(|(_, _, actor)| actor.clone()).collect();
     sqlx::query!(
-        "insert into allocation.payer_account (bank_account, account_id, learned_from, learned_at)
-         select t.*, now() from unnest($1::text[], $2::uuid[], $3::text[]) as t on conflict do nothing",
-        &banks,
+        "insert into allocation.payer_account (bank_account, account_id, learned_from, learned_at, evidence, last_seen)
+         select t.bank, t.account, t.actor, now(), 1, t.seen
+         from unnest($1::text[], $2::uuid[], $3::text[], $4::date[], $5::integer[])
+             as t(bank, account, actor, seen, again)
+         where not exists (select 1 from allocation.payer_account p
+             where p.bank_account = t.bank and p.account_id = t.account and p.last_seen + t.again >= t.seen)
+         on conflict (bank_account, account_id) do update
+             set evidence = payer_account.evidence + 1,
+                 last_seen = greatest(payer_account.last_seen, excluded.last_seen)",
+        &banks as &[&str],
         &accounts,
-        &actors
+        &actors as &[&str],
+        &seen,
+        &again
     )
     .execute(conn)
     .await?;

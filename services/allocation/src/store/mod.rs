@@ -22,7 +22,7 @@ use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
-use crate::domain::{Books, Changes, Receipt, ladder, name_key, payer};
+use crate::domain::{Books, Changes, Receipt, edges, ladder, name_key, payer};
 
 /// Writes what was decided: first what is only there when accounts or documents
 /// came, or receipts that were there before have moved, then in one statement
@@ -104,13 +104,17 @@ pub(crate) async fn look_up_payers(
     } else {
         BTreeSet::new()
     };
-    let payers: Vec<AccountId> = books
-        .payers
+    // A hub's debtors are not looked through: it says nothing about who pays.
+    let edges = books
+        .learned
         .values()
-        .chain(books.learned.values())
+        .filter(|edges| (edges.len() as i64) < edges::looked_at())
         .flatten()
-        .chain(&named)
-        .copied()
+        .map(|edge| edge.account);
+    let known_payers = books.payers.values().flatten().copied();
+    let payers: Vec<AccountId> = known_payers
+        .chain(edges)
+        .chain(named.iter().copied())
         .collect();
     let amount = |receipt: &&Receipt| receipt.unallocated.amount();
     let amounts: Vec<Decimal> = undecided.iter().map(amount).collect();

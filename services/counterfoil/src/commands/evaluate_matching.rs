@@ -19,7 +19,7 @@ use std::{
 };
 
 use allocation::domain::{
-    Advice, Books, Item, Receipt, arrival,
+    Advice, Books, Edge, Item, Receipt, arrival,
     ladder::{self, Verdict},
     name_key, payer, reference_key, remittance,
 };
@@ -27,6 +27,7 @@ use anyhow::{Context as _, bail};
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use contracts::{
+    allocation::Rule,
     inbound::{BankReceipt, DocumentKind, Remittance},
     ingestion::DocumentRecorded,
 };
@@ -238,7 +239,7 @@ impl EvaluateMatching {
                 }),
             )?;
             decisions.write_all(b"\n")?;
-            ledger.settle(&mut receipt, &outcome)?;
+            ledger.settle(&mut receipt, &outcome, verdict.decision.rule)?;
         }
         decisions.flush()?;
 
@@ -341,6 +342,7 @@ impl Ledger {
                 }
             };
             know(name_key(&row.name));
+            know(payer::quoted_key(&reference_key(&row.account_ref)));
             books.names.insert(id, row.name);
             let bank = row.sort_code.as_deref().zip(row.account_number.as_deref());
             if let Some((sort_code, number)) =
@@ -488,7 +490,12 @@ impl Ledger {
     }
 
     /// Posts what was decided, or what a person would.
-    fn settle(&mut self, receipt: &mut Receipt, outcome: &Outcome) -> anyhow::Result<()> {
+    fn settle(
+        &mut self,
+        receipt: &mut Receipt,
+        outcome: &Outcome,
+        rule: Rule,
+    ) -> anyhow::Result<()> {
         let lines = if outcome.auto {
             &outcome.decided
         } else {
@@ -506,13 +513,25 @@ impl Ledger {
             payers.push(item.account_id);
         }
         payers.dedup();
-        // As the service does: what a person has shown once is known.
-        if let (false, [account], Some(bank)) =
-            (outcome.auto, payers.as_slice(), &receipt.payer_account)
-        {
+        // As the service does: what a person has shown, or a reference has
+        // proved, is known.
+        let proved = matches!(
+            rule,
+            Rule::OwnReference | Rule::DocumentNumber | Rule::Remittance
+        );
+        if let (true, [account], Some(bank)) = (
+            !outcome.auto || proved,
+            payers.as_slice(),
+            &receipt.payer_account,
+        ) {
             let known = self.books.learned.entry(bank.clone()).or_default();
-            if !known.contains(account) {
-                known.push(*account);
+            match known.iter_mut().find(|edge| edge.account == *account) {
+                Some(edge) => edge.last_seen = receipt.booked_on,
+                None => known.push(Edge {
+                    account: *account,
+                    evidence: 1,
+                    last_seen: receipt.booked_on,
+                }),
             }
         }
         Ok(())

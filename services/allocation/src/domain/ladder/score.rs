@@ -232,6 +232,7 @@ impl<'b> Scale<'b> {
                     By::BankAccount | By::AccountNumber => 100,
                     By::Name => 85,
                     By::Learned => 60,
+                    By::Hub(_) => 20,
                 }),
             },
         };
@@ -243,7 +244,9 @@ impl<'b> Scale<'b> {
         let of = |accounts: Option<&Vec<AccountId>>| {
             accounts.is_some_and(|accounts| accounts.contains(&account))
         };
-        bank.is_some_and(|bank| of(self.books.payers.get(bank)) || of(self.books.learned.get(bank)))
+        let learned = bank.and_then(|bank| self.books.learned.get(bank));
+        bank.is_some_and(|bank| of(self.books.payers.get(bank)))
+            || learned.is_some_and(|edges| edges.iter().any(|edge| edge.account == account))
     }
 
     /// How many of a hundred words of the names are the same: `J SMITH` and

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    Advised, evidence,
+    Advice, Advised, Edge, evidence,
     ledger::{Because, Changes, post},
     name_key, reference_key,
 };
@@ -241,6 +241,160 @@ fn e12_the_payers_list_is_followed_when_it_adds_up() {
     );
 }
 
+fn advice(number: &str, total: &str, lines: &[(&str, &str)]) -> Advice {
+    Advice {
+        id: kernel::RemittanceId::generate(),
+        number: number.into(),
+        payer_name: Some("ACME LTD".into()),
+        payer_account: None,
+        payment_key: Some(reference_key("BP0042117")),
+        paid_on: day(18),
+        total: gbp(total),
+        lines: lines
+            .iter()
+            .map(|(number, amount)| contracts::ingestion::AdvisedLine {
+                document_number: (*number).into(),
+                amount: gbp(amount),
+                kind: contracts::inbound::AdviceKind::Invoice,
+                discount: None,
+                deduction: None,
+            })
+            .collect(),
+        used_by: None,
+    }
+}
+
+fn advised_ledger(advices: impl IntoIterator<Item = Advice>) -> Books {
+    let mut ledger = books([
+        item("INV-1", 1, "900.00"),
+        item("INV-2", 1, "150.00"),
+        item("INV-3", 1, "150.00"),
+        item("CN-8", 1, "-25.00"),
+    ]);
+    for advice in advices {
+        ledger.add_advice(advice);
+    }
+    ledger
+}
+
+/// An advice that came apart from the cash is followed to the letter, and found
+/// by its payment reference or its payer.
+#[test]
+fn an_advice_apart_says_what_is_paid() {
+    let told = [("INV-1", "900.00"), ("INV-3", "150.00"), ("CN-8", "-25.00")];
+    let ledger = advised_ledger([advice("ADV-1", "1025.00", &told)]);
+    for text in ["BP0042117", "THANK YOU"] {
+        let verdict = decide(&receipt("1025.00", text), &ledger).unwrap();
+        assert_eq!(verdict.decision.rule, Rule::Remittance, "{text}");
+        assert_eq!(lines(&verdict), ["-25.00", "150.00", "900.00"]);
+        assert!(verdict.decision.remittance_id.is_some());
+        assert_eq!(verdict.decision.gap, Some(1000));
+    }
+    // Another payer, and no reference: somebody else's advice.
+    let mut other = receipt("1025.00", "THANK YOU");
+    other.payer_name = Some("Somebody Else".into());
+    let verdict = decide(&other, &ledger).unwrap();
+    assert_eq!(verdict.decision.remittance_id, None);
+    // Too late: eleven working days after.
+    let mut late = receipt("1025.00", "BP0042117");
+    late.booked_on = NaiveDate::from_ymd_opt(2026, 12, 3).unwrap();
+    let verdict = decide(&late, &ledger).unwrap();
+    assert_eq!(verdict.decision.remittance_id, None);
+}
+
+/// One that a receipt has used is nobody else's, and two that fit equally are
+/// nobody's.
+#[test]
+fn an_advice_serves_one_receipt() {
+    let told = [("INV-1", "900.00"), ("INV-3", "150.00")];
+    let first = advice("ADV-1", "1050.00", &told);
+    let id = first.id;
+    let mut ledger = advised_ledger([first.clone()]);
+    let paid = receipt("1050.00", "BP0042117");
+    assert!(!decide(&paid, &ledger).unwrap().lines.is_empty());
+    ledger.use_advice(id, paid.unallocated, paid.id);
+    let again = decide(&receipt("1050.00", "BP0042117"), &ledger).unwrap();
+    assert_eq!((again.decision.remittance_id, again.lines.len()), (None, 0));
+    assert!(!decide(&paid, &ledger).unwrap().lines.is_empty(), "its own");
+
+    let mut second = advice("ADV-2", "1050.00", &told);
+    second.payment_key = None;
+    let mut third = second.clone();
+    third.id = kernel::RemittanceId::generate();
+    let verdict = decide(&receipt("1050.00", ""), &advised_ledger([second, third])).unwrap();
+    assert!(verdict.lines.is_empty());
+    let doubts = verdict.decision.evidence.iter().filter(|e| !e.supports);
+    assert!(doubts.into_iter().any(|e| e.kind == "remittance"));
+}
+
+/// E11: a penny out, and a person looks, with the list at the top.
+#[test]
+fn e11_an_advice_that_is_a_penny_out_is_shown() {
+    let told = [("INV-1", "900.00"), ("INV-3", "150.00")];
+    for total in ["1050.01", "1049.99"] {
+        let ledger = knows_acme(advised_ledger([advice("ADV-1", total, &told)]));
+        let verdict = decide(&receipt("1050.00", "BP0042117"), &ledger).unwrap();
+        assert!(verdict.lines.is_empty());
+        assert_eq!(verdict.suggestions[0].rule, Rule::Remittance);
+        assert_eq!(verdict.suggestions[0].lines.len(), 2);
+        assert_eq!(verdict.decision.remittance_id, None, "it waits on");
+    }
+    // The cash, not the advice, is a penny short: never more than was paid.
+    let ledger = knows_acme(advised_ledger([advice("ADV-1", "1050.00", &told)]));
+    let verdict = decide(&receipt("1049.99", "BP0042117"), &ledger).unwrap();
+    assert!(verdict.lines.is_empty());
+    let sum: rust_decimal::Decimal = verdict.suggestions[0]
+        .lines
+        .iter()
+        .map(|line| line.amount.amount())
+        .sum();
+    assert_eq!(sum.to_string(), "1049.99");
+}
+
+/// E12: the advice lists what is not ours. Nothing is posted, not even where
+/// payer and amount would have been enough.
+#[test]
+fn e12_an_advice_with_a_document_that_is_not_ours_is_shown() {
+    let told = [("INV-2", "150.00"), ("ZZ-777", "750.00")];
+    let ledger = knows_acme(advised_ledger([advice("ADV-1", "900.00", &told)]));
+    let verdict = decide(&from_acmes_bank("900.00", ""), &ledger).unwrap();
+    assert!(verdict.lines.is_empty());
+    assert!(verdict.decision.remittance_id.is_some(), "it is this one's");
+    let first = &verdict.suggestions[0];
+    assert_eq!(first.rule, Rule::Remittance);
+    assert!(first.would.as_ref().unwrap().contains("open document"));
+    assert!(
+        verdict
+            .suggestions
+            .iter()
+            .any(|s| s.rule == Rule::PayerAmount && s.lines[0].amount == gbp("900.00"))
+    );
+}
+
+/// E2: the amount is to the penny another document's; both are shown, weighed,
+/// with the gap.
+#[test]
+fn e2_suggestions_are_weighed() {
+    let ledger = knows_acme(books([
+        item("INV-104", 1, "1250.37"),
+        item("INV-220", 1, "613.05"),
+    ]));
+    let verdict = decide(&from_acmes_bank("613.05", "INV-104"), &ledger).unwrap();
+    assert!(verdict.lines.is_empty());
+    let totals: Vec<u16> = verdict
+        .suggestions
+        .iter()
+        .map(|s| s.score.unwrap().total)
+        .collect();
+    assert!(totals.is_sorted_by(|a, b| a >= b), "{totals:?}");
+    assert_eq!(totals.len(), 2);
+    assert_eq!(verdict.suggestions[0].lines[0].amount, gbp("613.05"));
+    assert_eq!(verdict.suggestions[0].score.unwrap().amount, 100);
+    assert_eq!(verdict.suggestions[1].score.unwrap().reference, 100);
+    assert_eq!(verdict.decision.gap, Some(totals[0] - totals[1]));
+    assert!(verdict.suggestions.iter().all(|s| s.would.is_some()));
+}
+
 /// E4: what the bank cut short or the payer left off still counts, with the
 /// amount, and never against the payer.
 #[test]
@@ -307,14 +461,34 @@ fn e3_a_number_of_another_account_does_not_outvote_the_payers_own() {
 #[test]
 fn e15_a_bank_account_seen_once_only_suggests() {
     let mut ledger = books([item("INV-1", 1, "50.31")]);
-    ledger.learned.insert(ACMES_BANK.into(), vec![account(1)]);
+    let edge = |n: u128| Edge {
+        account: account(n),
+        evidence: 3,
+        last_seen: day(1),
+    };
+    ledger.learned.insert(ACMES_BANK.into(), vec![edge(1)]);
     let held = decide(&from_acmes_bank("50.31", ""), &ledger).unwrap();
     assert!(held.lines.is_empty());
     assert_eq!((held.payer, held.suggestions.len()), (Some(account(1)), 1));
     assert_eq!(held.suggestions[0].confidence, "low");
-    let known = knows_acme_by_name(ledger);
+    let mut known = knows_acme_by_name(ledger);
     let posted = decide(&from_acmes_bank("50.31", ""), &known).unwrap();
     assert_eq!(posted.decision.rule, Rule::PayerAmount);
+    // A hub says nothing about who pays.
+    known
+        .learned
+        .insert(ACMES_BANK.into(), vec![edge(1), edge(2), edge(3)]);
+    known.payers.remove(ACMES_BANK);
+    let mut paid = from_acmes_bank("50.31", "");
+    paid.payer_name = Some("ROWE TUCKER SOLICITORS".into());
+    let held = decide(&paid, &known).unwrap();
+    assert_eq!((held.payer, held.lines.len()), (None, 0));
+    assert!(
+        held.decision
+            .evidence
+            .iter()
+            .any(|e| e.detail.contains("many debtors (solicitor)"))
+    );
 }
 
 /// E48: after a person took a match back it is shown again, never posted, and
