@@ -1,6 +1,6 @@
 // Files as a bank and a billing system would send them.
 
-const pounds = (pence) => (pence < 0n ? `-${pounds(-pence)}` : `${pence / 100n}.${String(pence % 100n).padStart(2, '0')}`);
+const pounds = (pence) => `${pence / 100n}.${String(pence % 100n).padStart(2, '0')}`;
 const amount = (element, pence) => `<${element} Ccy="GBP">${pounds(pence)}</${element}>`;
 
 const balance = (code, pence, date) =>
@@ -45,7 +45,7 @@ export function accountsCsv(accounts) {
   return csv('account_ref,name,kind,terms_days,currency', accounts.map(({ reference, name }) => [reference, name, 'company', 30, 'GBP']));
 }
 
-/** `documents` is `[{ reference, account, issued, due, pence, kind }]`; negative pence for a credit note. */
+/** `documents` is `[{ reference, account, issued, due, pence, kind }]`; the kind says which way it counts. */
 export function documentsCsv(documents) {
   return csv(
     'document_ref,kind,account_ref,issued_on,due_on,gross,currency',

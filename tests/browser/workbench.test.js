@@ -15,7 +15,7 @@ const document = (reference, pence, kind) => ({ reference, pence, kind, account:
 const DOCUMENTS = [
   document('WB-INV-1', 120_00n),
   document('WB-INV-2', 80_00n),
-  document('WB-CN-3', -20_00n, 'credit_note'),
+  document('WB-CN-3', 20_00n, 'credit_note'),
   document('WB-INV-4', 310_40n),
   document('WB-INV-5', 1_000_00n),
   document('WB-INV-6', 444_44n),

@@ -954,7 +954,7 @@ async fn a_pasted_list_is_compared_before_anything_moves() {
     assert!(page.contains("data-remainder>£60.00<"), "{page}");
     assert_eq!(world.commands(), 0);
 
-    let (status, page) = form(&world, &session, &path, &[("list", "no numbers here\n")]).await;
+    let (status, page) = form(&world, &session, &path, &[("list", "no numbers here")]).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
         page.contains("No line of the list has a document number.")

@@ -419,7 +419,7 @@ async fn queues_show_the_newest_booking_first() {
 async fn a_credit_note_in_use_is_undone_last() {
     let office = Office::open().await;
     office.bill("INV-1", "100.00").await;
-    let mut credit = document("CN-1", "ACME01", "-20.00");
+    let mut credit = document("CN-1", "ACME01", "20.00");
     credit.kind = contracts::inbound::DocumentKind::CreditNote;
     office.suite.publish_document("CN-1", &credit).await;
     let paid = office.pay("LESS CREDIT", "80.00", 20).await;

@@ -80,7 +80,7 @@ pub(crate) async fn fill(
             .values()
             .map(|item| item.account_id)
             .chain(books.payers.values().flatten().copied())
-            .chain(books.learned.values().flatten().copied())
+            .chain(books.learned.values().flatten().map(|edge| edge.account))
             .map(AccountId::as_uuid)
             .collect();
         who(conn, &ids.into_iter().collect::<Vec<_>>(), &mut books.rules).await?;

@@ -98,7 +98,10 @@ fn by_blank(text: &str) -> Option<(String, Option<String>)> {
         }
         _ => (number, amount.to_owned()),
     };
-    let named = number.contains(|c: char| c.is_ascii_digit()) && !number.contains([',', '"']);
+    // `Total 12.00` is a line without a number, `INV 104` a number alone.
+    let figure = amount.contains(['.', ',', '£', '(']);
+    let named = figure || number.contains(|c: char| c.is_ascii_digit());
+    let named = named && !number.contains([',', '"']);
     let apart = named && figures(&amount).is_some();
     apart.then(|| (number.trim_end().to_owned(), Some(amount)))
 }

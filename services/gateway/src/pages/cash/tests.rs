@@ -524,7 +524,7 @@ fn what_one_command_did_is_undone_together_and_one_line_is_not() {
 
 #[test]
 fn a_pasted_list_says_what_is_left_out_and_what_differs() {
-    let list = paste::read("INV-104 100\nINV-<9> 5\nTotal 105", Currency::GBP);
+    let list = paste::read("INV-104 100\nINV-<9> 5\nTotal 105.00", Currency::GBP);
     let named = [contracts::api::workbench::NamedItem {
         number: "INV-104".into(),
         item: OpenItemView {
@@ -567,7 +567,7 @@ fn a_pasted_list_says_what_is_left_out_and_what_differs() {
     );
     assert!(html.contains("INV-104: the list says £100.00 of £120.00 open, which leaves £20.00"));
     assert!(
-        html.contains("No document number in line 3 “Total 105”."),
+        html.contains("No document number in line 3 “Total 105.00”."),
         "{html}"
     );
 }
