@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use contracts::api::rules::{ReplayChange, ReplayDecision, ReplayReport, ReplayScore};
-use kernel::{AccountId, Currency, DocumentId, Money, MoneyError, ReceiptId};
+use kernel::{AccountId, Currency, DocumentId, Money, MoneyError, ReceiptId, london_date};
 use rust_decimal::Decimal;
 
 use super::{Rulebook, Settled};
 use crate::domain::{
+    Edge,
     ladder::{self, Verdict},
     ledger::{Books, Item, Line, Receipt},
 };
@@ -56,7 +57,7 @@ pub struct Movement {
 
 enum Event {
     Document(Box<Item>),
-    Learned(String, AccountId),
+    Learned(String, Edge),
     Moved(Movement),
     Receipt(Box<PastReceipt>),
 }
@@ -84,7 +85,7 @@ pub fn run(
     for event in events {
         match event {
             Event::Document(item) => books.add(*item),
-            Event::Learned(bank, account) => books.learned.entry(bank).or_default().push(account),
+            Event::Learned(bank, edge) => books.learned.entry(bank).or_default().push(edge),
             Event::Moved(movement) => {
                 if let Some(item) = books.items.get_mut(&movement.document) {
                     item.open = item.open.checked_sub(movement.amount)?;
@@ -132,7 +133,13 @@ fn in_order(past: Past) -> (Books, Vec<Event>) {
         events.push(((at, 0, None, 0), Event::Document(Box::new(item))));
     }
     for (at, bank, account) in past.learned {
-        events.push(((at, 1, None, 0), Event::Learned(bank, account)));
+        // As when it was new: how often it was seen later is not of its time.
+        let edge = Edge {
+            account,
+            evidence: 1,
+            last_seen: london_date(at),
+        };
+        events.push(((at, 1, None, 0), Event::Learned(bank, edge)));
     }
     for movement in past.movements {
         let own = movement
