@@ -8,8 +8,8 @@ use bytes::Bytes;
 use contracts::{
     Prefix, Role,
     catalogue::{Outsider, STREAMS},
-    inbound::{BankReceipt, BillingAccount, BillingDocument},
-    subject::{IN_ACCOUNTS, IN_DOCUMENTS, IN_RECEIPTS},
+    inbound::{BankReceipt, BillingAccount, BillingDocument, BillingMatter},
+    subject::{IN_ACCOUNTS, IN_DOCUMENTS, IN_MATTERS, IN_RECEIPTS},
 };
 use kernel::{Clock, SystemClock};
 use messaging::{Bus, Failure};
@@ -175,6 +175,10 @@ impl Suite {
 
     pub async fn publish_document(&self, id: &str, document: &BillingDocument) -> PublishAck {
         self.publish_json(IN_DOCUMENTS, id, document).await
+    }
+
+    pub async fn publish_matter(&self, id: &str, matter: &BillingMatter) -> PublishAck {
+        self.publish_json(IN_MATTERS, id, matter).await
     }
 
     async fn publish_json(&self, domain: &str, id: &str, message: &impl Serialize) -> PublishAck {

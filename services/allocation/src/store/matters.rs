@@ -94,6 +94,24 @@ pub(crate) async fn lock_all(
     rows.into_iter().map(Matter::try_from).collect()
 }
 
+/// Matters as they are, without a lock: for looking, not for deciding.
+pub(crate) async fn look_at(
+    conn: &mut PgConnection,
+    ids: &[MatterId],
+) -> Result<Vec<Matter>, Failure> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        "select matter_id, matter_ref, version, source_version, account_id, account_ref, title, fee_earner,
+             opened_on, concluded_on, closed_on, status, status_on, hold_reason, hold_until, hold_ended_on
+         from allocation.matter where matter_id = any($1)",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Matter::try_from).collect()
+}
+
 /// A matter with what is held on it. Whoever changes client money holds this
 /// lock: two commands never see the same balance.
 pub(crate) async fn lock(conn: &mut PgConnection, id: MatterId) -> Result<Held, Failure> {
@@ -683,9 +701,9 @@ pub(crate) async fn views(
         r#"select m.matter_id, m.matter_ref, m.version, m.account_id, m.account_ref, a.name as "account_name?",
                m.title, m.fee_earner, m.opened_on, m.concluded_on, m.closed_on, m.status, m.hold_reason, m.hold_until,
                array(select b.currency from allocation.client_balance b
-                   where b.matter_id = m.matter_id and b.amount > 0 order by 1) as "currencies!",
+                   where b.matter_id = m.matter_id and b.amount > 0 order by 1) as "currencies!: Vec<String>",
                array(select b.amount from allocation.client_balance b
-                   where b.matter_id = m.matter_id and b.amount > 0 order by b.currency) as "amounts!"
+                   where b.matter_id = m.matter_id and b.amount > 0 order by b.currency) as "amounts!: Vec<Decimal>"
            from allocation.matter m left join allocation.account a using (account_id)
            where ($1::uuid is null or m.matter_id = $1)
              and ($2::text is null or m.matter_ref ilike $2 or m.title ilike $2 or m.account_ref ilike $2)
