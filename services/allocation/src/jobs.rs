@@ -1,9 +1,9 @@
 //! What happens by itself: the radar for client money without a reason to be
 //! held.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
+use chrono::NaiveDate;
 use contracts::matters::{ResidualState, ResidualStep};
 use kernel::{MatterId, ResidualId, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing};
@@ -15,12 +15,15 @@ use crate::{
         residual::{self, Residual},
     },
     serve::residuals::changed,
-    store::{self, residuals::Noted},
+    store::{
+        self,
+        residuals::{Blip, Noted},
+    },
 };
 
-/// How often the radar looks. What it looks for changes with the day, and at
-/// once when a matter is told to be over.
-pub(crate) const EVERY: Duration = Duration::from_secs(20);
+/// How often the radar looks. What it looks for changes with the day, and when a
+/// matter is told to be over.
+pub(crate) const EVERY: Duration = Duration::from_secs(5);
 
 /// Balances looked at in one transaction.
 const PAGE: i64 = 200;
@@ -56,37 +59,52 @@ async fn sweep(
     let now = bus.now();
     let today = london_date(now);
     let mut tx = bus.begin().await?;
-    let blips = store::residuals::blips(tx.conn(), after, PAGE).await?;
+    let mut blips = store::residuals::blips(tx.conn(), after, PAGE).await?;
     let last = blips
         .last()
         .filter(|_| blips.len() as i64 == PAGE)
         .map(|blip| (blip.matter, blip.balance.currency().code().to_owned()));
     let settings = store::matters::settings(tx.conn(), today).await?;
+    let judge = |matter: &Matter, blip: &Blip| -> Option<(NaiveDate, i16)> {
+        if !blip.balance.is_positive() {
+            return None;
+        }
+        let since =
+            residual::held_without_reason_since(matter, blip.last_moved_on, today, &settings)?;
+        Some((since, residual::escalation(since, today, &settings).0))
+    };
+    let by_id = |matters: Vec<Matter>| -> HashMap<MatterId, Matter> {
+        matters
+            .into_iter()
+            .map(|matter| (matter.id, matter))
+            .collect()
+    };
+    // Looked at without locks first: on most days nothing has changed.
     let ids: Vec<MatterId> = blips.iter().map(|blip| blip.matter).collect();
-    let matters: HashMap<MatterId, Matter> = store::matters::lock_all(tx.conn(), &ids)
-        .await?
-        .into_iter()
-        .map(|matter| (matter.id, matter))
-        .collect();
+    let seen = by_id(store::matters::look_at(tx.conn(), &ids).await?);
+    blips.retain(|blip| {
+        seen.get(&blip.matter)
+            .is_some_and(|matter| judge(matter, blip) != blip.open)
+    });
+    if blips.is_empty() {
+        return Ok((last, 0));
+    }
+    let ids: Vec<MatterId> = blips.iter().map(|blip| blip.matter).collect();
+    let locked = by_id(store::matters::lock_all(tx.conn(), &ids).await?);
     let cause = Meta::of_command(Uuid::now_v7(), now, None);
     let mut events = Vec::new();
     for blip in &blips {
-        let Some(matter) = matters.get(&blip.matter) else {
+        let currency = blip.balance.currency();
+        let Some(matter) = locked.get(&blip.matter) else {
             continue;
         };
-        let since = if blip.balance.is_positive() {
-            residual::held_without_reason_since(matter, blip.last_moved_on, today, &settings)
-        } else {
-            None
-        };
-        let level = since.map_or(0, |since| residual::escalation(since, today, &settings).0);
-        if blip.open == since.map(|since| (since, level)) {
+        // Again under the lock: a command may have been quicker.
+        let Some(blip) = store::residuals::blip(tx.conn(), matter.id, currency).await? else {
             continue;
-        }
-        let currency = blip.balance.currency().code();
-        // Again under the matter's lock: a command may have been quicker.
-        let open = store::residuals::lock(tx.conn(), None, Some((matter.id, currency))).await?;
-        let Some((residual, step, detail)) = judged(open, matter, blip, since, level) else {
+        };
+        let open =
+            store::residuals::lock(tx.conn(), None, Some((matter.id, currency.code()))).await?;
+        let Some((residual, step, detail)) = judged(open, &blip, judge(matter, &blip)) else {
             continue;
         };
         let noted = Noted {
@@ -111,20 +129,20 @@ async fn sweep(
     Ok((last, events.len()))
 }
 
+/// What a residual balance becomes, if it becomes anything: `now` is since when
+/// it is one, and how far escalated.
 fn judged(
     open: Option<Residual>,
-    matter: &Matter,
-    blip: &store::residuals::Blip,
-    since: Option<chrono::NaiveDate>,
-    level: i16,
+    blip: &Blip,
+    now: Option<(NaiveDate, i16)>,
 ) -> Option<(Residual, ResidualStep, String)> {
     let balance = blip.balance.display_uk();
-    match (open, since) {
-        (None, Some(since)) => Some((
+    match (open, now) {
+        (None, Some((since, level))) => Some((
             Residual {
                 id: ResidualId::generate(),
                 version: 1,
-                matter: matter.id,
+                matter: blip.matter,
                 balance: blip.balance,
                 state: ResidualState::Open,
                 since,
@@ -137,18 +155,17 @@ fn judged(
             ResidualStep::Opened,
             format!("{balance} without a reason to hold it since {since} (SRA 2.5)"),
         )),
-        (Some(mut residual), Some(since))
+        (Some(mut residual), Some((since, level)))
             if residual.since != since || residual.level != level =>
         {
-            let days = (residual.level, level);
+            let detail = format!(
+                "{balance} held since {since}: level {level} after {}",
+                residual.level
+            );
             residual.since = since;
             residual.level = level;
             residual.version += 1;
-            Some((
-                residual,
-                ResidualStep::Escalated,
-                format!("{balance} held since {since}: level {} after {}", days.1, days.0),
-            ))
+            Some((residual, ResidualStep::Escalated, detail))
         }
         (Some(mut residual), None) => {
             residual.state = ResidualState::Closed;

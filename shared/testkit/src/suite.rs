@@ -8,8 +8,8 @@ use bytes::Bytes;
 use contracts::{
     Prefix, Role,
     catalogue::{Outsider, STREAMS},
-    inbound::{BankReceipt, BillingAccount, BillingDocument, Remittance},
-    subject::{IN_ACCOUNTS, IN_DOCUMENTS, IN_RECEIPTS, IN_REMITTANCES},
+    inbound::{BankReceipt, BillingAccount, BillingDocument, BillingMatter, Remittance},
+    subject::{IN_ACCOUNTS, IN_DOCUMENTS, IN_MATTERS, IN_RECEIPTS, IN_REMITTANCES},
 };
 use kernel::{Clock, SystemClock};
 use messaging::{Bus, Failure};
@@ -179,6 +179,10 @@ impl Suite {
 
     pub async fn publish_remittance(&self, id: &str, advice: &Remittance) -> PublishAck {
         self.publish_json(IN_REMITTANCES, id, advice).await
+    }
+
+    pub async fn publish_matter(&self, id: &str, matter: &BillingMatter) -> PublishAck {
+        self.publish_json(IN_MATTERS, id, matter).await
     }
 
     async fn publish_json(&self, domain: &str, id: &str, message: &impl Serialize) -> PublishAck {

@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 use super::{money, named};
 use crate::domain::{
-    legal::{LegalChanges, Matter, News, Settings, client::Held},
     ledger::Because,
+    legal::{LegalChanges, Matter, News, Settings, client::Held},
     reference_key,
 };
 
@@ -87,6 +87,24 @@ pub(crate) async fn lock_all(
         "select matter_id, matter_ref, version, source_version, account_id, account_ref, title, fee_earner,
              opened_on, concluded_on, closed_on, status, status_on, hold_reason, hold_until, hold_ended_on
          from allocation.matter where matter_id = any($1) order by matter_id for update",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Matter::try_from).collect()
+}
+
+/// Matters as they are, without a lock: for looking, not for deciding.
+pub(crate) async fn look_at(
+    conn: &mut PgConnection,
+    ids: &[MatterId],
+) -> Result<Vec<Matter>, Failure> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        "select matter_id, matter_ref, version, source_version, account_id, account_ref, title, fee_earner,
+             opened_on, concluded_on, closed_on, status, status_on, hold_reason, hold_until, hold_ended_on
+         from allocation.matter where matter_id = any($1)",
         &ids
     )
     .fetch_all(conn)
@@ -169,17 +187,22 @@ pub(crate) async fn put(
 }
 
 /// Writes what ingestion told about matters and bank accounts.
-pub(crate) async fn record_news(
-    conn: &mut PgConnection,
-    news: &News,
-) -> Result<(), Failure> {
+pub(crate) async fn record_news(conn: &mut PgConnection, news: &News) -> Result<(), Failure> {
     put(conn, &news.matters, news.recorded_at).await?;
     if !news.statuses.is_empty() {
         sqlx::query!(
             "insert into allocation.matter_status (matter_id, status, effective_on, recorded_at)
              select t.*, $4 from unnest($1::uuid[], $2::text[], $3::date[]) as t",
-            &news.statuses.iter().map(|(id, _)| id.as_uuid()).collect::<Vec<_>>(),
-            &news.statuses.iter().map(|(_, s)| s.status.name()).collect::<Vec<_>>() as &[&str],
+            &news
+                .statuses
+                .iter()
+                .map(|(id, _)| id.as_uuid())
+                .collect::<Vec<_>>(),
+            &news
+                .statuses
+                .iter()
+                .map(|(_, s)| s.status.name())
+                .collect::<Vec<_>>() as &[&str],
             &news.statuses.iter().map(|(_, s)| s.on).collect::<Vec<_>>(),
             news.recorded_at
         )
@@ -190,8 +213,16 @@ pub(crate) async fn record_news(
         sqlx::query!(
             "insert into allocation.matter_document (document_id, matter_ref)
              select * from unnest($1::uuid[], $2::text[]) on conflict do nothing",
-            &news.documents.iter().map(|(id, _)| id.as_uuid()).collect::<Vec<_>>(),
-            &news.documents.iter().map(|(_, r)| r.as_str()).collect::<Vec<_>>() as &[&str]
+            &news
+                .documents
+                .iter()
+                .map(|(id, _)| id.as_uuid())
+                .collect::<Vec<_>>(),
+            &news
+                .documents
+                .iter()
+                .map(|(_, r)| r.as_str())
+                .collect::<Vec<_>>() as &[&str]
         )
         .execute(&mut *conn)
         .await?;
@@ -683,7 +714,7 @@ pub(crate) async fn views(
         r#"select m.matter_id, m.matter_ref, m.version, m.account_id, m.account_ref, a.name as "account_name?",
                m.title, m.fee_earner, m.opened_on, m.concluded_on, m.closed_on, m.status, m.hold_reason, m.hold_until,
                array(select b.currency from allocation.client_balance b
-                   where b.matter_id = m.matter_id and b.amount > 0 order by 1) as "currencies!",
+                   where b.matter_id = m.matter_id and b.amount > 0 order by 1) as "currencies!: Vec<String>",
                array(select b.amount from allocation.client_balance b
                    where b.matter_id = m.matter_id and b.amount > 0 order by b.currency) as "amounts!: Vec<Decimal>"
            from allocation.matter m left join allocation.account a using (account_id)

@@ -6,7 +6,7 @@ use contracts::{
     api::matters::{CharityPayment, ResidualEvent, ResidualView, RouteProposal, TracingStep},
     matters::{ResidualRoute, ResidualState, ResidualStep},
 };
-use kernel::{AccountId, MatterId, Money, ResidualId};
+use kernel::{AccountId, Currency, MatterId, Money, ResidualId};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -63,6 +63,30 @@ pub(crate) async fn blips(
             })
         })
         .collect()
+}
+
+/// The same for one matter and currency.
+pub(crate) async fn blip(
+    conn: &mut PgConnection,
+    matter: MatterId,
+    currency: Currency,
+) -> Result<Option<Blip>, Failure> {
+    let row = sqlx::query!(
+        "select amount, last_moved_on from allocation.client_balance where matter_id = $1 and currency = $2",
+        matter.as_uuid(),
+        currency.code()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(Blip {
+            matter,
+            balance: money(row.amount, currency.code())?,
+            last_moved_on: row.last_moved_on,
+            open: None,
+        })
+    })
+    .transpose()
 }
 
 struct Row {
@@ -338,7 +362,10 @@ pub(crate) async fn papers(conn: &mut PgConnection, id: ResidualId) -> Result<Pa
 }
 
 /// Residual balances, the longest held first: one, or a page.
-#[allow(clippy::too_many_arguments, reason = "one for each part of the question")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one for each part of the question"
+)]
 pub(crate) async fn views(
     conn: &mut PgConnection,
     one: Option<ResidualId>,

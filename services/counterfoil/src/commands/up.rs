@@ -255,7 +255,7 @@ async fn load_demo(client: &Client, demo: &Demo, data_dir: &Path) -> anyhow::Res
     if show {
         eprintln!();
     }
-    Ok(())
+    demo.hold_client_money(client).await
 }
 
 /// The demo's bank: publishes receipts until shutdown.

@@ -12,6 +12,7 @@
 mod debtors;
 mod documents;
 mod live;
+mod matters;
 mod payments;
 mod rng;
 mod statements;
@@ -68,14 +69,14 @@ impl Demo {
         }
     }
 
-    /// Writes `accounts.csv`, `documents.csv` and one `statement-YYYY-MM-DD.xml` a day into `directory` (made when
+    /// Writes `accounts.csv`, `documents.csv`, `matters.csv` and one `statement-YYYY-MM-DD.xml` a day into `directory` (made when
     /// missing); gives their paths in the order in which they must be imported.
     ///
     /// # Errors
     /// When the files cannot be written.
     pub(crate) fn write_files(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         fs::create_dir_all(directory)?;
-        let mut written = Vec::with_capacity(self.statements.len() + 2);
+        let mut written = Vec::with_capacity(self.statements.len() + 3);
         let mut write = |name: &str, text: String| {
             let path = directory.join(name);
             fs::write(&path, text)?;
@@ -84,6 +85,7 @@ impl Demo {
         };
         write("accounts.csv", self.accounts_csv())?;
         write("documents.csv", self.documents_csv())?;
+        write("matters.csv", self.matters_csv())?;
         for statement in &self.statements {
             write(
                 &format!("statement-{}.xml", statement.date),

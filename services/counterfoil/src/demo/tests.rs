@@ -66,9 +66,9 @@ fn the_same_seed_and_day_give_the_same_bytes() {
     assert!(files == read("b", 7));
     assert!(files != read("c", 8));
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names[..2], ["accounts.csv", "documents.csv"]);
-    assert_eq!(names.len(), 2 + STATEMENTS);
-    assert!(names[2..].is_sorted());
+    assert_eq!(names[..3], ["accounts.csv", "documents.csv", "matters.csv"]);
+    assert_eq!(names.len(), 3 + STATEMENTS);
+    assert!(names[3..].is_sorted());
     assert_eq!(
         names.last(),
         Some(&"statement-2026-11-20.xml"),

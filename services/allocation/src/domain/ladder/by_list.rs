@@ -215,7 +215,10 @@ pub(super) fn follow_up(
         Some(account) => {
             evidence.extend(payer.map(|payer| payer.evidence(Some(account))));
             let lines = list.lines.clone();
-            let in_part = lines.iter().zip(&list.items).any(|(l, i)| l.amount != i.open);
+            let in_part = lines
+                .iter()
+                .zip(&list.items)
+                .any(|(l, i)| l.amount != i.open);
             let meant = in_part.then(|| Meant {
                 rule: Rule::Remittance,
                 account,
