@@ -147,7 +147,8 @@ fn climb(
         })
     });
     let (books, changes) = (&mut state.books, &mut decided.changes);
-    let moves = rules::post(receipt, &lines, &settled, books, changes, &because);
+    let moves =
+        rules::post(receipt, &lines, &settled, books, changes, &because).map_err(Failure::of)?;
     if let Some(advice) = decision.remittance_id {
         // No other receipt may use it, not even one of this batch.
         state.books.use_advice(advice, cash, receipt.id);
@@ -156,7 +157,7 @@ fn climb(
     // What a reference has proved is remembered of the bank account.
     if let (Some(bank), Some(first), true) = (
         &receipt.payer_account,
-        posted.first(),
+        moves.lines.first(),
         matches!(
             decision.rule,
             Rule::OwnReference | Rule::DocumentNumber | Rule::Remittance
@@ -171,7 +172,7 @@ fn climb(
     }
     receipt.decision = decision;
     receipt.suggestions = suggestions;
-    moves.map_err(Failure::of)
+    Ok(moves)
 }
 
 /// The event of a receipt whose money moved after it was posted.

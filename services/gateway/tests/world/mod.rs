@@ -185,6 +185,9 @@ fn acceptable(receipt_id: &str) -> Acceptable {
                 due_on: day(),
             }],
             evidence: Vec::new(),
+            score: None,
+            behind: None,
+            would_have_matched: None,
         },
     }
 }

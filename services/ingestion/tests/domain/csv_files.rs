@@ -15,7 +15,7 @@ fn documents(parsed: &Parsed) -> Vec<&BillingDocument> {
         .iter()
         .map(|item| match item {
             Item::Document(document) => document.as_ref(),
-            Item::Account(account) => panic!("account {}", account.account_ref),
+            other => panic!("{other:?}"),
         })
         .collect()
 }
@@ -26,7 +26,7 @@ fn accounts(parsed: &Parsed) -> Vec<&BillingAccount> {
         .iter()
         .map(|item| match item {
             Item::Account(account) => account.as_ref(),
-            Item::Document(document) => panic!("document {}", document.document_ref),
+            other => panic!("{other:?}"),
         })
         .collect()
 }
