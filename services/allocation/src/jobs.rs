@@ -74,7 +74,10 @@ async fn sweep(
         Some((since, residual::escalation(since, today, &settings).0))
     };
     let by_id = |matters: Vec<Matter>| -> HashMap<MatterId, Matter> {
-        matters.into_iter().map(|matter| (matter.id, matter)).collect()
+        matters
+            .into_iter()
+            .map(|matter| (matter.id, matter))
+            .collect()
     };
     // Looked at without locks first: on most days nothing has changed.
     let ids: Vec<MatterId> = blips.iter().map(|blip| blip.matter).collect();

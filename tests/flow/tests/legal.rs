@@ -144,15 +144,19 @@ impl Firm {
             (CLIENT, Designation::Client)
         );
         // Allocation must know before money comes.
-        eventually("allocation knows the client account", DEADLINE, async || {
-            let known: i64 = sqlx::query_scalar(
-                "select count(*) from allocation.bank_account where designation = 'client'",
-            )
-            .fetch_one(self.suite.admin_pool())
-            .await
-            .unwrap();
-            known == 1
-        })
+        eventually(
+            "allocation knows the client account",
+            DEADLINE,
+            async || {
+                let known: i64 = sqlx::query_scalar(
+                    "select count(*) from allocation.bank_account where designation = 'client'",
+                )
+                .fetch_one(self.suite.admin_pool())
+                .await
+                .unwrap();
+                known == 1
+            },
+        )
         .await;
     }
 
@@ -320,7 +324,11 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
         (due.kind, due.to, due.amount),
         (BankMoveKind::MixedReceipt, Side::Client, gbp("2050.12"))
     );
-    assert_eq!(due.due_by, day("2026-01-22"), "the next working day (SRA 2.3)");
+    assert_eq!(
+        due.due_by,
+        day("2026-01-22"),
+        "the next working day (SRA 2.3)"
+    );
     let detail = firm
         .gateway
         .ask(&GetReceipt {
@@ -345,7 +353,10 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
     };
     assert_eq!(code(firm.gateway.ask(&wrong).await), "matters.wrong_side");
     firm.gateway.ask(&done).await.unwrap();
-    assert_eq!(firm.journal(&format!("client_bank:{CLIENT}")).await, "2050.12");
+    assert_eq!(
+        firm.journal(&format!("client_bank:{CLIENT}")).await,
+        "2050.12"
+    );
     assert_eq!(firm.journal("client_money").await, "-2050.12");
 
     // A bill of another matter pays nothing here, and one of this no more than
@@ -353,7 +364,8 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
     let other = firm
         .tell("m2", &matter("OIC-25-01001", MatterStatus::Opened))
         .await;
-    firm.bill("LB-900", "OIC-25-01001", "600.00", other.matter_id).await;
+    firm.bill("LB-900", "OIC-25-01001", "600.00", other.matter_id)
+        .await;
     firm.bill("LB-100", "OIC-25-01000", "600.00", id).await;
     let strange = firm.detail(other.matter_id).await.bills[0].document_id;
     let theirs = TransferToBusiness {
@@ -391,7 +403,10 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
         })
         .await
         .unwrap();
-    assert_eq!(firm.journal(&format!("client_bank:{CLIENT}")).await, "1450.12");
+    assert_eq!(
+        firm.journal(&format!("client_bank:{CLIENT}")).await,
+        "1450.12"
+    );
 
     // The client gets the damages, but for twelve pence.
     assert_eq!(
@@ -437,7 +452,10 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
         code(firm.gateway.ask(&propose()).await),
         "matters.not_traced"
     );
-    for (channel, outcome) in [("letter", "returned, gone away"), ("telephone", "disconnected")] {
+    for (channel, outcome) in [
+        ("letter", "returned, gone away"),
+        ("telephone", "disconnected"),
+    ] {
         firm.gateway
             .ask(&TraceOwner {
                 command_id: CommandId::generate(),
@@ -479,7 +497,11 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
     assert_eq!(register.items.len(), 1);
     let entry = &register.items[0];
     assert_eq!(
-        (entry.owner.as_str(), entry.amount, entry.charity_number.as_str()),
+        (
+            entry.owner.as_str(),
+            entry.amount,
+            entry.charity_number.as_str()
+        ),
         ("CLIENT1 Ltd", gbp("0.12"), "1126147")
     );
     assert_eq!(
@@ -698,7 +720,11 @@ async fn above_the_limit_the_sra_is_asked_and_file_numbers_are_exact() {
             .unwrap();
     }
     assert_eq!(
-        code(firm.gateway.ask(&propose(ResidualRoute::SraAuthorised)).await),
+        code(
+            firm.gateway
+                .ask(&propose(ResidualRoute::SraAuthorised))
+                .await
+        ),
         "matters.no_sra_application"
     );
     firm.gateway
@@ -770,9 +796,17 @@ async fn above_the_limit_the_sra_is_asked_and_file_numbers_are_exact() {
         .await
         .unwrap();
     assert!(!check.agrees);
-    let differing: Vec<_> = check.differences.iter().map(|d| d.matter_ref.as_str()).collect();
+    let differing: Vec<_> = check
+        .differences
+        .iter()
+        .map(|d| d.matter_ref.as_str())
+        .collect();
     assert_eq!(differing, ["OIC-25-04009"]);
     let due = firm.gateway.ask(&ListBankMoves::default()).await.unwrap();
-    assert_eq!(due.items.len(), 1, "the damages stand on the business account");
+    assert_eq!(
+        due.items.len(),
+        1,
+        "the damages stand on the business account"
+    );
     assert!(firm.gateway.ask(&CheckInvariants {}).await.unwrap().holds);
 }

@@ -149,7 +149,11 @@ pub(crate) async fn record_disbursement(
     }
     let zero = Money::zero(ask.amount.currency());
     let vat_fits = !ask.vat.is_negative()
-        && ask.vat.checked_cmp(ask.amount).map_err(Failure::of)?.is_lt();
+        && ask
+            .vat
+            .checked_cmp(ask.amount)
+            .map_err(Failure::of)?
+            .is_lt();
     if !ask.amount.is_positive() || !vat_fits {
         return Err(Failure::of(Refused::NotPositive)
             .at("/amount", "more than nothing, and more than its VAT")

@@ -2,7 +2,9 @@
 //! matter first, so that no two see the same balance.
 
 use contracts::{
-    allocation::{AdjustmentLine, DebtAdjusted, OutflowKind, OutflowLine, ReceiptAllocated, ReceiptReduced},
+    allocation::{
+        AdjustmentLine, DebtAdjusted, OutflowKind, OutflowLine, ReceiptAllocated, ReceiptReduced,
+    },
     api::{
         Page, Refusal,
         matters::{
@@ -46,13 +48,14 @@ const DIFFERENCES_MAX: usize = 1_000;
 /// Bank moves shown with a matter.
 const MOVES_MAX: i64 = 200;
 
-pub(crate) async fn list_matters(
-    ask: ListMatters,
-    bus: Bus,
-) -> Result<Page<MatterView>, Refusal> {
+pub(crate) async fn list_matters(ask: ListMatters, bus: Bus) -> Result<Page<MatterView>, Refusal> {
     let mut tx = bus.begin().await?;
     let before = cursor(ask.page.cursor.as_deref())?;
-    let search = ask.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let search = ask
+        .search
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
     let rows = ask.page.rows();
     let items =
         store::matters::views(tx.conn(), None, search, ask.status, before, rows + 1).await?;
@@ -64,11 +67,7 @@ pub(crate) async fn get_matter(ask: GetMatter, bus: Bus) -> Result<MatterDetail,
     Ok(detail(tx.conn(), ask.matter_id, &bus).await?)
 }
 
-async fn detail(
-    conn: &mut PgConnection,
-    id: MatterId,
-    bus: &Bus,
-) -> Result<MatterDetail, Failure> {
+async fn detail(conn: &mut PgConnection, id: MatterId, bus: &Bus) -> Result<MatterDetail, Failure> {
     let matter = store::matters::view(conn, id).await?;
     let today = london_date(bus.now());
     Ok(MatterDetail {
@@ -154,10 +153,13 @@ impl Work<'_> {
             self.held.matter.version += 1;
             store::matters::record(self.tx.conn(), &self.legal, &because).await?;
             let matter = self.held.matter.clone();
-            store::matters::put(self.tx.conn(), std::slice::from_ref(&matter), because.now)
-                .await?;
-            let lines: Vec<MatterEntry> =
-                self.legal.entries.iter().map(|row| row.entry.clone()).collect();
+            store::matters::put(self.tx.conn(), std::slice::from_ref(&matter), because.now).await?;
+            let lines: Vec<MatterEntry> = self
+                .legal
+                .entries
+                .iter()
+                .map(|row| row.entry.clone())
+                .collect();
             // A command moves one currency.
             if let Some(currency) = lines.first().map(|line| line.amount.currency()) {
                 let fact = ClientMoneyMoved {
@@ -177,14 +179,19 @@ impl Work<'_> {
         } else if !self.legal.moves.is_empty() || !self.legal.journal.is_empty() {
             store::matters::record(self.tx.conn(), &self.legal, &because).await?;
         }
-        let moves: Vec<BankMove> =
-            self.legal.moves.iter().map(|row| row.bank_move.clone()).collect();
+        let moves: Vec<BankMove> = self
+            .legal
+            .moves
+            .iter()
+            .map(|row| row.bank_move.clone())
+            .collect();
         for bank_move in moves {
             self.tell_move(bus, bank_move)?;
         }
         self.tx.publish(&self.events).await?;
         self.tx.commit().await?;
-        bus.notice(&["matters".to_owned(), "residuals".to_owned()]).await;
+        bus.notice(&["matters".to_owned(), "residuals".to_owned()])
+            .await;
         Ok(())
     }
 
@@ -212,7 +219,8 @@ async fn answer(bus: &Bus, matter: MatterId) -> Result<MatterDetail, Refusal> {
 
 /// Tells pages that show cash and debt.
 async fn money_moved(bus: &Bus) {
-    bus.notice(&["receipts".to_owned(), "aged-debt".to_owned()]).await;
+    bus.notice(&["receipts".to_owned(), "aged-debt".to_owned()])
+        .await;
 }
 
 pub(crate) async fn split(ask: SplitReceipt, bus: Bus) -> Result<MatterDetail, Refusal> {
@@ -222,10 +230,12 @@ pub(crate) async fn split(ask: SplitReceipt, bus: Bus) -> Result<MatterDetail, R
         return answer(&bus, ask.matter_id).await;
     };
     let because = work.because;
-    let mut bills =
-        store::matters::open_bills(work.tx.conn(), &work.held.matter.reference).await?;
-    let wanted: Vec<DisbursementId> =
-        ask.parts.iter().filter_map(|part| part.disbursement_id).collect();
+    let mut bills = store::matters::open_bills(work.tx.conn(), &work.held.matter.reference).await?;
+    let wanted: Vec<DisbursementId> = ask
+        .parts
+        .iter()
+        .filter_map(|part| part.disbursement_id)
+        .collect();
     let mut spent = store::disbursements::lock(work.tx.conn(), &wanted).await?;
     let mut parts = Vec::with_capacity(ask.parts.len());
     for part in &ask.parts {
@@ -355,10 +365,7 @@ fn tell_receipt(
     }
 }
 
-pub(crate) async fn transfer(
-    ask: TransferToBusiness,
-    bus: Bus,
-) -> Result<MatterDetail, Refusal> {
+pub(crate) async fn transfer(ask: TransferToBusiness, bus: Bus) -> Result<MatterDetail, Refusal> {
     let reason = reason(&ask.reason)?;
     let command = ask.command_id.as_uuid();
     let Some(mut work) = take_up(&bus, command, ask.matter_id, &ask.actor, reason).await? else {
@@ -488,7 +495,10 @@ pub(crate) async fn undo_entry(ask: UndoMatterEntry, bus: Bus) -> Result<MatterD
     let no_entry = || {
         Failure::not_found(
             "matters.no_entry",
-            format!("there is no line {} on a matter's client ledger", ask.entry_id),
+            format!(
+                "there is no line {} on a matter's client ledger",
+                ask.entry_id
+            ),
         )
     };
     let matter = {
@@ -515,10 +525,9 @@ pub(crate) async fn undo_entry(ask: UndoMatterEntry, bus: Bus) -> Result<MatterD
                 .await?
                 .ok_or_else(no_entry)?;
             let mut books = books(work.tx.conn(), &[line.document_id]).await?;
-            let contra =
-                ledger::undo_adjustment(&mut books, &mut changes, &line, None, &because)
-                    .map_err(Failure::of)?
-                    .ok_or_else(no_entry)?;
+            let contra = ledger::undo_adjustment(&mut books, &mut changes, &line, None, &because)
+                .map_err(Failure::of)?
+                .ok_or_else(no_entry)?;
             let new = client::contra(&view.entry, contra.adjustment_id.as_uuid(), &because);
             client::enter(&mut work.held, &mut work.legal, new, command).map_err(Failure::of)?;
             client::must_move(
@@ -682,14 +691,11 @@ pub(crate) async fn complete_move(
             .into());
         }
     }
-    let done =
-        store::matters::complete_move(work.tx.conn(), ask.move_id, ask.done_on).await?;
+    let done = store::matters::complete_move(work.tx.conn(), ask.move_id, ask.done_on).await?;
     if !done {
-        return Err(Failure::conflict(
-            "matters.already_moved",
-            "the money has been moved already",
-        )
-        .into());
+        return Err(
+            Failure::conflict("matters.already_moved", "the money has been moved already").into(),
+        );
     }
     let entry = client::moved(
         &view.bank_move,

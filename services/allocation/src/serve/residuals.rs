@@ -42,7 +42,11 @@ pub(crate) async fn list_residuals(
 ) -> Result<Page<ResidualView>, Refusal> {
     let mut tx = bus.begin().await?;
     let after = cursor(ask.page.cursor.as_deref())?;
-    let search = ask.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let search = ask
+        .search
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
     let rows = ask.page.rows();
     let today = london_date(bus.now());
     let settings = store::matters::settings(tx.conn(), today).await?;
@@ -72,11 +76,10 @@ async fn detail(
 ) -> Result<ResidualDetail, Failure> {
     let today = london_date(bus.now());
     let settings = store::matters::settings(conn, today).await?;
-    let residual =
-        store::residuals::views(conn, Some(id), false, None, None, today, &settings, 1)
-            .await?
-            .pop()
-            .ok_or_else(|| no_residual(id))?;
+    let residual = store::residuals::views(conn, Some(id), false, None, None, today, &settings, 1)
+        .await?
+        .pop()
+        .ok_or_else(|| no_residual(id))?;
     let matter = store::matters::view(conn, residual.matter_id).await?;
     let papers = store::residuals::papers(conn, id).await?;
     let mut entries = store::matters::entries(conn, &matter).await?;
@@ -204,8 +207,7 @@ pub(crate) async fn trace(ask: TraceOwner, bus: Bus) -> Result<ResidualDetail, R
     past(&bus, "/on", ask.on)?;
     let command = ask.command_id.as_uuid();
     let id = ask.residual_id;
-    let Some((mut work, mut residual)) = open(&bus, command, id, &ask.actor, outcome).await?
-    else {
+    let Some((mut work, mut residual)) = open(&bus, command, id, &ask.actor, outcome).await? else {
         return answer(&bus, id).await;
     };
     not_closed(&residual)?;
@@ -219,7 +221,15 @@ pub(crate) async fn trace(ask: TraceOwner, bus: Bus) -> Result<ResidualDetail, R
     store::residuals::trace(work.tx.conn(), id, &step).await?;
     residual.version += 1;
     let detail = format!("{channel} on {}: {outcome}", ask.on);
-    note(&bus, &mut work, &residual, ResidualStep::Traced, &detail, None).await?;
+    note(
+        &bus,
+        &mut work,
+        &residual,
+        ResidualStep::Traced,
+        &detail,
+        None,
+    )
+    .await?;
     work.finish(&bus).await?;
     answer(&bus, id).await
 }
@@ -241,7 +251,15 @@ pub(crate) async fn record_sra(
     residual.sra_reference = Some(reference.to_owned());
     residual.version += 1;
     let detail = format!("Applied to the SRA on {}, reference {reference}", ask.on);
-    note(&bus, &mut work, &residual, ResidualStep::SraApplied, &detail, None).await?;
+    note(
+        &bus,
+        &mut work,
+        &residual,
+        ResidualStep::SraApplied,
+        &detail,
+        None,
+    )
+    .await?;
     work.finish(&bus).await?;
     answer(&bus, id).await
 }
@@ -268,11 +286,16 @@ pub(crate) async fn propose(ask: ProposeRoute, bus: Bus) -> Result<ResidualDetai
         requested_at: work.because.now,
     };
     residual::propose(&mut residual, proposal, &work.settings).map_err(Failure::of)?;
-    let detail = format!(
-        "{} to {payee}: {why}",
-        residual.balance.display_uk()
-    );
-    note(&bus, &mut work, &residual, ResidualStep::Proposed, &detail, None).await?;
+    let detail = format!("{} to {payee}: {why}", residual.balance.display_uk());
+    note(
+        &bus,
+        &mut work,
+        &residual,
+        ResidualStep::Proposed,
+        &detail,
+        None,
+    )
+    .await?;
     work.finish(&bus).await?;
     answer(&bus, id).await
 }
@@ -295,7 +318,15 @@ pub(crate) async fn decide(ask: DecideRoute, bus: Bus) -> Result<ResidualDetail,
     )
     .map_err(Failure::of)?;
     let Some(proposal) = approved else {
-        note(&bus, &mut work, &residual, ResidualStep::Rejected, why, None).await?;
+        note(
+            &bus,
+            &mut work,
+            &residual,
+            ResidualStep::Rejected,
+            why,
+            None,
+        )
+        .await?;
         work.finish(&bus).await?;
         return answer(&bus, id).await;
     };

@@ -164,7 +164,10 @@ pub(crate) async fn put(
 }
 
 /// Disbursements with their age, the oldest first.
-#[allow(clippy::too_many_arguments, reason = "one for each part of the question")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one for each part of the question"
+)]
 pub(crate) async fn list(
     conn: &mut PgConnection,
     one: Option<DisbursementId>,

@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 use super::{money, named};
 use crate::domain::{
-    legal::{LegalChanges, Matter, News, Settings, client::Held},
     ledger::Because,
+    legal::{LegalChanges, Matter, News, Settings, client::Held},
     reference_key,
 };
 
@@ -187,17 +187,22 @@ pub(crate) async fn put(
 }
 
 /// Writes what ingestion told about matters and bank accounts.
-pub(crate) async fn record_news(
-    conn: &mut PgConnection,
-    news: &News,
-) -> Result<(), Failure> {
+pub(crate) async fn record_news(conn: &mut PgConnection, news: &News) -> Result<(), Failure> {
     put(conn, &news.matters, news.recorded_at).await?;
     if !news.statuses.is_empty() {
         sqlx::query!(
             "insert into allocation.matter_status (matter_id, status, effective_on, recorded_at)
              select t.*, $4 from unnest($1::uuid[], $2::text[], $3::date[]) as t",
-            &news.statuses.iter().map(|(id, _)| id.as_uuid()).collect::<Vec<_>>(),
-            &news.statuses.iter().map(|(_, s)| s.status.name()).collect::<Vec<_>>() as &[&str],
+            &news
+                .statuses
+                .iter()
+                .map(|(id, _)| id.as_uuid())
+                .collect::<Vec<_>>(),
+            &news
+                .statuses
+                .iter()
+                .map(|(_, s)| s.status.name())
+                .collect::<Vec<_>>() as &[&str],
             &news.statuses.iter().map(|(_, s)| s.on).collect::<Vec<_>>(),
             news.recorded_at
         )
@@ -208,8 +213,16 @@ pub(crate) async fn record_news(
         sqlx::query!(
             "insert into allocation.matter_document (document_id, matter_ref)
              select * from unnest($1::uuid[], $2::text[]) on conflict do nothing",
-            &news.documents.iter().map(|(id, _)| id.as_uuid()).collect::<Vec<_>>(),
-            &news.documents.iter().map(|(_, r)| r.as_str()).collect::<Vec<_>>() as &[&str]
+            &news
+                .documents
+                .iter()
+                .map(|(id, _)| id.as_uuid())
+                .collect::<Vec<_>>(),
+            &news
+                .documents
+                .iter()
+                .map(|(_, r)| r.as_str())
+                .collect::<Vec<_>>() as &[&str]
         )
         .execute(&mut *conn)
         .await?;

@@ -362,7 +362,10 @@ pub(crate) async fn papers(conn: &mut PgConnection, id: ResidualId) -> Result<Pa
 }
 
 /// Residual balances, the longest held first: one, or a page.
-#[allow(clippy::too_many_arguments, reason = "one for each part of the question")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one for each part of the question"
+)]
 pub(crate) async fn views(
     conn: &mut PgConnection,
     one: Option<ResidualId>,

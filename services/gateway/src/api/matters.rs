@@ -210,14 +210,16 @@ pub(crate) async fn split(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("split", |command_id, body: SplitRequest, actor| SplitReceipt {
-            command_id,
-            receipt_id,
-            expected_version: body.expected_version,
-            matter_id: body.matter_id,
-            parts: body.parts,
-            actor,
-            reason: body.reason,
+        .once("split", |command_id, body: SplitRequest, actor| {
+            SplitReceipt {
+                command_id,
+                receipt_id,
+                expected_version: body.expected_version,
+                matter_id: body.matter_id,
+                parts: body.parts,
+                actor,
+                reason: body.reason,
+            }
         })
         .await
 }
@@ -292,8 +294,9 @@ pub(crate) async fn pay(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("pay-client-money", |command_id, body: ClientPaymentRequest, actor| {
-            PayClientMoney {
+        .once(
+            "pay-client-money",
+            |command_id, body: ClientPaymentRequest, actor| PayClientMoney {
                 command_id,
                 matter_id,
                 kind: body.kind,
@@ -303,8 +306,8 @@ pub(crate) async fn pay(
                 bank_account: body.bank_account,
                 actor,
                 reason: body.reason,
-            }
-        })
+            },
+        )
         .await
 }
 
@@ -323,14 +326,15 @@ pub(crate) async fn undo_entry(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("undo-matter-entry", |command_id, body: UndoRequest, actor| {
-            UndoMatterEntry {
+        .once(
+            "undo-matter-entry",
+            |command_id, body: UndoRequest, actor| UndoMatterEntry {
                 command_id,
                 entry_id,
                 actor,
                 reason: body.reason,
-            }
-        })
+            },
+        )
         .await
 }
 
@@ -357,14 +361,15 @@ pub(crate) async fn hold(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("hold-client-money", |command_id, body: HoldRequest, actor| {
-            HoldClientMoney {
+        .once(
+            "hold-client-money",
+            |command_id, body: HoldRequest, actor| HoldClientMoney {
                 command_id,
                 matter_id,
                 hold: body.hold,
                 actor,
-            }
-        })
+            },
+        )
         .await
 }
 
@@ -408,8 +413,9 @@ pub(crate) async fn move_done(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("bank-move-done", |command_id, body: MoveDoneRequest, actor| {
-            CompleteBankMove {
+        .once(
+            "bank-move-done",
+            |command_id, body: MoveDoneRequest, actor| CompleteBankMove {
                 command_id,
                 move_id,
                 done_on: body.done_on,
@@ -417,8 +423,8 @@ pub(crate) async fn move_done(
                 to_account: body.to_account,
                 actor,
                 reason: body.reason,
-            }
-        })
+            },
+        )
         .await
 }
 
@@ -494,13 +500,15 @@ pub(crate) async fn trace(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("trace-owner", |command_id, body: TracingRequest, actor| TraceOwner {
-            command_id,
-            residual_id,
-            on: body.on,
-            channel: body.channel,
-            outcome: body.outcome,
-            actor,
+        .once("trace-owner", |command_id, body: TracingRequest, actor| {
+            TraceOwner {
+                command_id,
+                residual_id,
+                on: body.on,
+                channel: body.channel,
+                outcome: body.outcome,
+                actor,
+            }
         })
         .await
 }
@@ -567,14 +575,16 @@ pub(crate) async fn propose(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("propose-route", |command_id, body: RouteRequest, actor| ProposeRoute {
-            command_id,
-            residual_id,
-            route: body.route,
-            payee: body.payee,
-            charity_number: body.charity_number,
-            actor,
-            reason: body.reason,
+        .once("propose-route", |command_id, body: RouteRequest, actor| {
+            ProposeRoute {
+                command_id,
+                residual_id,
+                route: body.route,
+                payee: body.payee,
+                charity_number: body.charity_number,
+                actor,
+                reason: body.reason,
+            }
         })
         .await
 }
@@ -605,15 +615,18 @@ pub(crate) async fn decide(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("decide-route", |command_id, body: DecisionRequest, actor| DecideRoute {
-            command_id,
-            residual_id,
-            approved: body.approved,
-            expected_version: body.expected_version,
-            bank_account: body.bank_account,
-            actor,
-            reason: body.reason,
-        })
+        .once(
+            "decide-route",
+            |command_id, body: DecisionRequest, actor| DecideRoute {
+                command_id,
+                residual_id,
+                approved: body.approved,
+                expected_version: body.expected_version,
+                bank_account: body.bank_account,
+                actor,
+                reason: body.reason,
+            },
+        )
         .await
 }
 
@@ -694,8 +707,9 @@ pub(crate) struct DisbursementRequest {
 )]
 pub(crate) async fn record_disbursement(asked: Asked) -> Result<Response, Problem> {
     asked
-        .once("record-disbursement", |command_id, body: DisbursementRequest, actor| {
-            RecordDisbursement {
+        .once(
+            "record-disbursement",
+            |command_id, body: DisbursementRequest, actor| RecordDisbursement {
                 command_id,
                 matter_id: body.matter_id,
                 kind: body.kind,
@@ -705,8 +719,8 @@ pub(crate) async fn record_disbursement(asked: Asked) -> Result<Response, Proble
                 incurred_on: body.incurred_on,
                 recoverable_from: body.recoverable_from,
                 actor,
-            }
-        })
+            },
+        )
         .await
 }
 
@@ -736,8 +750,9 @@ pub(crate) async fn move_disbursement(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("move-disbursement", |command_id, body: DisbursementStepRequest, actor| {
-            MoveDisbursement {
+        .once(
+            "move-disbursement",
+            |command_id, body: DisbursementStepRequest, actor| MoveDisbursement {
                 command_id,
                 disbursement_id,
                 step: body.step,
@@ -745,8 +760,8 @@ pub(crate) async fn move_disbursement(
                 amount: body.amount,
                 actor,
                 reason: body.reason,
-            }
-        })
+            },
+        )
         .await
 }
 
@@ -780,14 +795,15 @@ pub(crate) struct DesignationRequest {
 )]
 pub(crate) async fn designate(asked: Asked) -> Result<Response, Problem> {
     asked
-        .once("designate-bank-account", |command_id, body: DesignationRequest, actor| {
-            DesignateBankAccount {
+        .once(
+            "designate-bank-account",
+            |command_id, body: DesignationRequest, actor| DesignateBankAccount {
                 command_id,
                 bank_account: body.bank_account,
                 designation: body.designation,
                 reason: body.reason,
                 actor,
-            }
-        })
+            },
+        )
         .await
 }

@@ -185,7 +185,12 @@ async fn assemble(
         .or_else(|| found.items.first().map(|first| first.residual_id));
     let (mut detail, mut missing) = (None, None);
     if let Some(residual_id) = chosen {
-        match app.bus.ask(&GetResidual { residual_id }).await.map_err(Problem::from) {
+        match app
+            .bus
+            .ask(&GetResidual { residual_id })
+            .await
+            .map_err(Problem::from)
+        {
             Ok(found) => detail = Some(found),
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
                 missing = Some(problem.detail);
@@ -249,9 +254,7 @@ fn field<'p>(pairs: &'p Pairs, name: &str) -> Option<&'p str> {
 fn day(pairs: &Pairs, name: &'static str) -> Result<NaiveDate, Problem> {
     field(pairs, name)
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| {
-            Problem::invalid("gateway.bad_date", &format!("/{name}"), "Give the day.")
-        })
+        .ok_or_else(|| Problem::invalid("gateway.bad_date", &format!("/{name}"), "Give the day."))
 }
 
 /// What makes a form that is sent twice count once.

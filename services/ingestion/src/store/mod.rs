@@ -11,10 +11,10 @@ pub(crate) mod statements;
 
 pub(crate) use accounts::{load_accounts, record_accounts};
 pub(crate) use documents::{load_documents, record_documents};
-pub(crate) use matters::{load_matters, record_matters};
 pub(crate) use lines::{
     load_lines, load_told_lines, record_bank_accounts, record_lines, unseen_bank_accounts,
 };
+pub(crate) use matters::{load_matters, record_matters};
 
 use chrono::{DateTime, Utc};
 use messaging::{Failure, Tx};

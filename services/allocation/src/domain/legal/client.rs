@@ -16,9 +16,7 @@ use kernel::{
 use uuid::Uuid;
 
 use super::{EntryRow, LegalChanges, Matter, MoveRow, Refused, Settings, working_days_after};
-use crate::domain::ledger::{
-    self, Adjust, Because, Books, Changes, Entry, Receipt, chart,
-};
+use crate::domain::ledger::{self, Adjust, Because, Books, Changes, Entry, Receipt, chart};
 
 /// Ledger accounts of the journal that only client money has.
 pub mod accounts {

@@ -46,7 +46,10 @@ pub fn blockers(facts: &Facts) -> Vec<Blocker> {
     for money in &facts.moves {
         say(
             "bank_move_due",
-            format!("{} must be moved between our bank accounts", money.display_uk()),
+            format!(
+                "{} must be moved between our bank accounts",
+                money.display_uk()
+            ),
             Some(*money),
         );
     }
@@ -66,20 +69,31 @@ pub fn blockers(facts: &Facts) -> Vec<Blocker> {
         if item.supplier_state != SupplierState::Paid {
             say(
                 "disbursement_unpaid",
-                format!("{} is not paid ({})", item.supplier, item.supplier_state.name()),
+                format!(
+                    "{} is not paid ({})",
+                    item.supplier,
+                    item.supplier_state.name()
+                ),
                 Some(item.amount),
             );
         }
         if !item.recovery_state.is_settled() && item.recovery_state != RecoveryState::NotClaimed {
             say(
                 "disbursement_unrecovered",
-                format!("{} has not come back ({})", item.supplier, item.recovery_state.name()),
+                format!(
+                    "{} has not come back ({})",
+                    item.supplier,
+                    item.recovery_state.name()
+                ),
                 Some(item.amount),
             );
         } else if item.recovery_state == RecoveryState::NotClaimed {
             say(
                 "disbursement_unclaimed",
-                format!("{}: nobody has claimed it back or said who bears it", item.supplier),
+                format!(
+                    "{}: nobody has claimed it back or said who bears it",
+                    item.supplier
+                ),
                 Some(item.amount),
             );
         }
@@ -88,7 +102,11 @@ pub fn blockers(facts: &Facts) -> Vec<Blocker> {
         {
             say(
                 "refund_to_pay_on",
-                format!("{} came back twice for {} and must be paid on", over.display_uk(), item.supplier),
+                format!(
+                    "{} came back twice for {} and must be paid on",
+                    over.display_uk(),
+                    item.supplier
+                ),
                 Some(over),
             );
         }
@@ -96,7 +114,10 @@ pub fn blockers(facts: &Facts) -> Vec<Blocker> {
     for (receipt, left) in &facts.receipts {
         say(
             "receipt_unposted",
-            format!("{} is left on receipt {receipt}, which names the matter", left.display_uk()),
+            format!(
+                "{} is left on receipt {receipt}, which names the matter",
+                left.display_uk()
+            ),
             Some(*left),
         );
     }

@@ -22,11 +22,7 @@ pub struct StatusFrom {
 /// What a fact of ingestion says anew about a matter's status. A matter that
 /// comes late has passed the stages before: they are told too. `today` is the
 /// day for a reopening, which has none of its own.
-pub fn steps(
-    before: Option<&Matter>,
-    fact: &MatterRecorded,
-    today: NaiveDate,
-) -> Vec<StatusFrom> {
+pub fn steps(before: Option<&Matter>, fact: &MatterRecorded, today: NaiveDate) -> Vec<StatusFrom> {
     let mut steps = Vec::new();
     let mut say = |status, on| steps.push(StatusFrom { status, on });
     if before.is_none() {
@@ -71,7 +67,11 @@ pub fn steps(
 
 /// The matter as a fact of ingestion says it is; `None` when an older version
 /// comes late.
-pub fn told(before: Option<&Matter>, fact: &MatterRecorded, today: NaiveDate) -> Option<(Matter, Vec<StatusFrom>)> {
+pub fn told(
+    before: Option<&Matter>,
+    fact: &MatterRecorded,
+    today: NaiveDate,
+) -> Option<(Matter, Vec<StatusFrom>)> {
     if before.is_some_and(|matter| matter.source_version >= fact.version) {
         return None;
     }

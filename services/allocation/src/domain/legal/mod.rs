@@ -27,8 +27,8 @@ use contracts::{
     matters::{BankMove, MatterEntry},
 };
 use kernel::{
-    AccountId, CalendarError, Classified, Currency, Division, DocumentId, ErrorClass, MatterId, Money,
-    MoneyError, WorkingCalendar,
+    AccountId, CalendarError, Classified, Currency, Division, DocumentId, ErrorClass, MatterId,
+    Money, MoneyError, WorkingCalendar,
 };
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -184,7 +184,9 @@ pub enum Refused {
     IsContra,
     #[error("{0} cannot be undone here")]
     NotUndone(&'static str),
-    #[error("client money leaves as returned, paid_out or disbursement_paid; charity needs a residual balance and a second person")]
+    #[error(
+        "client money leaves as returned, paid_out or disbursement_paid; charity needs a residual balance and a second person"
+    )]
     NotPayable,
     #[error("{0} is no client account of ours")]
     NoClientAccount(String),
@@ -201,9 +203,13 @@ pub enum Refused {
         state: &'static str,
         needed: &'static str,
     },
-    #[error("{balance} is above the {limit} a matter that may go to charity without the SRA's authority (rule 5.1(c))")]
+    #[error(
+        "{balance} is above the {limit} a matter that may go to charity without the SRA's authority (rule 5.1(c))"
+    )]
     AboveCharityLimit { balance: String, limit: String },
-    #[error("{done} of {needed} attempts to find the owner are on file: money may not go to charity yet")]
+    #[error(
+        "{done} of {needed} attempts to find the owner are on file: money may not go to charity yet"
+    )]
     NotTraced { done: i64, needed: i64 },
     #[error("a charity is named with its number")]
     CharityNumber,

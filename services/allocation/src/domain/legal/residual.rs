@@ -48,7 +48,9 @@ pub fn held_without_reason_since(
     settings: &Settings,
 ) -> Option<NaiveDate> {
     let mut since = match matter.status {
-        MatterStatus::Concluded => last_moved_on.max(matter.concluded_on.unwrap_or(matter.status_on)),
+        MatterStatus::Concluded => {
+            last_moved_on.max(matter.concluded_on.unwrap_or(matter.status_on))
+        }
         // Concluded was the end of the work, even when the file was closed later.
         MatterStatus::Closed => last_moved_on.max(
             matter
@@ -194,7 +196,10 @@ pub fn decide(
             now: residual.version,
         });
     }
-    let proposal = residual.proposal.clone().ok_or(Refused::Missing("a proposal"))?;
+    let proposal = residual
+        .proposal
+        .clone()
+        .ok_or(Refused::Missing("a proposal"))?;
     if approved {
         if proposal.requested_by == actor {
             return Err(Refused::SamePerson);

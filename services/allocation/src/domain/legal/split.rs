@@ -9,9 +9,7 @@ use super::{
     LegalChanges, Refused,
     client::{self, Held},
 };
-use crate::domain::ledger::{
-    self, Because, Books, Changes, Line, Moves, PayOut, Receipt,
-};
+use crate::domain::ledger::{self, Because, Books, Changes, Line, Moves, PayOut, Receipt};
 
 /// Parts of one split at most.
 pub const PARTS_MAX: usize = 50;

@@ -171,7 +171,11 @@ fn e91_without_a_bill_costs_are_client_money() {
     ];
     let plan = split::plan("M", &parts, &[], &Books::default(), gbp("2446.00")).unwrap();
     assert!(plan.bills.is_empty());
-    assert_eq!(plan.left, gbp("180.00"), "the firm's own, with no bill open");
+    assert_eq!(
+        plan.left,
+        gbp("180.00"),
+        "the firm's own, with no bill open"
+    );
     let client = Money::sum(plan.client.iter().map(|c| c.amount), Currency::GBP).unwrap();
     assert_eq!(client, gbp("2266.00"));
 }
@@ -190,7 +194,11 @@ fn e91_with_a_bill_costs_pay_it_and_the_rest_stays_the_clients() {
     let plan = split::plan("M", &parts, &[invoice.id], &books, gbp("2050")).unwrap();
     let paid = Money::sum(plan.bills.iter().map(|l| l.amount), Currency::GBP).unwrap();
     assert_eq!(paid, gbp("550.00"));
-    let client: Vec<_> = plan.client.iter().map(|c| (c.component, c.amount)).collect();
+    let client: Vec<_> = plan
+        .client
+        .iter()
+        .map(|c| (c.component, c.amount))
+        .collect();
     assert_eq!(
         client,
         [
@@ -288,7 +296,10 @@ fn an_office_transfer_goes_as_far_as_the_bill_and_the_balance() {
         (accounts::CLIENT_MONEY, "debtors")
     );
     let due = &legal.moves[0].bank_move;
-    assert_eq!((due.kind, due.to), (BankMoveKind::OfficeTransfer, Side::Business));
+    assert_eq!(
+        (due.kind, due.to),
+        (BankMoveKind::OfficeTransfer, Side::Business)
+    );
 }
 
 /// E94: the client's receipt bounces after an office transfer: the firm makes
@@ -318,7 +329,10 @@ fn e94_a_bounced_receipt_after_a_transfer_is_a_shortage_of_the_same_day() {
     )
     .unwrap();
     let received = legal.entries[0].entry.clone();
-    assert_eq!(received.entry_id.as_uuid(), moves.outflows[0].outflow_id.as_uuid());
+    assert_eq!(
+        received.entry_id.as_uuid(),
+        moves.outflows[0].outflow_id.as_uuid()
+    );
 
     let invoice = bill("LB1", gbp("700"));
     transfer(&mut client, &invoice, &mut books(&[&invoice]), "700").unwrap();
@@ -514,7 +528,12 @@ fn e93_no_amount_is_too_small_and_none_goes_without_tracing() {
 #[test]
 fn e102_a_second_person_approves_what_the_page_showed() {
     let mut residual = residual_of("0.12", 2);
-    residual::propose(&mut residual, to_charity(ResidualRoute::Charity), &settings()).unwrap();
+    residual::propose(
+        &mut residual,
+        to_charity(ResidualRoute::Charity),
+        &settings(),
+    )
+    .unwrap();
     let shown = residual.version;
     let decide = |residual: &Residual, version, actor| {
         let mut residual = residual.clone();
@@ -522,14 +541,26 @@ fn e102_a_second_person_approves_what_the_page_showed() {
             .map(|_| residual.state)
             .map_err(|refused| refused.code())
     };
-    assert_eq!(decide(&residual, shown, "user:jo"), Err("matters.same_person"));
-    assert_eq!(decide(&residual, shown - 1, "user:al"), Err("matters.moved_on"));
+    assert_eq!(
+        decide(&residual, shown, "user:jo"),
+        Err("matters.same_person")
+    );
+    assert_eq!(
+        decide(&residual, shown - 1, "user:al"),
+        Err("matters.moved_on")
+    );
     let grown = Residual {
         balance: gbp("600"),
         ..residual.clone()
     };
-    assert_eq!(decide(&grown, shown, "user:al"), Err("matters.above_charity_limit"));
-    assert_eq!(decide(&residual, shown, "user:al"), Ok(ResidualState::Closed));
+    assert_eq!(
+        decide(&grown, shown, "user:al"),
+        Err("matters.above_charity_limit")
+    );
+    assert_eq!(
+        decide(&residual, shown, "user:al"),
+        Ok(ResidualState::Closed)
+    );
 }
 
 fn report() -> Disbursement {
@@ -630,7 +661,12 @@ fn ages_fall_into_their_bands() {
     );
 }
 
-fn told(version: i64, status: MatterStatus, concluded: Option<&str>, closed: Option<&str>) -> MatterRecorded {
+fn told(
+    version: i64,
+    status: MatterStatus,
+    concluded: Option<&str>,
+    closed: Option<&str>,
+) -> MatterRecorded {
     MatterRecorded {
         matter_id: MatterId::from(Uuid::from_u128(7)),
         matter_ref: "M-1".into(),
@@ -650,9 +686,17 @@ fn told(version: i64, status: MatterStatus, concluded: Option<&str>, closed: Opt
 
 #[test]
 fn a_file_that_comes_late_has_passed_every_stage() {
-    let fact = told(1, MatterStatus::Closed, Some("2026-02-01"), Some("2026-03-01"));
+    let fact = told(
+        1,
+        MatterStatus::Closed,
+        Some("2026-02-01"),
+        Some("2026-03-01"),
+    );
     let (matter, steps) = files::told(None, &fact, day("2026-03-10")).unwrap();
-    let said: Vec<_> = steps.iter().map(|s| (s.status.name(), s.on.to_string())).collect();
+    let said: Vec<_> = steps
+        .iter()
+        .map(|s| (s.status.name(), s.on.to_string()))
+        .collect();
     assert_eq!(
         said,
         [
@@ -663,7 +707,12 @@ fn a_file_that_comes_late_has_passed_every_stage() {
     );
     // The same again, or an older one, says nothing.
     assert!(files::told(Some(&matter), &fact, day("2026-03-10")).is_none());
-    let reopened = told(2, MatterStatus::Reopened, Some("2026-02-01"), Some("2026-03-01"));
+    let reopened = told(
+        2,
+        MatterStatus::Reopened,
+        Some("2026-02-01"),
+        Some("2026-03-01"),
+    );
     let (matter, steps) = files::told(Some(&matter), &reopened, day("2026-03-10")).unwrap();
     assert_eq!((steps.len(), steps[0].on), (1, day("2026-03-10")));
     assert_eq!(matter.version, 2);
