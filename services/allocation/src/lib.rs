@@ -33,6 +33,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::workbench::unpark)
         .serve(serve::workbench::acceptable)
         .serve(serve::workbench::accept)
+        .serve(serve::workbench::undo_together)
         .serve(serve::workbench::name_items)
         .serve(serve::workbench::batch)
         .serve(serve::rules::list)

@@ -21,7 +21,7 @@ use contracts::{
         reporting::GetAgedDebt,
         workbench::{
             AcceptSuggestion, Acceptable, GetBatch, ListAcceptable, NameItems, ParkReceipt,
-            UnparkReceipt,
+            UndoTogether, UnparkReceipt,
         },
     },
 };
@@ -413,10 +413,11 @@ async fn queues_show_the_newest_booking_first() {
     }
 }
 
-/// A credit note's line cannot be taken back while the money that it brought in
-/// is allocated: that would leave less than nothing.
+/// Lines with a credit note among them cannot be taken apart one by one: for a
+/// moment there would be less than nothing, or more than the receipt. Together
+/// they can, as one move.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credit_note_in_use_is_undone_last() {
+async fn lines_with_a_credit_note_are_undone_together() {
     let office = Office::open().await;
     office.bill("INV-1", "100.00").await;
     let mut credit = document("CN-1", "ACME01", "20.00");
@@ -462,14 +463,29 @@ async fn a_credit_note_in_use_is_undone_last() {
         actor: "user:jo".into(),
         reason: "wrong".into(),
     };
-    let refused = office.refused(&undo("CN-1")).await;
-    assert_eq!(
-        (refused.class, refused.code.as_str()),
-        (RefusalClass::Conflict, "allocation.credit_in_use")
-    );
-    office.ask(&undo("INV-1")).await;
-    let back = office.ask(&undo("CN-1")).await;
+    for alone in ["CN-1", "INV-1"] {
+        let refused = office.refused(&undo(alone)).await;
+        assert_eq!(
+            (refused.class, refused.code.as_str()),
+            (RefusalClass::Conflict, "allocation.undo_together"),
+            "{alone}"
+        );
+    }
+    let together = UndoTogether {
+        command_id: CommandId::generate(),
+        receipt_id: paid.receipt.receipt_id,
+        allocation_ids: ["CN-1", "INV-1"]
+            .map(|alone| undo(alone).allocation_id)
+            .into(),
+        cause: None,
+        actor: "user:jo".into(),
+        reason: "wrong".into(),
+    };
+    let back = office.ask(&together).await;
+    assert_eq!(office.ask(&together).await, back, "once, however often");
     assert_eq!(back.receipt.unallocated, gbp("80.00"));
+    assert_eq!(back.receipt.version, done.receipt.version + 1, "one move");
+    assert_eq!(back.allocations.len(), 4);
     // Paid documents are named too, and say what is open.
     let ask = NameItems {
         numbers: vec!["INV-1".into()],

@@ -45,8 +45,8 @@ pub enum Refused {
     AlreadyUndone,
     #[error("a contra cannot be undone; allocate anew")]
     IsContra,
-    #[error("{document_ref} lets other lines of this receipt take more: undo those first")]
-    CreditInUse { document_ref: String },
+    #[error("{document_ref} and other lines of this receipt need each other: undo them together")]
+    UndoTogether { document_ref: String },
     #[error("nothing of this receipt is left to check")]
     NothingLeft,
     #[error("this receipt is not put aside")]
@@ -70,7 +70,7 @@ impl Classified for Refused {
             Self::MovedOn { .. } => "allocation.receipt_moved_on",
             Self::AlreadyUndone => "allocation.already_undone",
             Self::IsContra => "allocation.is_contra",
-            Self::CreditInUse { .. } => "allocation.credit_in_use",
+            Self::UndoTogether { .. } => "allocation.undo_together",
             Self::NothingLeft => "allocation.nothing_left",
             Self::NotParked => "allocation.not_parked",
             Self::NoSuggestion(_) => "allocation.no_suggestion",
@@ -85,7 +85,7 @@ impl Classified for Refused {
             | Self::MoreThanLeft { .. }
             | Self::MovedOn { .. }
             | Self::AlreadyUndone
-            | Self::CreditInUse { .. }
+            | Self::UndoTogether { .. }
             | Self::NothingLeft
             | Self::NotParked
             | Self::NoSuggestion(_) => ErrorClass::Conflict,
@@ -196,21 +196,44 @@ pub fn undo(
     changes: &mut Changes,
     because: &Because<'_>,
 ) -> Result<Vec<AllocationLine>, Refused> {
-    if line.contra_of.is_some() {
+    undo_all(receipt, &[(line, undone)], books, changes, because)
+}
+
+/// Takes allocations back, each with its contra, as one move: lines with a
+/// credit note among them may not be taken apart one by one.
+pub fn undo_all(
+    receipt: &mut Receipt,
+    lines: &[(&AllocationLine, bool)],
+    books: &mut Books,
+    changes: &mut Changes,
+    because: &Because<'_>,
+) -> Result<Vec<AllocationLine>, Refused> {
+    let Some((first, _)) = lines.first() else {
+        return Err(Refused::LineCount);
+    };
+    if lines.len() > LINES_MAX {
+        return Err(Refused::LineCount);
+    }
+    if lines.iter().any(|(line, _)| line.contra_of.is_some()) {
         return Err(Refused::IsContra);
     }
-    if undone {
+    if lines.iter().any(|(_, undone)| *undone) {
         return Err(Refused::AlreadyUndone);
     }
-    // A credit note's line brought money in: it goes back only while that is
-    // still there.
-    let left = receipt.unallocated.checked_add(line.amount);
-    if left.map_err(Refused::Sum)?.is_negative() {
-        return Err(Refused::CreditInUse {
-            document_ref: line.document_ref.clone(),
+    let mut posted = Vec::with_capacity(lines.len());
+    for (line, _) in lines {
+        let contras = ledger::undo(receipt, line, books, changes, because);
+        posted.extend(contras.map_err(Refused::Sum)?);
+    }
+    // What a credit note brought in cannot go back while it is used, nor can
+    // more come back than the receipt ever had.
+    let most = receipt.amount.checked_sub(receipt.paid_out);
+    let beyond = receipt.unallocated.checked_cmp(most.map_err(Refused::Sum)?);
+    if receipt.unallocated.is_negative() || beyond.map_err(Refused::Sum)?.is_gt() {
+        return Err(Refused::UndoTogether {
+            document_ref: first.document_ref.clone(),
         });
     }
-    let posted = ledger::undo(receipt, line, books, changes, because).map_err(Refused::Sum)?;
     receipt.version += 1;
     receipt.decision = by_hand(because);
     Ok(posted)

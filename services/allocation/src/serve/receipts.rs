@@ -11,13 +11,13 @@ use contracts::{
         },
     },
 };
-use kernel::DocumentId;
+use kernel::{AllocationId, DocumentId};
 use messaging::{Bus, Failure};
 
-use super::{Command, act, cursor, detail, page};
+use super::{Command, Desk, act, cursor, detail, page};
 use crate::{
     domain::{
-        ledger::{self, Moves},
+        ledger::{self, Because, Moves},
         manual::{self, Refused},
     },
     store,
@@ -145,47 +145,56 @@ pub(crate) async fn undo(ask: UndoAllocation, bus: Bus) -> Result<ReceiptDetail,
         &command,
         &[],
         |desk, because| {
-            let (line, undone) = desk
-                .lines
-                .iter()
-                .find(|(line, _)| line.allocation_id == ask.allocation_id)
-                .ok_or(Refused::AlreadyUndone)?;
-            let document = line.document_id;
             if ask.cause == Some(UndoCause::WrongMatch) {
                 desk.blamed.push(ask.allocation_id);
             }
-            let lines = manual::undo(
-                &mut desk.receipt,
-                line,
-                *undone,
-                &mut desk.books,
-                &mut desk.changes,
-                because,
-            )?;
-            // A discount or charge was allowed because of this payment (E21).
-            let mut adjustments = Vec::new();
-            for line in desk
-                .adjustments
-                .iter()
-                .filter(|l| l.document_id == document)
-            {
-                let receipt = Some(desk.receipt.id);
-                let contra = ledger::undo_adjustment(
-                    &mut desk.books,
-                    &mut desk.changes,
-                    line,
-                    receipt,
-                    because,
-                );
-                adjustments.extend(contra.map_err(Refused::Sum)?);
-            }
-            Ok::<_, Refused>(Moves {
-                lines,
-                adjustments,
-                ..Moves::default()
-            })
+            take_back(desk, &[ask.allocation_id], because)
         },
         AllocationUndone,
     )
     .await
+}
+
+/// Takes lines of a receipt back, and with them what was allowed because of
+/// them.
+pub(super) fn take_back(
+    desk: &mut Desk,
+    ids: &[AllocationId],
+    because: &Because<'_>,
+) -> Result<Moves, Refused> {
+    let mut chosen = Vec::with_capacity(ids.len());
+    for id in ids {
+        let found = desk
+            .lines
+            .iter()
+            .find(|(line, _)| line.allocation_id == *id);
+        let (line, undone) = found.ok_or(Refused::AlreadyUndone)?;
+        chosen.push((line, *undone));
+    }
+    let lines = manual::undo_all(
+        &mut desk.receipt,
+        &chosen,
+        &mut desk.books,
+        &mut desk.changes,
+        because,
+    )?;
+    // A discount or charge was allowed because of this payment (E21).
+    let mut adjustments = Vec::new();
+    for line in &desk.adjustments {
+        if !chosen
+            .iter()
+            .any(|(undone, _)| undone.document_id == line.document_id)
+        {
+            continue;
+        }
+        let receipt = Some(desk.receipt.id);
+        let contra =
+            ledger::undo_adjustment(&mut desk.books, &mut desk.changes, line, receipt, because);
+        adjustments.extend(contra.map_err(Refused::Sum)?);
+    }
+    Ok(Moves {
+        lines,
+        adjustments,
+        ..Moves::default()
+    })
 }

@@ -2,13 +2,13 @@
 //! by their numbers, batches found again.
 
 use contracts::{
-    allocation::{ReceiptAllocated, ReceiptParked, ReceiptUnparked},
+    allocation::{AllocationUndone, ReceiptAllocated, ReceiptParked, ReceiptUnparked},
     api::{
         Page, Refusal,
-        allocation::{AllocateLine, ReceiptDetail},
+        allocation::{AllocateLine, ReceiptDetail, UndoCause},
         workbench::{
             AcceptSuggestion, Acceptable, BatchView, GetBatch, ListAcceptable, NameItems,
-            NamedItems, ParkReceipt, Parked, UnparkReceipt,
+            NamedItems, ParkReceipt, Parked, UndoTogether, UnparkReceipt,
         },
     },
 };
@@ -17,7 +17,9 @@ use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Command, act, cursor, detail, finish, lay_out, no_receipt, page, reason};
+use super::{
+    Command, act, cursor, detail, finish, lay_out, no_receipt, page, reason, receipts::take_back,
+};
 use crate::{
     domain::{
         Changes, Receipt, ladder,
@@ -256,6 +258,28 @@ pub(crate) async fn accept(ask: AcceptSuggestion, bus: Bus) -> Result<ReceiptDet
             Ok(Moves::of(posted))
         },
         ReceiptAllocated,
+    )
+    .await
+}
+
+pub(crate) async fn undo_together(ask: UndoTogether, bus: Bus) -> Result<ReceiptDetail, Refusal> {
+    let command = Command {
+        id: ask.command_id.as_uuid(),
+        receipt: ask.receipt_id,
+        actor: &ask.actor,
+        reason: &ask.reason,
+    };
+    act(
+        &bus,
+        &command,
+        &[],
+        |desk, because| {
+            if ask.cause == Some(UndoCause::WrongMatch) {
+                desk.blamed.clone_from(&ask.allocation_ids);
+            }
+            take_back(desk, &ask.allocation_ids, because)
+        },
+        AllocationUndone,
     )
     .await
 }

@@ -11,9 +11,10 @@ use axum::{
 };
 use chrono::NaiveDate;
 use contracts::api::{
-    allocation::{AllocationView, ReceiptQueue, UndoAllocation},
+    allocation::{AllocationView, ReceiptQueue},
     workbench::{
-        AcceptSuggestion, BatchLine, GetBatch, ListAcceptable, ParkReceipt, UnparkReceipt,
+        AcceptSuggestion, BatchLine, GetBatch, ListAcceptable, ParkReceipt, UndoTogether,
+        UnparkReceipt,
     },
 };
 use kernel::{AllocationId, CommandId, Money, ReceiptId};
@@ -310,8 +311,7 @@ pub(crate) struct ToUndo {
 }
 
 impl ToUndo {
-    /// The lines of `lines` that stand, in the order in which they can be
-    /// undone: what a credit note brought in goes back last.
+    /// The lines of `lines` that stand, receipt by receipt.
     pub(crate) fn standing<'l>(
         lines: impl Iterator<Item = (ReceiptId, &'l AllocationView)>,
     ) -> Vec<Self> {
@@ -323,12 +323,8 @@ impl ToUndo {
                 amount: view.line.amount,
             })
             .collect();
-        Self::sort(&mut standing);
+        standing.sort_by_key(|line| line.receipt_id);
         standing
-    }
-
-    fn sort(lines: &mut [Self]) {
-        lines.sort_by_key(|line| (line.receipt_id, line.amount.is_negative()));
     }
 
     /// Those of `lines` that a person has seen and chosen, in the same order. One
@@ -345,12 +341,13 @@ impl ToUndo {
                 amount: view.line.amount,
             })
             .collect();
-        Self::sort(&mut chosen);
+        chosen.sort_by_key(|line| line.receipt_id);
         chosen
     }
 }
 
-/// Undoes one line after the other, each under a key of its own.
+/// Undoes the lines of one receipt after the other's, each receipt's as one
+/// move under a key of its own.
 pub(crate) async fn undo_all(
     app: &App,
     caller: &Caller,
@@ -359,10 +356,14 @@ pub(crate) async fn undo_all(
     reason: &str,
 ) -> BatchOutcome {
     let mut outcomes = Vec::with_capacity(lines.len());
-    for line in lines {
-        let command = UndoAllocation {
-            command_id: part_of(command_id, line.allocation_id.as_uuid()),
-            allocation_id: line.allocation_id,
+    for of_receipt in lines.chunk_by(|one, other| one.receipt_id == other.receipt_id) {
+        let Some(first) = of_receipt.first() else {
+            continue;
+        };
+        let command = UndoTogether {
+            command_id: part_of(command_id, first.receipt_id.as_uuid()),
+            receipt_id: first.receipt_id,
+            allocation_ids: of_receipt.iter().map(|line| line.allocation_id).collect(),
             cause: None,
             actor: caller.actor(),
             reason: reason.to_owned(),
@@ -371,12 +372,12 @@ pub(crate) async fn undo_all(
             code: refusal.code,
             detail: refusal.detail,
         });
-        outcomes.push(Outcome {
+        outcomes.extend(of_receipt.iter().map(|line| Outcome {
             receipt_id: line.receipt_id,
             allocation_id: Some(line.allocation_id),
             amount: refused.is_none().then_some(line.amount),
-            refused,
-        });
+            refused: refused.clone(),
+        }));
     }
     BatchOutcome {
         batch_id: command_id.as_uuid(),
@@ -438,8 +439,8 @@ pub(crate) async fn get_batch(
     Ok(Json(app.bus.ask(&GetBatch { batch_id }).await?).into_response())
 }
 
-/// Undoes what is left of a batch, line by line with contras: 500 lines at most,
-/// then again.
+/// Undoes what is left of a batch with contras, each receipt's lines as one move:
+/// 500 lines at most, then again.
 #[utoipa::path(
     post, path = "/api/v1/batches/{id}/undo", tag = "receipts", operation_id = "undoBatch",
     params(
@@ -522,7 +523,7 @@ mod tests {
     const NOW: &str = "2026-11-22T10:00:00Z";
 
     #[test]
-    fn what_a_credit_note_brought_in_goes_back_last() {
+    fn what_stands_is_undone_receipt_by_receipt() {
         let (one, other) = (ReceiptId::generate(), ReceiptId::generate());
         let credit = view("-250", THEN, false, None);
         let (first, second) = (
@@ -547,9 +548,9 @@ mod tests {
         assert_eq!(
             standing,
             [
+                (one, gbp("-250")),
                 (one, gbp("9000")),
                 (one, gbp("1500")),
-                (one, gbp("-250")),
                 (other, gbp("-1"))
             ]
         );

@@ -22,9 +22,9 @@ use contracts::api::{
     allocation::{
         AllocateLine, AllocateReceipt, AllocationView, CountReceipts, FindOpenItems, GetReceipt,
         ListReceipts, OpenItemView, QueueCounts, ReceiptDetail, ReceiptQueue, ReceiptView,
-        Suggestion, UndoAllocation, UndoCause,
+        Suggestion, UndoCause,
     },
-    workbench::{NameItems, Parked},
+    workbench::{NameItems, Parked, UndoTogether},
 };
 use kernel::{AllocationId, Currency, DocumentId, Money, ReceiptId, london_date};
 
@@ -43,6 +43,8 @@ use crate::{
 const OFFERED: u16 = 25;
 /// Documents of one manual allocation, at most.
 const LINES_MAX: usize = paste::LINES_MAX;
+/// Lines that a message offers to undo, at most.
+const UNDO_MAX: usize = 40;
 /// Lines of a pasted list that are looked at, at most.
 const LISTED_MAX: usize = NameItems::MAX;
 
@@ -880,14 +882,16 @@ fn allocated(detail: &ReceiptDetail, lines: &[AllocateLine]) -> Toast {
             total.map(|total| total.uk()).unwrap_or_default()
         ),
         warning: false,
-        undo: Some(Undo {
+        // A cookie carries it: of more lines, the history leads the way back.
+        undo: (lines.len() <= UNDO_MAX).then_some(Undo {
             receipt: detail.receipt.receipt_id,
             allocations,
         }),
     }
 }
 
-/// `POST /cash/undo`: takes back one allocation or several of one receipt.
+/// `POST /cash/undo`: takes back one allocation of a receipt, or several as one
+/// move.
 pub(crate) async fn undo(
     State(app): State<App>,
     visit: Visit,
@@ -901,45 +905,31 @@ pub(crate) async fn undo(
         .filter_map(|(_, id)| id.parse().ok())
         .take(LINES_MAX)
         .collect();
-    let reason = reason(&pairs, "Undone on the workbench");
     // A cause that is none of ours is none.
     let cause: Option<UndoCause> =
         field(&pairs, "cause").and_then(|cause| serde_json::from_value(cause.into()).ok());
-    let mut undone = 0;
-    let mut failed = None;
-    // One by one, in order: they are all of one receipt.
-    for allocation_id in &allocations {
-        let command = UndoAllocation {
-            command_id: command_id(
-                visit.caller.user_id,
-                "page",
-                &format!("{key}\n{allocation_id}"),
-            ),
-            allocation_id: *allocation_id,
-            actor: visit.caller.actor(),
-            reason: reason.clone(),
-            cause,
-        };
-        match app.bus.ask(&command).await {
-            Ok(_) => undone += 1,
-            Err(refusal) => {
-                failed = Some(refusal.detail);
-                break;
-            }
+    let undone = match place.receipt {
+        Some(receipt_id) if !allocations.is_empty() => {
+            let command = UndoTogether {
+                command_id: command_id(visit.caller.user_id, "page", key),
+                receipt_id,
+                allocation_ids: allocations.clone(),
+                actor: visit.caller.actor(),
+                reason: reason(&pairs, "Undone on the workbench"),
+                cause,
+            };
+            app.bus.ask(&command).await.map(|_| allocations.len())
         }
-    }
-    let text = match (undone, failed) {
-        (_, None) if allocations.is_empty() => "There was nothing to undo.".to_owned(),
-        (1, None) => "Undid 1 allocation. The money is back on the receipt.".to_owned(),
-        (_, None) => format!("Undid {undone} allocations. The money is back on the receipt."),
-        (0, Some(why)) => format!("Not undone: {why}."),
-        (_, Some(why)) => format!(
-            "Undid {undone} of {} allocations, then: {why}.",
-            allocations.len()
-        ),
+        _ => Ok(0),
+    };
+    let text = match &undone {
+        Ok(0) => "There was nothing to undo.".to_owned(),
+        Ok(1) => "Undid 1 allocation. The money is back on the receipt.".to_owned(),
+        Ok(many) => format!("Undid {many} allocations. The money is back on the receipt."),
+        Err(refusal) => format!("Not undone: {}.", refusal.detail),
     };
     let toast = Toast {
-        warning: undone == 0 || undone < allocations.len(),
+        warning: !matches!(undone, Ok(1..)),
         text,
         undo: None,
     };

@@ -23,7 +23,7 @@ use contracts::{
         reporting::{AgedDebt, AgedRow, AgeingBasis, Bucket, GetAgedDebt},
         workbench::{
             AcceptSuggestion, Acceptable, BatchLine, BatchView, GetBatch, ListAcceptable,
-            NameItems, NamedItem, NamedItems, ParkReceipt, Parked, UnparkReceipt,
+            NameItems, NamedItem, NamedItems, ParkReceipt, Parked, UndoTogether, UnparkReceipt,
         },
     },
     inbound::DocumentKind,
@@ -203,7 +203,7 @@ fn not_as_wanted() -> Refusal {
 
 /// What the workbench asks beyond one receipt.
 fn workbench(host: Host, memory: &Shared) -> Host {
-    let (parked, accepted) = (memory.clone(), memory.clone());
+    let (parked, accepted, undone) = (memory.clone(), memory.clone(), memory.clone());
     host.serve::<ParkReceipt, _, _>(move |command, _| {
         let mut memory = parked.lock().unwrap();
         let refuse = memory.refuse.is_some();
@@ -225,6 +225,11 @@ fn workbench(host: Host, memory: &Shared) -> Host {
         }
     })
     .serve::<UnparkReceipt, _, _>(|_, _| async { Ok(detail()) })
+    .serve::<UndoTogether, _, _>(move |command, _| {
+        let ids = command.allocation_ids.iter().map(ToString::to_string);
+        undone.lock().unwrap().undone.extend(ids);
+        async { Ok(detail()) }
+    })
     .serve::<ListAcceptable, _, _>(|_, _| async {
         Ok(Page {
             items: vec![acceptable(RECEIPT), acceptable(OTHER_RECEIPT)],

@@ -3,7 +3,7 @@
 //! finding again what one batch has done.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{CommandId, Currency, ReceiptId};
+use kernel::{AllocationId, CommandId, Currency, ReceiptId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use super::{
     Page, PageRequest,
     allocation::{
         AllocationView, OpenItemView, ReceiptDetail, ReceiptQueue, ReceiptView, Suggestion,
+        UndoCause,
     },
     call,
 };
@@ -100,6 +101,21 @@ pub struct AcceptSuggestion {
     pub reason: String,
 }
 call!(AcceptSuggestion => Allocation."receipts"."accept" -> ReceiptDetail);
+
+/// Takes allocations of one receipt back as one move, all of them or none.
+/// Lines with a credit note among them may not be taken apart one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UndoTogether {
+    pub command_id: CommandId,
+    pub receipt_id: ReceiptId,
+    pub allocation_ids: Vec<AllocationId>,
+    /// See [`crate::api::allocation::UndoAllocation`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<UndoCause>,
+    pub actor: String,
+    pub reason: String,
+}
+call!(UndoTogether => Allocation."receipts"."undo_together" -> ReceiptDetail);
 
 /// Documents by their numbers, as somebody has listed them. Documents that are
 /// paid are among the answers.
