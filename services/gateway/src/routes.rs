@@ -190,8 +190,14 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(Access::ALLOCATE, routes!(api::controls::claim_vat_relief)),
         Entry::api(READ, routes!(api::controls::list_small_balances)),
         Entry::api(READ, routes!(api::controls::get_small_balances)),
-        Entry::api(Access::ALLOCATE, routes!(api::controls::propose_small_balances)),
-        Entry::api(Access::ALLOCATE, routes!(api::controls::step_small_balances)),
+        Entry::api(
+            Access::ALLOCATE,
+            routes!(api::controls::propose_small_balances),
+        ),
+        Entry::api(
+            Access::ALLOCATE,
+            routes!(api::controls::step_small_balances),
+        ),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

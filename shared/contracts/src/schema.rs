@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    inbound, ingestion, subject,
+    controls, inbound, ingestion, subject,
 };
 
 /// Marks a vocabulary that grows: readers outside are told from the first
@@ -96,6 +96,9 @@ pub fn messages() -> Vec<Message> {
         event::<allocation::AllocationUndone>(),
         event::<allocation::ReceiptReduced>(),
         event::<allocation::DebtAdjusted>(),
+        event::<controls::ApprovalRequested>(),
+        event::<controls::ApprovalDecided>(),
+        event::<controls::RefundChanged>(),
     ]
 }
 

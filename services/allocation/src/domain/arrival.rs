@@ -92,6 +92,7 @@ pub fn item(fact: &DocumentRecorded) -> Item {
             .map(reference_key)
             .filter(|key| !key.is_empty()),
         tail_key: tail_key(&fact.document_ref),
+        vat: fact.vat,
     }
 }
 

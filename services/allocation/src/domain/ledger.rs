@@ -83,6 +83,8 @@ pub struct Item {
     pub payment_key: Option<String>,
     /// The number without its letters: see [`super::evidence::tail_key`].
     pub tail_key: Option<String>,
+    /// The VAT in it, positive; only while it is new, then it stays in the store.
+    pub vat: Option<Money>,
 }
 
 /// What the payer says that it pays, line by line.

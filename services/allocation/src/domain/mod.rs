@@ -1,12 +1,17 @@
 //! The rules of the ledger. Pure: no IO, no clock, the same answer every time.
 
+pub mod approvals;
 pub mod arrival;
+pub mod data;
 pub mod evidence;
 pub mod ladder;
 pub mod ledger;
 pub mod manual;
 pub mod payer;
+pub mod policy;
+pub mod refunds;
 pub mod subset;
+pub mod write_offs;
 
 pub use evidence::{name_key, reference_key};
 pub use ledger::{Account, Advised, Books, Changes, Item, Line, Proposal, Receipt};

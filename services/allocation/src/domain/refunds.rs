@@ -80,7 +80,9 @@ pub enum Refused {
     NoReason,
     #[error("a refund needs something that shows why: a document's reference or hash")]
     NoEvidence,
-    #[error("an attachment has a label and a reference or a SHA-256 in hex; {EVIDENCE_MAX} at most")]
+    #[error(
+        "an attachment has a label and a reference or a SHA-256 in hex; {EVIDENCE_MAX} at most"
+    )]
     BadEvidence,
     #[error("it is not known which account paid: name a payee")]
     NoSource,
@@ -328,7 +330,10 @@ impl Refund {
         )?;
         self.reservation = Some(line.outflow_id);
         let reason = self.reason.clone();
-        Ok((self.moved(RefundState::Submitted, &reason, None, because), line))
+        Ok((
+            self.moved(RefundState::Submitted, &reason, None, because),
+            line,
+        ))
     }
 
     /// Gives reserved money back to the receipt.
@@ -464,7 +469,10 @@ impl Refund {
         changes: &mut Changes,
         because: &Because<'_>,
     ) -> Result<(Step, Option<OutflowLine>), Refused> {
-        self.expect(&[RefundState::Sent, RefundState::Paid], RefundState::Returned)?;
+        self.expect(
+            &[RefundState::Sent, RefundState::Paid],
+            RefundState::Returned,
+        )?;
         let words = policy::arucs(code).ok_or_else(|| Refused::NoSuchCode(code.to_owned()))?;
         let was_paid = self.state == RefundState::Paid;
         let line = self.free(receipt, changes, because)?;

@@ -68,6 +68,7 @@ impl TryFrom<Row> for Item {
             ref_key: row.ref_key,
             payment_key: row.payment_key,
             tail_key: row.tail_key,
+            vat: None,
         })
     }
 }
@@ -217,14 +218,15 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let tails: Vec<Option<String>> = items.iter().map(|i| i.tail_key.clone()).collect();
     // What is open begins as the amount; what this very batch has already paid
     // is set right after.
+    let vat: Vec<Option<Decimal>> = items.iter().map(|i| i.vat.map(Money::amount)).collect();
     sqlx::query!(
         "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,
-             amount, open, ref_key, payment_key, tail_key, recorded_at)
+             amount, open, ref_key, payment_key, tail_key, vat, recorded_at)
          select t.id, t.ref, t.kind, t.account, t.issued, t.due, t.currency, t.amount, t.amount, t.key, t.payment,
-             t.tail, now()
+             t.tail, t.vat, now()
          from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::date[], $6::date[], $7::text[],
-             $8::numeric[], $9::text[], $10::text[], $11::text[])
-             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail)",
+             $8::numeric[], $9::text[], $10::text[], $11::text[], $12::numeric[])
+             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail, vat)",
         &ids,
         &refs,
         &kinds,
@@ -235,7 +237,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
         &amounts,
         &keys,
         &payment as &[Option<String>],
-        &tails as &[Option<String>]
+        &tails as &[Option<String>],
+        &vat as &[Option<Decimal>]
     )
     .execute(conn)
     .await?;

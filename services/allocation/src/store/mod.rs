@@ -2,11 +2,14 @@
 //! row, whatever the size of the batch.
 
 pub(crate) mod accounts;
+pub(crate) mod approvals;
 pub(crate) mod control;
 pub(crate) mod items;
 pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod refunds;
+pub(crate) mod write_offs;
 
 use kernel::{AccountId, Currency, Money};
 use messaging::Failure;

@@ -15,8 +15,9 @@ use contracts::{
             ApprovalQueue, ChangeLimit, ClaimVatRelief, DecideApproval, DraftRefund, GetApproval,
             GetRefund, GetSmallBalances, GetWriteOff, ListApprovals, ListLimits, ListRecoveries,
             ListRefunds, ListSmallBalances, ListVatRelief, ListWriteOffReasons, ListWriteOffs,
-            Person, ProposeSmallBalances, RedraftRefund, RefundContent, RefundStep, RequestWriteOff,
-            ReverseWriteOff, RunStep, StepRefund, StepSmallBalances, Verdict, WriteOffAsk,
+            Person, ProposeSmallBalances, RedraftRefund, RefundContent, RefundStep,
+            RequestWriteOff, ReverseWriteOff, RunStep, StepRefund, StepSmallBalances, Verdict,
+            WriteOffAsk,
         },
     },
     controls::{
@@ -165,14 +166,24 @@ pub(crate) async fn approve(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "approve", |command_id, request: DecisionRequest, person| DecideApproval {
-        command_id,
-        approval_id,
-        verdict: Verdict::Approve,
-        reason: request.reason,
-        person,
-    })
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "approve",
+        |command_id, request: DecisionRequest, person| DecideApproval {
+            command_id,
+            approval_id,
+            verdict: Verdict::Approve,
+            reason: request.reason,
+            person,
+        },
+    )
     .await
 }
 
@@ -194,14 +205,24 @@ pub(crate) async fn reject(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "reject", |command_id, request: DecisionRequest, person| DecideApproval {
-        command_id,
-        approval_id,
-        verdict: Verdict::Reject,
-        reason: request.reason,
-        person,
-    })
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "reject",
+        |command_id, request: DecisionRequest, person| DecideApproval {
+            command_id,
+            approval_id,
+            verdict: Verdict::Reject,
+            reason: request.reason,
+            person,
+        },
+    )
     .await
 }
 
@@ -240,16 +261,26 @@ pub(crate) async fn change_limit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "change_limit", |command_id, request: LimitRequest, person| ChangeLimit {
-        command_id,
-        kind: request.kind,
-        role: request.role,
-        limit: request.limit,
-        valid_from: request.valid_from,
-        reason: request.reason,
-        person,
-    })
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "change_limit",
+        |command_id, request: LimitRequest, person| ChangeLimit {
+            command_id,
+            kind: request.kind,
+            role: request.role,
+            limit: request.limit,
+            valid_from: request.valid_from,
+            reason: request.reason,
+            person,
+        },
+    )
     .await
 }
 
@@ -329,14 +360,24 @@ pub(crate) async fn draft_refund(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "draft_refund", |command_id, request: RefundRequest, person| DraftRefund {
-        command_id,
-        receipt_id: request.receipt_id,
-        content: request.content,
-        submit: request.submit,
-        person,
-    })
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "draft_refund",
+        |command_id, request: RefundRequest, person| DraftRefund {
+            command_id,
+            receipt_id: request.receipt_id,
+            content: request.content,
+            submit: request.submit,
+            person,
+        },
+    )
     .await
 }
 
@@ -368,14 +409,24 @@ pub(crate) async fn redraft_refund(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "redraft_refund", |command_id, request: RedraftRequest, person| RedraftRefund {
-        command_id,
-        refund_id,
-        content: request.content,
-        submit: request.submit,
-        person,
-    })
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "redraft_refund",
+        |command_id, request: RedraftRequest, person| RedraftRefund {
+            command_id,
+            refund_id,
+            content: request.content,
+            submit: request.submit,
+            person,
+        },
+    )
     .await
 }
 
@@ -398,13 +449,23 @@ pub(crate) async fn step_refund(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "step_refund", |command_id, step: RefundStep, person| StepRefund {
-        command_id,
-        refund_id,
-        step,
-        person,
-    })
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "step_refund",
+        |command_id, step: RefundStep, person| StepRefund {
+            command_id,
+            refund_id,
+            step,
+            person,
+        },
+    )
     .await
 }
 
@@ -500,16 +561,24 @@ pub(crate) async fn request_write_off(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "request_write_off", |command_id, request: WriteOffRequest, person| {
-        RequestWriteOff {
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "request_write_off",
+        |command_id, request: WriteOffRequest, person| RequestWriteOff {
             command_id,
             reason_code: request.reason_code,
             reason: request.reason,
             lines: request.lines,
             person,
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -541,16 +610,24 @@ pub(crate) async fn reverse_write_off(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "reverse_write_off", |command_id, request: ReversalRequest, person| {
-        ReverseWriteOff {
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "reverse_write_off",
+        |command_id, request: ReversalRequest, person| ReverseWriteOff {
             command_id,
             write_off_id,
             receipt_id: request.receipt_id,
             reason: request.reason,
             person,
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -578,13 +655,23 @@ pub(crate) async fn claim_vat_relief(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "claim_vat_relief", |command_id, request: ClaimRequest, person| ClaimVatRelief {
-        command_id,
-        write_off_id,
-        claimed_on: request.claimed_on,
-        person,
-    })
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "claim_vat_relief",
+        |command_id, request: ClaimRequest, person| ClaimVatRelief {
+            command_id,
+            write_off_id,
+            claimed_on: request.claimed_on,
+            person,
+        },
+    )
     .await
 }
 
@@ -625,8 +712,19 @@ pub(crate) async fn vat_relief(
         Form::File(file) => file,
     };
     let columns = [
-        "account_ref", "document_ref", "written_off_on", "currency", "amount", "vat", "supplied_on", "due_on",
-        "earliest_claim_on", "latest_claim_on", "claimed_on", "claimed", "repayable",
+        "account_ref",
+        "document_ref",
+        "written_off_on",
+        "currency",
+        "amount",
+        "vat",
+        "supplied_on",
+        "due_on",
+        "earliest_claim_on",
+        "latest_claim_on",
+        "claimed_on",
+        "claimed",
+        "repayable",
     ];
     let mut table = Table {
         name: "vat-bad-debt-relief".to_owned(),
@@ -726,16 +824,24 @@ pub(crate) async fn propose_small_balances(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "propose_small_balances", |command_id, request: SmallBalancesRequest, person| {
-        ProposeSmallBalances {
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "propose_small_balances",
+        |command_id, request: SmallBalancesRequest, person| ProposeSmallBalances {
             command_id,
             currency: request.currency,
             submit: request.submit,
             reason: request.reason,
             person,
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -764,15 +870,23 @@ pub(crate) async fn step_small_balances(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent { app, caller, uri, headers, body };
-    command(sent, "step_small_balances", |command_id, request: RunStepRequest, person| {
-        StepSmallBalances {
+    let sent = Sent {
+        app,
+        caller,
+        uri,
+        headers,
+        body,
+    };
+    command(
+        sent,
+        "step_small_balances",
+        |command_id, request: RunStepRequest, person| StepSmallBalances {
             command_id,
             run_id,
             step: request.step,
             reason: request.reason,
             person,
-        }
-    })
+        },
+    )
     .await
 }

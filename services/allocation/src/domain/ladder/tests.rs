@@ -43,6 +43,7 @@ fn item(number: &str, of: u128, open: &str) -> Item {
         ref_key: reference_key(number),
         payment_key: None,
         tail_key: evidence::tail_key(number),
+        vat: None,
     }
 }
 
