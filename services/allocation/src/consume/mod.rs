@@ -105,7 +105,6 @@ impl Consumer for Ledger {
             books.accounts.insert(account.id, account);
         }
         let known_documents = store::items::known(conn, &documents).await?;
-        let known_receipts = store::receipts::known(conn, &receipts).await?;
         let waiting = store::receipts::lock_waiting_for(conn, &document_keys).await?;
         for receipt in &waiting {
             keys.extend(receipt.tokens.iter().cloned());
@@ -121,7 +120,7 @@ impl Consumer for Ledger {
             _ => None,
         });
         let undecided: Vec<&Receipt> = arriving.chain(&waiting).collect();
-        store::look_up_payers(conn, &undecided, &mut books).await?;
+        let known_receipts = store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
         Ok(State {
             books,
             known_documents,
