@@ -134,7 +134,7 @@ impl Office {
         let mut bill = document(document_ref, "ACME01", gross);
         bill.vat = vat.map(str::to_owned);
         self.suite.publish_document(document_ref, &bill).await;
-        self.open(document_ref).await
+        self.item(document_ref).await
     }
 
     async fn find(&self, document_ref: &str) -> Option<OpenItemView> {
@@ -146,7 +146,7 @@ impl Office {
         found.into_iter().find(|i| i.document_ref == document_ref)
     }
 
-    async fn open(&self, document_ref: &str) -> OpenItemView {
+    async fn item(&self, document_ref: &str) -> OpenItemView {
         eventually_some("the document is open", DEADLINE, async || {
             self.find(document_ref).await
         })
@@ -498,7 +498,7 @@ async fn a_limit_lowered_while_a_request_waits_counts_e102() {
         office.approve(approval, cfo()).await,
         Ok(ApprovalState::Voided)
     );
-    assert_eq!(office.open("INV-1021").await.open, gbp("399.00"));
+    assert_eq!(office.item("INV-1021").await.open, gbp("399.00"));
     assert_conserved(&office.suite).await;
 }
 
@@ -513,7 +513,7 @@ async fn a_payment_after_a_write_off_reverses_it_e45() {
     let asked = office.write_off(&item).await;
     let id = asked.write_off.write_off_id;
     assert_eq!(asked.lines[0].vat, Some(gbp("200.00")));
-    assert_eq!(office.open("INV-4501").await.open, gbp("1200.00"));
+    assert_eq!(office.item("INV-4501").await.open, gbp("1200.00"));
     let waiting = office
         .gateway
         .ask(&ListApprovals {
@@ -606,7 +606,7 @@ async fn small_balances_are_cleared_together_and_come_back_together_e7() {
         .unwrap();
     assert_eq!(run.lines.len(), 2, "{:#?}", run.lines);
     assert_eq!(run.run.amount, gbp("0.85"));
-    assert_eq!(office.open("INV-0701").await.open, gbp("0.60"));
+    assert_eq!(office.item("INV-0701").await.open, gbp("0.60"));
     let approval = run.run.approval_id.unwrap();
     office.approve(approval, manager()).await.unwrap();
     assert_eq!(office.find("INV-0701").await, None);
@@ -624,7 +624,7 @@ async fn small_balances_are_cleared_together_and_come_back_together_e7() {
         .await
         .unwrap();
     assert_eq!(undone.run.state, RunState::Undone);
-    assert_eq!(office.open("INV-0701").await.open, gbp("0.60"));
+    assert_eq!(office.item("INV-0701").await.open, gbp("0.60"));
     assert_eq!(office.left(over.receipt_id).await, gbp("0.25"));
     office.owed("0.60").await;
     assert_conserved(&office.suite).await;

@@ -4,6 +4,7 @@
 pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod cash;
+pub(crate) mod controls;
 pub(crate) mod imports;
 pub(crate) mod show;
 pub(crate) mod sign_in;
@@ -25,6 +26,7 @@ pub(crate) enum Section {
     Accounts,
     AgedDebt,
     Imports,
+    Controls,
     /// Sign-in and errors.
     Elsewhere,
 }
@@ -38,7 +40,7 @@ pub(crate) struct Place {
     pub key: &'static str,
 }
 
-pub(crate) const RAIL: [Place; 4] = [
+pub(crate) const RAIL: [Place; 5] = [
     Place {
         section: Section::Cash,
         title: "Cash",
@@ -62,6 +64,12 @@ pub(crate) const RAIL: [Place; 4] = [
         title: "Imports",
         href: "/imports",
         key: "i",
+    },
+    Place {
+        section: Section::Controls,
+        title: "Controls",
+        href: "/controls",
+        key: "k",
     },
 ];
 
