@@ -13,6 +13,7 @@ mod debtors;
 mod documents;
 mod live;
 mod payments;
+pub(crate) mod requests;
 mod rng;
 mod statements;
 
