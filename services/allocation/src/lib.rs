@@ -6,6 +6,8 @@ mod jobs;
 mod serve;
 mod store;
 
+use std::time::Duration;
+
 use contracts::Role;
 use messaging::{Bus, Failure, Host};
 
@@ -19,6 +21,7 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// # Errors
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
+    serve::controls::settle_limits(&bus).await?;
     Host::new(bus.clone())
         .consume(consume::Ledger::new(bus.prefix().clone()))
         .serve(serve::list_receipts)
@@ -68,6 +71,34 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::disbursements::record_disbursement)
         .serve(serve::disbursements::move_disbursement)
         .job("residual_radar", jobs::EVERY, jobs::radar)
+        .serve(serve::controls::list_approvals)
+        .serve(serve::controls::get_approval)
+        .serve(serve::controls::decide)
+        .serve(serve::controls::list_limits)
+        .serve(serve::controls::change_limit)
+        .serve(serve::controls::draft)
+        .serve(serve::controls::redraft)
+        .serve(serve::controls::step)
+        .serve(serve::controls::void_refunds)
+        .serve(serve::controls::list_refunds)
+        .serve(serve::controls::get_refund)
+        .serve(serve::controls::request)
+        .serve(serve::controls::reasons)
+        .serve(serve::controls::list_write_offs)
+        .serve(serve::controls::get_write_off)
+        .serve(serve::controls::reverse)
+        .serve(serve::controls::recoveries)
+        .serve(serve::controls::vat_relief)
+        .serve(serve::controls::claim)
+        .serve(serve::controls::propose)
+        .serve(serve::controls::step_run)
+        .serve(serve::controls::list_runs)
+        .serve(serve::controls::get_run)
+        .job(
+            "expire_approvals",
+            Duration::from_mins(1),
+            serve::controls::expire,
+        )
         .run()
         .await
 }

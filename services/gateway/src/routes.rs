@@ -245,6 +245,55 @@ pub(crate) fn table() -> Vec<Entry> {
         )
         .sized(Size::Upload),
         Entry::page(GET, "/imports/{id}", READ, get(pages::imports::show)),
+        Entry::page(GET, "/controls", READ, get(pages::controls::show)),
+        Entry::page(
+            GET,
+            "/controls/vat-relief.csv",
+            READ,
+            get(pages::controls::vat_relief_csv),
+        ),
+        Entry::page(
+            POST,
+            "/controls/approvals/{id}",
+            Access::APPROVE,
+            post(pages::controls::decide),
+        ),
+        Entry::page(
+            POST,
+            "/controls/refunds",
+            Access::ALLOCATE,
+            post(pages::controls::refund),
+        ),
+        Entry::page(
+            POST,
+            "/controls/refunds/{id}/steps",
+            Access::ALLOCATE,
+            post(pages::controls::step),
+        ),
+        Entry::page(
+            POST,
+            "/controls/write-offs",
+            Access::ALLOCATE,
+            post(pages::controls::write_off),
+        ),
+        Entry::page(
+            POST,
+            "/controls/write-offs/{id}/reverse",
+            Access::ALLOCATE,
+            post(pages::controls::reverse),
+        ),
+        Entry::page(
+            POST,
+            "/controls/small-balances",
+            Access::ALLOCATE,
+            post(pages::controls::propose),
+        ),
+        Entry::page(
+            POST,
+            "/controls/small-balances/{id}/steps",
+            Access::ALLOCATE,
+            post(pages::controls::step_run),
+        ),
         // The API.
         Entry::api(Access::IMPORT, routes!(api::imports::import)).sized(Size::Upload),
         Entry::api(READ, routes!(api::imports::list_imports)),

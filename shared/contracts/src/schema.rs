@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    inbound, ingestion, matters, rules, subject,
+    controls, inbound, ingestion, matters, rules, subject,
 };
 
 /// Marks a vocabulary that grows: readers outside are told from the first
@@ -111,6 +111,9 @@ pub fn messages() -> Vec<Message> {
         event::<matters::DisbursementChanged>(),
         event::<allocation::ReceiptReduced>(),
         event::<allocation::DebtAdjusted>(),
+        event::<controls::ApprovalRequested>(),
+        event::<controls::ApprovalDecided>(),
+        event::<controls::RefundChanged>(),
     ]
 }
 

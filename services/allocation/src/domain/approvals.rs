@@ -394,7 +394,10 @@ mod tests {
             amount: gbp(amount),
             valid_from: "2026-01-01".parse().unwrap(),
         };
-        Limits(vec![limit("manager", manager), limit("team_leader", "50.00")])
+        Limits(vec![
+            limit("manager", manager),
+            limit("team_leader", "50.00"),
+        ])
     }
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -456,12 +459,26 @@ mod tests {
         let mut approval = asked("100.00", 1);
         let sha = approval.content_sha256.clone();
         let refused = approval
-            .decide(&person("al", &["manager"]), Verdict::Approve, "", &sha, &limits("99.99"), at(SOON))
+            .decide(
+                &person("al", &["manager"]),
+                Verdict::Approve,
+                "",
+                &sha,
+                &limits("99.99"),
+                at(SOON),
+            )
             .unwrap_err();
         assert_eq!(refused.code(), "allocation.above_limit");
         assert_eq!(approval.state, ApprovalState::Pending);
         let done = approval
-            .decide(&person("al", &["manager"]), Verdict::Approve, "", &sha, &limits("100.00"), at(SOON))
+            .decide(
+                &person("al", &["manager"]),
+                Verdict::Approve,
+                "",
+                &sha,
+                &limits("100.00"),
+                at(SOON),
+            )
             .unwrap();
         assert_eq!(done, Outcome::Approved);
     }
@@ -472,7 +489,14 @@ mod tests {
         let sha = approval.content_sha256.clone();
         let mut by = |name: &str, limit: &str| {
             approval
-                .decide(&person(name, &["manager"]), Verdict::Approve, "", &sha, &limits(limit), at(SOON))
+                .decide(
+                    &person(name, &["manager"]),
+                    Verdict::Approve,
+                    "",
+                    &sha,
+                    &limits(limit),
+                    at(SOON),
+                )
                 .map_err(|refused| refused.code())
         };
         assert_eq!(by("al", "100.00"), Ok(Outcome::More));
@@ -482,15 +506,39 @@ mod tests {
 
         let mut approval = asked("100.00", 2);
         let two = Limits(
-            [limits("100.00").0, vec![Limit { role: "cfo".into(), ..limits("500.00").0.remove(0) }]].concat(),
+            [
+                limits("100.00").0,
+                vec![Limit {
+                    role: "cfo".into(),
+                    ..limits("500.00").0.remove(0)
+                }],
+            ]
+            .concat(),
         );
         let cfo = person("cy", &["cfo"]);
         let al = person("al", &["manager"]);
-        approval.decide(&al, Verdict::Approve, "", &sha, &two, at(SOON)).unwrap();
+        approval
+            .decide(&al, Verdict::Approve, "", &sha, &two, at(SOON))
+            .unwrap();
         let lowered = Limits(
-            two.0.iter().cloned().map(|l| if l.role == "manager" { Limit { amount: gbp("1.00"), ..l } } else { l }).collect(),
+            two.0
+                .iter()
+                .cloned()
+                .map(|l| {
+                    if l.role == "manager" {
+                        Limit {
+                            amount: gbp("1.00"),
+                            ..l
+                        }
+                    } else {
+                        l
+                    }
+                })
+                .collect(),
         );
-        let then = approval.decide(&cfo, Verdict::Approve, "", &sha, &lowered, at(SOON)).unwrap();
+        let then = approval
+            .decide(&cfo, Verdict::Approve, "", &sha, &lowered, at(SOON))
+            .unwrap();
         assert_eq!(then, Outcome::More, "the manager's word counts no longer");
     }
 
@@ -498,9 +546,19 @@ mod tests {
     fn changed_content_voids_e102() {
         let mut approval = asked("10.00", 1);
         let outcome = approval
-            .decide(&person("al", &["manager"]), Verdict::Approve, "", "other", &limits("99.00"), at(SOON))
+            .decide(
+                &person("al", &["manager"]),
+                Verdict::Approve,
+                "",
+                "other",
+                &limits("99.00"),
+                at(SOON),
+            )
             .unwrap();
-        assert_eq!((outcome, approval.state), (Outcome::Voided, ApprovalState::Voided));
+        assert_eq!(
+            (outcome, approval.state),
+            (Outcome::Voided, ApprovalState::Voided)
+        );
     }
 
     #[test]

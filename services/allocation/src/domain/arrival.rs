@@ -94,6 +94,7 @@ pub fn item(fact: &DocumentRecorded) -> Item {
                 net
             }
         }),
+        vat: fact.vat,
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Item {
     pub tail_key: Option<String>,
     /// The amount without VAT, signed, where billing gave it.
     pub net: Option<Money>,
+    /// The VAT in it, positive; only while it is new, then it stays in the store.
+    pub vat: Option<Money>,
 }
 
 /// What the payer says that it pays, line by line.

@@ -1,7 +1,8 @@
 //! The rules of the ledger. Pure: no IO, no clock, the same answer every time.
 
+pub mod approvals;
 pub mod arrival;
-mod data;
+pub mod data;
 pub mod edges;
 pub mod evidence;
 pub mod ladder;
@@ -9,9 +10,12 @@ pub mod ledger;
 pub mod legal;
 pub mod manual;
 pub mod payer;
+pub mod policy;
+pub mod refunds;
 pub mod remittance;
 pub mod rules;
 pub mod subset;
+pub mod write_offs;
 
 pub use edges::{Edge, Learned};
 pub use evidence::{name_key, reference_key};

@@ -114,8 +114,16 @@ mod tests {
         assert_eq!(gbp.at_most.amount().to_string(), "1.00");
         assert_eq!(small(Currency::GBP, day("2025-12-31")), None);
         let reasons = write_off_reasons(day("2026-11-26"));
-        assert!(reasons.iter().any(|r| r.code == "insolvency" && r.vat_relief));
-        assert!(reasons.iter().any(|r| r.code == "dispute_settled" && !r.vat_relief));
+        assert!(
+            reasons
+                .iter()
+                .any(|r| r.code == "insolvency" && r.vat_relief)
+        );
+        assert!(
+            reasons
+                .iter()
+                .any(|r| r.code == "dispute_settled" && !r.vat_relief)
+        );
         assert_eq!(arucs("B"), Some("Account closed"));
         assert_eq!(arucs("Z"), None);
     }

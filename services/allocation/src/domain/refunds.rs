@@ -80,7 +80,9 @@ pub enum Refused {
     NoReason,
     #[error("a refund needs something that shows why: a document's reference or hash")]
     NoEvidence,
-    #[error("an attachment has a label and a reference or a SHA-256 in hex; {EVIDENCE_MAX} at most")]
+    #[error(
+        "an attachment has a label and a reference or a SHA-256 in hex; {EVIDENCE_MAX} at most"
+    )]
     BadEvidence,
     #[error("it is not known which account paid: name a payee")]
     NoSource,
@@ -328,7 +330,10 @@ impl Refund {
         )?;
         self.reservation = Some(line.outflow_id);
         let reason = self.reason.clone();
-        Ok((self.moved(RefundState::Submitted, &reason, None, because), line))
+        Ok((
+            self.moved(RefundState::Submitted, &reason, None, because),
+            line,
+        ))
     }
 
     /// Gives reserved money back to the receipt.
@@ -464,7 +469,10 @@ impl Refund {
         changes: &mut Changes,
         because: &Because<'_>,
     ) -> Result<(Step, Option<OutflowLine>), Refused> {
-        self.expect(&[RefundState::Sent, RefundState::Paid], RefundState::Returned)?;
+        self.expect(
+            &[RefundState::Sent, RefundState::Paid],
+            RefundState::Returned,
+        )?;
         let words = policy::arucs(code).ok_or_else(|| Refused::NoSuchCode(code.to_owned()))?;
         let was_paid = self.state == RefundState::Paid;
         let line = self.free(receipt, changes, because)?;
@@ -493,5 +501,224 @@ impl Refund {
                 | RefundState::Voided
                 | RefundState::Cancelled
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::allocation::{Decision, Rule};
+    use kernel::Currency;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gbp(text: &str) -> Money {
+        Money::parse(text, Currency::GBP).unwrap()
+    }
+
+    fn day() -> NaiveDate {
+        "2026-11-26".parse().unwrap()
+    }
+
+    fn received(amount: &str) -> Receipt {
+        Receipt {
+            id: ReceiptId::generate(),
+            version: 1,
+            bank_account: "GB:200000-55779911".into(),
+            bank_reference: None,
+            booked_on: day(),
+            value_on: day(),
+            amount: gbp(amount),
+            unallocated: gbp(amount),
+            paid_out: gbp("0"),
+            payer_name: Some("Acme Ltd".into()),
+            payer_account: Some("GB:107999-88837491".into()),
+            narrative: String::new(),
+            tokens: vec![],
+            advice: vec![],
+            account: None,
+            account_ref: None,
+            decision: Decision {
+                rule: Rule::None,
+                evidence: vec![],
+                runner_up: None,
+                would_have_matched: None,
+            },
+            suggestions: vec![],
+            recorded_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn by(actor: &str) -> Because<'_> {
+        Because {
+            rule: Rule::Manual,
+            reason: "because",
+            actor,
+            now: DateTime::UNIX_EPOCH,
+            not_before: day(),
+        }
+    }
+
+    fn content(amount: Option<&str>) -> RefundContent {
+        RefundContent {
+            amount: amount.map(gbp),
+            reason: "paid twice".into(),
+            payee: None,
+            evidence: vec![Attachment {
+                label: "letter".into(),
+                reference: Some("L1".into()),
+                sha256: None,
+            }],
+        }
+    }
+
+    fn draft(receipt: &Receipt, ask: &RefundContent) -> Result<Refund, Refused> {
+        drafted(
+            RefundId::generate(),
+            receipt,
+            ask,
+            1,
+            "user:jo",
+            DateTime::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn without_a_known_source_a_payee_is_needed_e43() {
+        let mut receipt = received("10");
+        receipt.payer_account = None;
+        let refused = draft(&receipt, &content(None)).unwrap_err();
+        assert_eq!(refused.code(), "allocation.no_source_account");
+    }
+
+    #[test]
+    fn another_payee_needs_a_second_approver_and_its_details_are_forgotten() {
+        let receipt = received("10");
+        let mut ask = content(None);
+        let payee = |number: &str, reason: &str| contracts::api::controls::Payee {
+            name: "Acme Holdings".into(),
+            account: serde_json::from_value(
+                json!({"sort_code": "107999", "account_number": number}),
+            )
+            .unwrap(),
+            reason: reason.into(),
+        };
+        ask.payee = Some(payee("88837491", ""));
+        assert_eq!(
+            draft(&receipt, &ask).unwrap().approvers(),
+            1,
+            "the source itself"
+        );
+        ask.payee = Some(payee("88837492", " "));
+        assert_eq!(
+            draft(&receipt, &ask).unwrap_err().code(),
+            "allocation.payee_reason_needed"
+        );
+        ask.payee = Some(payee("88837492", "account closed"));
+        let mut refund = draft(&receipt, &ask).unwrap();
+        assert_eq!(refund.approvers(), 2);
+        assert!(!refund.content().to_string().contains("88837492"), "masked");
+        let mut receipt = receipt;
+        let stopped = refund.stop(
+            RefundState::Cancelled,
+            "no",
+            &mut receipt,
+            &mut Changes::default(),
+            &by("user:jo"),
+        );
+        assert!(stopped.is_ok());
+        assert_eq!(refund.payee.account, None);
+        assert_eq!(refund.payee.masked.as_deref(), Some("****7492"));
+    }
+
+    #[test]
+    fn what_is_not_as_approved_is_in_no_payment_file_e102() {
+        let mut receipt = received("10");
+        let mut changes = Changes::default();
+        let mut refund = draft(&receipt, &content(None)).unwrap();
+        refund
+            .submit(&mut receipt, &mut changes, &by("user:jo"))
+            .unwrap();
+        let (_, approved) = crate::domain::approvals::frozen(&refund.content());
+        refund.approved("", &by("user:al")).unwrap();
+        refund.verified("called back", &by("user:al")).unwrap();
+        refund.payee.revision += 1;
+        let to = RefundState::InPaymentFile;
+        let refused = refund.on_its_way(to, "PF1", Some(&approved), &by("user:al"));
+        assert_eq!(refused.unwrap_err().code(), "allocation.not_as_approved");
+        refund.payee.revision -= 1;
+        assert!(
+            refund
+                .on_its_way(to, "PF1", Some(&approved), &by("user:al"))
+                .is_ok()
+        );
+    }
+
+    proptest! {
+        /// E43, E44: whatever order people and banks do things in, every pound of
+        /// the receipt is in one place, never more goes back than came in, and
+        /// what we owe for refunds is what is reserved and not paid yet.
+        #[test]
+        fn no_pound_is_spent_twice(
+            steps in proptest::collection::vec((0_usize..3, 0_usize..11, 1_u32..90), 1..60)
+        ) {
+            let mut receipt = received("100");
+            let mut allocated = 0_u32;
+            let mut refunds: Vec<Option<Refund>> = vec![None, None, None];
+            let mut changes = Changes::default();
+            let (jo, al) = (by("user:jo"), by("user:al"));
+            for (which, what, pounds) in steps {
+                let amount = format!("{pounds}");
+                let slot = &mut refunds[which];
+                match (what, slot.as_mut()) {
+                    (0, None) => *slot = draft(&receipt, &content(Some(&amount))).ok(),
+                    (0, Some(refund)) if refund.is_over_unpaid() => {
+                        *slot = draft(&receipt, &content(Some(&amount))).ok();
+                    }
+                    (1, _) => {
+                        // Allocation by a person, as far as there is money.
+                        if gbp(&amount).amount() <= receipt.unallocated.amount() {
+                            receipt.unallocated = receipt.unallocated.checked_sub(gbp(&amount)).unwrap();
+                            allocated += pounds;
+                        }
+                    }
+                    (2, Some(refund)) => { let _ = refund.submit(&mut receipt, &mut changes, &jo); }
+                    (3, Some(refund)) => { let _ = refund.approved("", &al); }
+                    (4, Some(refund)) => { let _ = refund.stop(RefundState::Rejected, "", &mut receipt, &mut changes, &al); }
+                    (5, Some(refund)) => { let _ = refund.stop(RefundState::Expired, "", &mut receipt, &mut changes, &al); }
+                    (6, Some(refund)) => { let _ = refund.stop(RefundState::Voided, "", &mut receipt, &mut changes, &al); }
+                    (7, Some(refund)) => { let _ = refund.verified("called", &al); }
+                    (8, Some(refund)) => {
+                        let (_, sha) = crate::domain::approvals::frozen(&refund.content());
+                        let to = if refund.state == RefundState::InPaymentFile { RefundState::Sent } else { RefundState::InPaymentFile };
+                        let _ = refund.on_its_way(to, "PF", Some(&sha), &al);
+                    }
+                    (9, Some(refund)) => { let _ = refund.paid(day(), &receipt, &mut changes, &al); }
+                    (10, Some(refund)) => { let _ = refund.returned("B", day(), &mut receipt, &mut changes, &al); }
+                    _ => {}
+                }
+                let held: Money = Money::sum(
+                    refunds.iter().flatten().filter(|r| r.reservation.is_some()).map(|r| r.amount),
+                    Currency::GBP,
+                ).unwrap();
+                prop_assert_eq!(receipt.paid_out, held);
+                prop_assert!(!receipt.unallocated.is_negative());
+                let all = receipt.unallocated.checked_add(held).unwrap()
+                    .checked_add(gbp(&allocated.to_string())).unwrap();
+                prop_assert_eq!(all, receipt.amount);
+                let owed = changes.entries.iter().fold(gbp("0"), |sum, entry| {
+                    if entry.credit == payable() { sum.checked_add(entry.amount).unwrap() }
+                    else if entry.debit == payable() { sum.checked_sub(entry.amount).unwrap() }
+                    else { sum }
+                });
+                let unpaid = Money::sum(
+                    refunds.iter().flatten()
+                        .filter(|r| r.reservation.is_some() && r.state != RefundState::Paid)
+                        .map(|r| r.amount),
+                    Currency::GBP,
+                ).unwrap();
+                prop_assert_eq!(owed, unpaid);
+            }
+        }
     }
 }

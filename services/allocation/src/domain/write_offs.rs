@@ -319,7 +319,15 @@ impl WriteOff {
         let mut posted = Vec::with_capacity(self.lines.len());
         let cause = self.id.as_uuid();
         for line in &mut self.lines {
-            let made = adjust(books, changes, line.document, line.amount, cause, None, because)?;
+            let made = adjust(
+                books,
+                changes,
+                line.document,
+                line.amount,
+                cause,
+                None,
+                because,
+            )?;
             line.adjustment = Some(made.adjustment_id);
             posted.push(made);
         }
@@ -583,7 +591,12 @@ impl Run {
 
     /// # Errors
     /// When it is not in the state `from`.
-    pub fn moves(&mut self, from: RunState, to: RunState, now: DateTime<Utc>) -> Result<(), Refused> {
+    pub fn moves(
+        &mut self,
+        from: RunState,
+        to: RunState,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refused> {
         if self.state != from {
             return Err(Refused::RunState(self.state));
         }

@@ -1,6 +1,7 @@
 //! What allocation answers, and the commands of people: a file for each topic,
 //! and here what they share.
 
+pub(crate) mod controls;
 pub(crate) mod disbursements;
 pub(crate) mod matters;
 mod receipts;

@@ -74,6 +74,7 @@ impl TryFrom<Row> for Item {
             payment_key: row.payment_key,
             tail_key: row.tail_key,
             net: row.net.map(|net| money(net, &row.currency)).transpose()?,
+            vat: None,
         })
     }
 }
@@ -221,14 +222,18 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let nets: Vec<Option<Decimal>> = items.iter().map(|i| i.net.map(Money::amount)).collect();
     // What is open begins as the amount; what this very batch has already paid
     // is set when that is posted.
+    let vat: Vec<Option<Decimal>> = items
+        .iter()
+        .map(|i| i.vat.map(kernel::Money::amount))
+        .collect();
     sqlx::query!(
         "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,
-             amount, open, ref_key, payment_key, tail_key, net, recorded_at)
+             amount, open, ref_key, payment_key, tail_key, net, vat, recorded_at)
          select t.id, t.ref, t.kind, t.account, t.issued, t.due, t.currency, t.amount, t.amount, t.key, t.payment,
-             t.tail, t.net, now()
+             t.tail, t.net, t.vat, now()
          from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::date[], $6::date[], $7::text[],
-             $8::numeric[], $9::text[], $10::text[], $11::text[], $12::numeric[])
-             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail, net)",
+             $8::numeric[], $9::text[], $10::text[], $11::text[], $12::numeric[], $13::numeric[])
+             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail, net, vat)",
         &ids,
         &refs,
         &kinds,
@@ -240,7 +245,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
         &keys,
         &payment as &[Option<String>],
         &tails as &[Option<String>],
-        &nets as &[Option<Decimal>]
+        &nets as &[Option<Decimal>],
+        &vat as &[Option<Decimal>]
     )
     .execute(conn)
     .await?;

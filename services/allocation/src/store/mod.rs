@@ -2,6 +2,7 @@
 //! row, whatever the size of the batch.
 
 pub(crate) mod accounts;
+pub(crate) mod approvals;
 pub(crate) mod control;
 pub(crate) mod disbursements;
 pub(crate) mod items;
@@ -9,11 +10,13 @@ pub(crate) mod matters;
 pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod refunds;
 pub(crate) mod remittances;
 pub(crate) mod replay;
 pub(crate) mod residuals;
 pub(crate) mod rules;
 pub(crate) mod workbench;
+pub(crate) mod write_offs;
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -142,6 +142,26 @@ pub(crate) async fn between(
     rows.into_iter().rev().map(Receipt::try_from).collect()
 }
 
+/// These receipts, locked in key order.
+pub(crate) async fn lock_all(
+    conn: &mut PgConnection,
+    ids: &[ReceiptId],
+) -> Result<Vec<Receipt>, Failure> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+                r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
+                (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
+                r.decision, r.recorded_at
+         from allocation.receipt r where r.receipt_id = any($1) order by r.receipt_id for update of r"#,
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Receipt::try_from).collect()
+}
+
 /// Writes where moved receipts now stand; the caller holds their locks. One
 /// that has no money left is put aside no longer.
 pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {

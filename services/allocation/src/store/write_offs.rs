@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     api::controls::{
-        Recovery, SmallBalanceLine, SmallBalanceRun, SmallBalanceRunView, VatRelief, WriteOffDetail,
-        WriteOffLine, WriteOffView,
+        Recovery, SmallBalanceLine, SmallBalanceRun, SmallBalanceRunView, VatRelief,
+        WriteOffDetail, WriteOffLine, WriteOffView,
     },
     controls::{ApprovalId, SmallBalanceRunId, WriteOffId, WriteOffState},
 };
@@ -329,7 +329,9 @@ pub(crate) async fn vat_relief(
         .into_iter()
         .map(|row| {
             let maybe = |amount: Option<Decimal>| {
-                amount.map(|amount| money(amount, &row.currency)).transpose()
+                amount
+                    .map(|amount| money(amount, &row.currency))
+                    .transpose()
             };
             // What is in force still of what was written off.
             let in_force = row.amount - row.reversed;
@@ -514,7 +516,10 @@ pub(crate) async fn runs(
     )
     .fetch_all(conn)
     .await?;
-    found.into_iter().map(SmallBalanceRunView::try_from).collect()
+    found
+        .into_iter()
+        .map(SmallBalanceRunView::try_from)
+        .collect()
 }
 
 /// A run as it stands.

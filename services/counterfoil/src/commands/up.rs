@@ -209,6 +209,7 @@ async fn welcome(
             contracts::catalogue::Outsider::BankFeed.name(),
         )
         .await?;
+        tokio::spawn(crate::demo::requests::ask(client, shutdown.clone()));
         tokio::spawn(feed_demo(feed, prefix, demo, shutdown));
         words.push_str("Demo sign-ins (password for all: ");
         words.push_str(gateway::DEMO_PASSWORD);

@@ -34,7 +34,7 @@ use super::{
     Path, Query, json, list,
     once::once,
     page_request,
-    table::{Cell, Form, Table, wanted},
+    table::{Cell, File, Form, Table, wanted},
 };
 use crate::{App, auth::Caller, openapi, problem::Problem};
 
@@ -703,14 +703,22 @@ pub(crate) async fn vat_relief(
     headers: HeaderMap,
     Query(query): Query<VatReliefQuery>,
 ) -> Result<Response, Problem> {
-    let mut question = ListVatRelief {
+    let question = ListVatRelief {
         claimable_on: query.claimable_on,
         page: page_request(query.cursor, query.limit),
     };
-    let file = match wanted(&headers)? {
-        Form::Json => return Ok(list(&uri, &app.bus.ask(&question).await?)),
-        Form::File(file) => file,
-    };
+    match wanted(&headers)? {
+        Form::Json => Ok(list(&uri, &app.bus.ask(&question).await?)),
+        Form::File(file) => vat_relief_file(&app, question, file).await,
+    }
+}
+
+/// All lines as a file.
+pub(crate) async fn vat_relief_file(
+    app: &App,
+    mut question: ListVatRelief,
+    file: File,
+) -> Result<Response, Problem> {
     let columns = [
         "account_ref",
         "document_ref",

@@ -4,6 +4,7 @@
 pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod cash;
+pub(crate) mod controls;
 pub(crate) mod imports;
 pub(crate) mod residual;
 pub(crate) mod show;
@@ -27,6 +28,7 @@ pub(crate) enum Section {
     AgedDebt,
     Imports,
     Residuals,
+    Controls,
     /// Sign-in and errors.
     Elsewhere,
 }
@@ -70,6 +72,12 @@ pub(crate) const RAIL: [Place; 5] = [
         title: "Imports",
         href: "/imports",
         key: "i",
+    },
+    Place {
+        section: Section::Controls,
+        title: "Controls",
+        href: "/controls",
+        key: "k",
     },
 ];
 

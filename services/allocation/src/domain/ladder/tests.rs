@@ -44,6 +44,7 @@ fn item(number: &str, of: u128, open: &str) -> Item {
         payment_key: None,
         tail_key: evidence::tail_key(number),
         net: None,
+        vat: None,
     }
 }
 

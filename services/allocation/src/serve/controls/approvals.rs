@@ -191,7 +191,9 @@ pub(crate) async fn expire(bus: Bus) -> Result<(), Failure> {
         let reason = "nobody decided in time";
         act.decided(&approval, CLOCK, reason).await?;
         let because = act.because(CLOCK, reason);
-        subject.end(&mut act, ApprovalState::Expired, &because).await?;
+        subject
+            .end(&mut act, ApprovalState::Expired, &because)
+            .await?;
         act.finish(&bus).await?;
     }
     Ok(())

@@ -15,20 +15,26 @@ use chrono::{DateTime, Utc};
 use contracts::{
     Event, Prefix,
     allocation::{
-        AdjustmentLine, AllocationLine, DebtAdjusted, OutflowLine, ReceiptAllocated, ReceiptReduced,
-        Rule,
+        AdjustmentLine, AllocationLine, DebtAdjusted, OutflowLine, ReceiptAllocated,
+        ReceiptReduced, Rule,
     },
-    controls::{ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalState, RefundState, WriteOffState},
+    controls::{
+        ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalState, RefundState, WriteOffState,
+    },
 };
 use kernel::{AccountId, CommandId, DocumentId, ReceiptId, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub(crate) use approvals::{change_limit, decide, expire, get_approval, list_approvals, list_limits, settle_limits};
+pub(crate) use approvals::{
+    change_limit, decide, expire, get_approval, list_approvals, list_limits, settle_limits,
+};
 pub(crate) use refunds::{draft, get_refund, list_refunds, redraft, step, void_refunds};
 pub(crate) use small_balances::{get_run, list_runs, propose, step_run};
-pub(crate) use write_offs::{claim, get_write_off, list_write_offs, reasons, recoveries, request, reverse, vat_relief};
+pub(crate) use write_offs::{
+    claim, get_write_off, list_write_offs, reasons, recoveries, request, reverse, vat_relief,
+};
 
 use crate::{
     consume::moved,

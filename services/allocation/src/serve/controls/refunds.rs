@@ -80,7 +80,10 @@ async fn moved_by(
     because: &Because<'_>,
 ) -> Result<(), Failure> {
     match line {
-        Some(line) => act.receipt_moved(receipt, Vec::new(), vec![line], because).await,
+        Some(line) => {
+            act.receipt_moved(receipt, Vec::new(), vec![line], because)
+                .await
+        }
         None => Ok(()),
     }
 }
@@ -169,8 +172,8 @@ pub(crate) async fn draft(ask: DraftRefund, bus: Bus) -> Result<RefundDetail, Re
         .await?
         .ok_or_else(|| no_receipt(ask.receipt_id))?;
     let actor = &ask.person.actor;
-    let mut refund = rules::drafted(id, &receipt, &ask.content, 1, actor, act.now)
-        .map_err(Failure::of)?;
+    let mut refund =
+        rules::drafted(id, &receipt, &ask.content, 1, actor, act.now).map_err(Failure::of)?;
     let reason = refund.reason.clone();
     let because = act.because(actor, &reason);
     let step = refund.note_draft(&because);
@@ -192,7 +195,14 @@ pub(crate) async fn redraft(ask: RedraftRefund, bus: Bus) -> Result<RefundDetail
     let because = act.because(actor, why);
     void_request(&mut act, &before, &because).await?;
     if !before.is_over_unpaid() && before.state != RefundState::Draft {
-        stop(&mut act, &mut before, &mut receipt, RefundState::Draft, &because).await?;
+        stop(
+            &mut act,
+            &mut before,
+            &mut receipt,
+            RefundState::Draft,
+            &because,
+        )
+        .await?;
     }
     let revision = before.payee.revision + 1;
     let mut refund = rules::drafted(before.id, &receipt, &ask.content, revision, actor, act.now)
@@ -223,7 +233,7 @@ pub(crate) async fn step(ask: StepRefund, bus: Bus) -> Result<RefundDetail, Refu
     };
     let (approved, actor) = (approved.as_deref(), &ask.person.actor);
     let because = act.because(actor, "");
-    let of = Failure::of::<rules::Refused>;
+    let of = |refused: rules::Refused| Failure::of(refused);
     match &ask.step {
         RefundStep::Submit => {
             let reason = refund.reason.clone();
@@ -246,12 +256,16 @@ pub(crate) async fn step(ask: StepRefund, bus: Bus) -> Result<RefundDetail, Refu
         }
         RefundStep::IntoPaymentFile { reference } => {
             let to = RefundState::InPaymentFile;
-            let step = refund.on_its_way(to, reference, approved, &because).map_err(of)?;
+            let step = refund
+                .on_its_way(to, reference, approved, &because)
+                .map_err(of)?;
             changed(&mut act, &refund, step).await?;
         }
         RefundStep::Sent { reference } => {
             let to = RefundState::Sent;
-            let step = refund.on_its_way(to, reference, approved, &because).map_err(of)?;
+            let step = refund
+                .on_its_way(to, reference, approved, &because)
+                .map_err(of)?;
             changed(&mut act, &refund, step).await?;
         }
         RefundStep::Paid { paid_on } => {
@@ -284,7 +298,8 @@ pub(crate) async fn void_for_return(
 ) -> Result<Vec<Refund>, Failure> {
     use RefundState::{Approved, Draft, InPaymentFile, Submitted, Verified};
     let mut voided = Vec::new();
-    for mut refund in store::refunds::list(act.tx.conn(), None, Some(receipt.id), None, 200).await? {
+    for mut refund in store::refunds::list(act.tx.conn(), None, Some(receipt.id), None, 200).await?
+    {
         if !matches!(
             refund.state,
             Draft | Submitted | Approved | Verified | InPaymentFile
@@ -322,11 +337,7 @@ async fn finish(act: Act, id: RefundId, bus: &Bus) -> Result<RefundDetail, Refus
     Ok(detail(tx.conn(), id, bus).await?)
 }
 
-async fn detail(
-    conn: &mut PgConnection,
-    id: RefundId,
-    bus: &Bus,
-) -> Result<RefundDetail, Failure> {
+async fn detail(conn: &mut PgConnection, id: RefundId, bus: &Bus) -> Result<RefundDetail, Failure> {
     let refund = store::refunds::get(conn, id)
         .await?
         .ok_or_else(|| no_refund(id))?;
@@ -355,10 +366,7 @@ async fn views(
     Ok(found.iter().map(Refund::view).collect())
 }
 
-pub(crate) async fn list_refunds(
-    ask: ListRefunds,
-    bus: Bus,
-) -> Result<Page<RefundView>, Refusal> {
+pub(crate) async fn list_refunds(ask: ListRefunds, bus: Bus) -> Result<Page<RefundView>, Refusal> {
     let mut tx = bus.begin().await?;
     let before = cursor(ask.page.cursor.as_deref())?;
     let rows = ask.page.rows();

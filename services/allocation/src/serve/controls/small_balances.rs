@@ -100,7 +100,8 @@ pub(super) async fn moved(
     }
     for (id, lines) in by_receipt {
         if let Some(receipt) = receipts.get_mut(&id) {
-            act.receipt_moved(receipt, Vec::new(), lines, because).await?;
+            act.receipt_moved(receipt, Vec::new(), lines, because)
+                .await?;
         }
     }
     Ok(())
@@ -163,8 +164,8 @@ pub(crate) async fn propose(
         .unwrap_or(today);
     let lines = store::write_offs::small(act.tx.conn(), &small, until, LINES_MAX).await?;
     let actor = &ask.person.actor;
-    let mut run = Run::proposed(small.at_most, lines, &ask.reason, actor, act.now)
-        .map_err(Failure::of)?;
+    let mut run =
+        Run::proposed(small.at_most, lines, &ask.reason, actor, act.now).map_err(Failure::of)?;
     run.id = id;
     store::write_offs::put_run(act.tx.conn(), &run).await?;
     if ask.submit {

@@ -129,8 +129,15 @@ pub(crate) async fn reverse(ask: ReverseWriteOff, bus: Bus) -> Result<WriteOffDe
                 .amount
                 .checked_sub(found.reversed)
                 .map_err(Failure::of)?;
-            let order = receipt.unallocated.checked_cmp(in_force).map_err(Failure::of)?;
-            Some(if order.is_lt() { receipt.unallocated } else { in_force })
+            let order = receipt
+                .unallocated
+                .checked_cmp(in_force)
+                .map_err(Failure::of)?;
+            Some(if order.is_lt() {
+                receipt.unallocated
+            } else {
+                in_force
+            })
         }
         None => None,
     };
@@ -142,7 +149,8 @@ pub(crate) async fn reverse(ask: ReverseWriteOff, bus: Bus) -> Result<WriteOffDe
     if let Some(receipt) = &mut receipt {
         let posted = ledger::post(receipt, &back, &mut books, &mut act.changes, &because)
             .map_err(Failure::of)?;
-        act.receipt_moved(receipt, posted, Vec::new(), &because).await?;
+        act.receipt_moved(receipt, posted, Vec::new(), &because)
+            .await?;
     }
     finish(act, id, &bus).await
 }
@@ -171,8 +179,7 @@ pub(crate) async fn list_write_offs(
     let mut tx = bus.begin().await?;
     let before = cursor(ask.page.cursor.as_deref())?;
     let rows = ask.page.rows();
-    let items =
-        store::write_offs::list(tx.conn(), ask.state, ask.account_id, before, rows).await?;
+    let items = store::write_offs::list(tx.conn(), ask.state, ask.account_id, before, rows).await?;
     Ok(page(items, rows, |found: &WriteOffView| {
         found.write_off_id.as_uuid()
     }))
@@ -213,8 +220,7 @@ pub(crate) async fn vat_relief(ask: ListVatRelief, bus: Bus) -> Result<Page<VatR
     let mut tx = bus.begin().await?;
     let after = ask.page.cursor.as_deref().map(place).transpose()?;
     let rows = ask.page.rows();
-    let mut found =
-        store::write_offs::vat_relief(tx.conn(), ask.claimable_on, after, rows).await?;
+    let mut found = store::write_offs::vat_relief(tx.conn(), ask.claimable_on, after, rows).await?;
     let more = found.len() as i64 > rows;
     found.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
     let next_cursor = found

@@ -1,0 +1,631 @@
+//! Money that goes back, debts that are given up: nothing without a second
+//! person.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use contracts::{
+    Role,
+    allocation::ReceiptState,
+    api::{
+        Refusal,
+        allocation::{
+            AllocateLine, AllocateReceipt, FindOpenItems, GetReceipt, ListReceipts, OpenItemView,
+            ReceiptQueue, ReceiptView,
+        },
+        controls::{
+            ApprovalDetail, ApprovalQueue, Attachment, ChangeLimit, ClaimVatRelief, DecideApproval,
+            DraftRefund, GetApproval, ListApprovals, ListRecoveries, ListVatRelief, Payee, Person,
+            ProposeSmallBalances, RedraftRefund, RefundContent, RefundDetail, RefundStep,
+            RequestWriteOff, ReverseWriteOff, RunStep, StepRefund, StepSmallBalances, Verdict,
+            VoidRefunds, WriteOffAsk, WriteOffDetail,
+        },
+        reporting::GetAgedDebt,
+    },
+    controls::{
+        ApprovalId, ApprovalKind, ApprovalState, RefundId, RefundState, RunState, WriteOffState,
+    },
+    inbound::BankAccountRef,
+};
+use kernel::{CommandId, Currency, Money, ReceiptId};
+use messaging::Bus;
+use testkit::{
+    DEADLINE, Running, Suite, account, assert_conserved, document, eventually, eventually_some,
+    receipt,
+};
+
+/// Dropped in this order: nobody works any more when the database goes.
+struct Office {
+    _services: Vec<Running>,
+    gateway: Bus,
+    suite: Suite,
+}
+
+fn gbp(text: &str) -> Money {
+    Money::parse(text, Currency::GBP).unwrap()
+}
+
+fn jo() -> Person {
+    person("jo", &["payments_officer"])
+}
+
+fn manager() -> Person {
+    person("max", &["manager"])
+}
+
+fn person(name: &str, roles: &[&str]) -> Person {
+    Person {
+        actor: format!("user:{name}"),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+    }
+}
+
+fn because(reason: &str) -> RefundContent {
+    RefundContent {
+        amount: None,
+        reason: reason.into(),
+        payee: None,
+        evidence: vec![Attachment {
+            label: "their e-mail".into(),
+            reference: Some("MAIL-17".into()),
+            sha256: None,
+        }],
+    }
+}
+
+impl Office {
+    async fn open() -> Self {
+        let suite = Suite::start().await;
+        let services = vec![
+            suite
+                .run(Role::Ingestion, |bus| {
+                    ingestion::run(bus, ingestion::Options::default())
+                })
+                .await,
+            suite.run(Role::Allocation, allocation::run).await,
+            suite.run(Role::Reporting, reporting::run).await,
+        ];
+        let gateway = suite.bus(Role::Gateway).await;
+        let office = Self {
+            suite,
+            gateway,
+            _services: services,
+        };
+        eventually("the services answer", DEADLINE, async || {
+            office.gateway.ask(&ListReceipts::default()).await.is_ok()
+                && office.gateway.ask(&GetAgedDebt::default()).await.is_ok()
+        })
+        .await;
+        office
+            .suite
+            .publish_account("acme", &account("ACME01"))
+            .await;
+        office
+    }
+
+    /// ACME pays `amount` from its own account and quotes `words`.
+    async fn paid(&self, words: &str, amount: &str) -> ReceiptView {
+        let mut line = receipt(words, amount);
+        line.payer.name = Some("Acme Ltd".into());
+        line.payer.account = BankAccountRef {
+            sort_code: Some("10-79-99".into()),
+            account_number: Some("88837491".into()),
+            iban: None,
+        };
+        self.suite
+            .publish_receipt(&line.bank_reference, &line)
+            .await;
+        eventually_some("the receipt is there", DEADLINE, async || {
+            let ask = ListReceipts {
+                queue: ReceiptQueue::All,
+                ..ListReceipts::default()
+            };
+            let all = self.gateway.ask(&ask).await.unwrap().items;
+            all.into_iter().find(|r| r.narrative == words)
+        })
+        .await
+    }
+
+    async fn billed(&self, document_ref: &str, gross: &str, vat: Option<&str>) -> OpenItemView {
+        let mut bill = document(document_ref, "ACME01", gross);
+        bill.vat = vat.map(str::to_owned);
+        self.suite.publish_document(document_ref, &bill).await;
+        self.item(document_ref).await
+    }
+
+    async fn find(&self, document_ref: &str) -> Option<OpenItemView> {
+        let ask = FindOpenItems {
+            search: Some(document_ref.into()),
+            ..FindOpenItems::default()
+        };
+        let found = self.gateway.ask(&ask).await.unwrap().items;
+        found.into_iter().find(|i| i.document_ref == document_ref)
+    }
+
+    async fn item(&self, document_ref: &str) -> OpenItemView {
+        eventually_some("the document is open", DEADLINE, async || {
+            self.find(document_ref).await
+        })
+        .await
+    }
+
+    async fn left(&self, receipt_id: ReceiptId) -> Money {
+        let ask = GetReceipt { receipt_id };
+        self.gateway.ask(&ask).await.unwrap().receipt.unallocated
+    }
+
+    async fn refund(&self, receipt_id: ReceiptId, content: RefundContent) -> RefundDetail {
+        self.try_refund(receipt_id, content).await.unwrap()
+    }
+
+    async fn try_refund(
+        &self,
+        receipt_id: ReceiptId,
+        content: RefundContent,
+    ) -> Result<RefundDetail, Refusal> {
+        let ask = DraftRefund {
+            command_id: CommandId::generate(),
+            receipt_id,
+            content,
+            submit: true,
+            person: jo(),
+        };
+        self.gateway.ask(&ask).await
+    }
+
+    async fn step(
+        &self,
+        refund_id: RefundId,
+        who: Person,
+        step: RefundStep,
+    ) -> Result<RefundState, String> {
+        let ask = StepRefund {
+            command_id: CommandId::generate(),
+            refund_id,
+            step,
+            person: who,
+        };
+        let answer = self.gateway.ask(&ask).await;
+        answer.map(|d| d.refund.state).map_err(|r| r.code)
+    }
+
+    async fn decide(
+        &self,
+        approval_id: ApprovalId,
+        who: Person,
+        verdict: Verdict,
+    ) -> Result<ApprovalDetail, String> {
+        let ask = DecideApproval {
+            command_id: CommandId::generate(),
+            approval_id,
+            verdict,
+            reason: "looked into it".into(),
+            person: who,
+        };
+        self.gateway.ask(&ask).await.map_err(|refusal| refusal.code)
+    }
+
+    async fn approve(&self, approval_id: ApprovalId, who: Person) -> Result<ApprovalState, String> {
+        let decided = self.decide(approval_id, who, Verdict::Approve).await;
+        decided.map(|detail| detail.approval.state)
+    }
+
+    async fn write_off(&self, item: &OpenItemView) -> WriteOffDetail {
+        let ask = RequestWriteOff {
+            command_id: CommandId::generate(),
+            reason_code: "insolvency".into(),
+            reason: "the liquidator sees no dividend".into(),
+            lines: vec![WriteOffAsk {
+                document_id: item.document_id,
+                amount: None,
+                part: None,
+            }],
+            person: jo(),
+        };
+        self.gateway.ask(&ask).await.unwrap()
+    }
+
+    /// What all debtors owe now, as reporting shows it, once it is `amount`.
+    async fn owed(&self, amount: &str) {
+        let wanted = gbp(amount);
+        eventually(&format!("{amount} is owed"), DEADLINE, async || {
+            let aged = self.gateway.ask(&GetAgedDebt::default()).await.unwrap();
+            let total = aged.totals.iter().map(|t| t.total).next();
+            total.unwrap_or(gbp("0.00")) == wanted
+        })
+        .await;
+    }
+}
+
+fn allocate(receipt: &ReceiptView, item: &OpenItemView, amount: &str) -> AllocateReceipt {
+    AllocateReceipt {
+        command_id: CommandId::generate(),
+        receipt_id: receipt.receipt_id,
+        expected_version: None,
+        lines: vec![AllocateLine {
+            document_id: item.document_id,
+            amount: gbp(amount),
+        }],
+        actor: "user:al".into(),
+        reason: "they told us".into(),
+    }
+}
+
+/// ALL-7: ACME pays twice; the second payment goes back, with four eyes, from
+/// the request to the bank's word.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overpayment_is_refunded_with_four_eyes() {
+    let office = Office::open().await;
+    let twice = office.paid("PAID TWICE", "250.00").await;
+    let refund = office.refund(twice.receipt_id, because("paid twice")).await;
+    let id = refund.refund.refund_id;
+    let approval = refund.refund.approval_id.unwrap();
+    assert_eq!(refund.refund.state, RefundState::Submitted);
+    assert_eq!(refund.refund.payee_account.as_deref(), Some("****7491"));
+    assert!(refund.refund.to_source);
+    assert_eq!(office.left(twice.receipt_id).await, gbp("0.00"), "reserved");
+
+    // Jo neither approves it nor verifies the bank details, whatever the role.
+    let jo_as_manager = person("Jo", &["manager", "cfo"]);
+    let refused = office.approve(approval, jo_as_manager.clone()).await;
+    assert_eq!(refused.unwrap_err(), "allocation.own_request");
+    let verify = || RefundStep::Verify {
+        how: "called back".into(),
+    };
+    let early = office.step(id, manager(), verify()).await;
+    assert_eq!(early.unwrap_err(), "allocation.refund_state");
+
+    let seen = office
+        .gateway
+        .ask(&GetApproval {
+            approval_id: approval,
+            person: manager(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(seen.approval.why_not, None);
+    assert_eq!(seen.differences, []);
+    assert_eq!(seen.content["payee"]["account"], "****7491");
+    assert_eq!(
+        office.approve(approval, manager()).await,
+        Ok(ApprovalState::Approved)
+    );
+    let own = office.step(id, jo_as_manager, verify()).await;
+    assert_eq!(own.unwrap_err(), "allocation.own_verification");
+    assert_eq!(
+        office.step(id, manager(), verify()).await,
+        Ok(RefundState::Verified)
+    );
+    let file = RefundStep::IntoPaymentFile {
+        reference: "PF-1".into(),
+    };
+    assert_eq!(
+        office.step(id, jo(), file).await,
+        Ok(RefundState::InPaymentFile)
+    );
+    let sent = RefundStep::Sent {
+        reference: "PF-1".into(),
+    };
+    assert_eq!(office.step(id, jo(), sent).await, Ok(RefundState::Sent));
+    let paid_on = office.suite.clock().today();
+    let paid = office.step(id, jo(), RefundStep::Paid { paid_on }).await;
+    assert_eq!(paid, Ok(RefundState::Paid));
+    assert_conserved(&office.suite).await;
+
+    // The payee's bank sends it back (ARUCS): the money is unallocated again,
+    // and goes out once more only after all four eyes looked again.
+    let returned = RefundStep::Returned {
+        code: "B".into(),
+        returned_on: paid_on,
+    };
+    assert_eq!(
+        office.step(id, jo(), returned).await,
+        Ok(RefundState::Returned)
+    );
+    assert_eq!(office.left(twice.receipt_id).await, gbp("250.00"));
+    let mut other = because("their account is closed");
+    other.payee = Some(Payee {
+        name: "Acme Holdings Ltd".into(),
+        account: serde_json::from_value(serde_json::json!({
+            "sort_code": "08-99-99", "account_number": "66374958"
+        }))
+        .unwrap(),
+        reason: "the account that paid is closed".into(),
+    });
+    let again = office
+        .gateway
+        .ask(&RedraftRefund {
+            command_id: CommandId::generate(),
+            refund_id: id,
+            content: other,
+            submit: true,
+            person: jo(),
+        })
+        .await
+        .unwrap();
+    // Another payee needs two approvers beside Jo.
+    let approval = again.refund.approval_id.unwrap();
+    assert_eq!(
+        office.approve(approval, manager()).await,
+        Ok(ApprovalState::Pending)
+    );
+    let same = office.approve(approval, person("MAX", &["cfo"])).await;
+    assert_eq!(same.unwrap_err(), "allocation.decided_already");
+    assert_eq!(
+        office.approve(approval, person("fay", &["cfo"])).await,
+        Ok(ApprovalState::Approved)
+    );
+    assert_conserved(&office.suite).await;
+}
+
+/// E44: a refund and an allocation want the same pounds; whoever comes first
+/// has them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_and_an_allocation_race_for_the_same_pounds_e44() {
+    let office = Office::open().await;
+    let item = office.billed("INV-4401", "300.00", None).await;
+    let money = office.paid("ON ACCOUNT", "100.00").await;
+    let first = allocate(&money, &item, "60.00");
+    let (allocated, refunded) = tokio::join!(
+        office.gateway.ask(&first),
+        office.try_refund(
+            money.receipt_id,
+            RefundContent {
+                amount: Some(gbp("60.00")),
+                ..because("not ours")
+            }
+        )
+    );
+    assert!(
+        allocated.is_ok() != refunded.is_ok(),
+        "{allocated:?} {refunded:?}"
+    );
+    let lost = allocated.err().or(refunded.err()).unwrap();
+    assert_eq!(lost.code, "allocation.more_than_left");
+    assert_eq!(office.left(money.receipt_id).await, gbp("40.00"));
+    assert_conserved(&office.suite).await;
+}
+
+/// Rejected, the reserved money is free again for what it pays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_refund_frees_its_money() {
+    let office = Office::open().await;
+    let item = office.billed("INV-4402", "100.00", None).await;
+    let money = office.paid("ON ACCOUNT", "100.00").await;
+    let refund = office.refund(money.receipt_id, because("not ours")).await;
+    let take = allocate(&money, &item, "100.00");
+    let refused = office.gateway.ask(&take).await.unwrap_err();
+    assert_eq!(refused.code, "allocation.more_than_left");
+    let approval = refund.refund.approval_id.unwrap();
+    let decided = office
+        .decide(approval, manager(), Verdict::Reject)
+        .await
+        .unwrap();
+    assert_eq!(decided.approval.state, ApprovalState::Rejected);
+    let take = allocate(&money, &item, "100.00");
+    let done = office.gateway.ask(&take).await.unwrap();
+    assert_eq!(done.receipt.state, ReceiptState::Allocated);
+    assert_conserved(&office.suite).await;
+}
+
+/// E43: approved, then the bank takes the payment back: the refund is void, and
+/// can go into no payment file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_bounces_voids_its_refund_e43() {
+    let office = Office::open().await;
+    let money = office.paid("BOUNCES SOON", "80.00").await;
+    let refund = office.refund(money.receipt_id, because("paid twice")).await;
+    let id = refund.refund.refund_id;
+    let approval = refund.refund.approval_id.unwrap();
+    office.approve(approval, manager()).await.unwrap();
+    let of_it = office
+        .gateway
+        .ask(&VoidRefunds {
+            command_id: CommandId::generate(),
+            receipt_id: money.receipt_id,
+            reason: "returned unpaid".into(),
+            actor: "service:allocation".into(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(of_it.items[0].state, RefundState::Voided);
+    assert_eq!(office.left(money.receipt_id).await, gbp("80.00"));
+    let verify = RefundStep::Verify {
+        how: "called back".into(),
+    };
+    let refused = office.step(id, manager(), verify).await;
+    assert_eq!(refused.unwrap_err(), "allocation.refund_state");
+    // Never more than the receipt has.
+    let more = RefundContent {
+        amount: Some(gbp("80.01")),
+        ..because("too much")
+    };
+    let refused = office.try_refund(money.receipt_id, more).await;
+    assert_eq!(refused.unwrap_err().code, "allocation.more_than_left");
+    assert_conserved(&office.suite).await;
+}
+
+/// E102: a limit is lowered, by two people, while a request waits; and content
+/// that changed is approved by nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_lowered_while_a_request_waits_counts_e102() {
+    let office = Office::open().await;
+    let item = office.billed("INV-1021", "400.00", None).await;
+    let waiting = office.write_off(&item).await;
+    let approval = waiting.write_off.approval_id.unwrap();
+    let asked = office
+        .gateway
+        .ask(&ChangeLimit {
+            command_id: CommandId::generate(),
+            kind: ApprovalKind::WriteOff,
+            role: "manager".into(),
+            limit: gbp("399.99"),
+            valid_from: None,
+            reason: "after the audit".into(),
+            person: manager(),
+        })
+        .await
+        .unwrap();
+    let cfo = || person("fay", &["cfo"]);
+    let limit = asked.approval.approval_id;
+    let own = office.approve(limit, manager()).await;
+    assert_eq!(own.unwrap_err(), "allocation.own_request");
+    office.approve(limit, cfo()).await.unwrap();
+    let refused = office.approve(approval, manager()).await;
+    assert_eq!(refused.unwrap_err(), "allocation.above_limit");
+
+    // A part is paid meanwhile: what was asked for is not what is there.
+    let money = office.paid("A PART", "1.00").await;
+    office
+        .gateway
+        .ask(&allocate(&money, &item, "1.00"))
+        .await
+        .unwrap();
+    let seen = office
+        .gateway
+        .ask(&GetApproval {
+            approval_id: approval,
+            person: cfo(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(seen.differences[0].pointer, "/lines/0/open/amount");
+    assert_eq!(
+        office.approve(approval, cfo()).await,
+        Ok(ApprovalState::Voided)
+    );
+    assert_eq!(office.item("INV-1021").await.open, gbp("399.00"));
+    assert_conserved(&office.suite).await;
+}
+
+/// E45: written off with its VAT relief claimed, then paid in part after all:
+/// the write-off is taken back so far, the payment allocated, and that part of
+/// the VAT is to be repaid.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_after_a_write_off_reverses_it_e45() {
+    let office = Office::open().await;
+    let item = office.billed("INV-4501", "1200.00", Some("200.00")).await;
+    office.owed("1200.00").await;
+    let asked = office.write_off(&item).await;
+    let id = asked.write_off.write_off_id;
+    assert_eq!(asked.lines[0].vat, Some(gbp("200.00")));
+    assert_eq!(office.item("INV-4501").await.open, gbp("1200.00"));
+    let waiting = office
+        .gateway
+        .ask(&ListApprovals {
+            queue: ApprovalQueue::Waiting,
+            person: manager(),
+            page: contracts::api::PageRequest::default(),
+        })
+        .await
+        .unwrap();
+    let approval = waiting.items[0].approval_id;
+    office.approve(approval, manager()).await.unwrap();
+    assert_eq!(office.find("INV-4501").await, None);
+    office.owed("0.00").await;
+    assert_conserved(&office.suite).await;
+
+    let claim = |on: &str| ClaimVatRelief {
+        command_id: CommandId::generate(),
+        write_off_id: id,
+        claimed_on: on.parse().unwrap(),
+        person: jo(),
+    };
+    // Due on 31 January 2026: six months are over on 31 July.
+    let early = office.gateway.ask(&claim("2026-07-30")).await.unwrap_err();
+    assert_eq!(early.code, "allocation.outside_relief_window");
+    office.gateway.ask(&claim("2026-07-31")).await.unwrap();
+
+    let money = office.paid("INV-4501", "300.00").await;
+    assert_eq!(office.left(money.receipt_id).await, gbp("300.00"));
+    let found = office.gateway.ask(&ListRecoveries {}).await.unwrap().items;
+    assert_eq!(found[0].write_off_id, id);
+    assert_eq!(found[0].receipt_id, money.receipt_id);
+    let back = office
+        .gateway
+        .ask(&ReverseWriteOff {
+            command_id: CommandId::generate(),
+            write_off_id: id,
+            receipt_id: Some(money.receipt_id),
+            reason: "a dividend came after all".into(),
+            person: jo(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(back.write_off.state, WriteOffState::PartReversed);
+    assert_eq!(back.write_off.reversed, gbp("300.00"));
+    assert_eq!(office.left(money.receipt_id).await, gbp("0.00"));
+    assert_eq!(
+        office.find("INV-4501").await,
+        None,
+        "the rest stays given up"
+    );
+    let relief = office
+        .gateway
+        .ask(&ListVatRelief::default())
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(relief[0].claimed, Some(gbp("200.00")));
+    assert_eq!(relief[0].repayable, Some(gbp("50.00")));
+    assert_eq!(relief[0].vat, Some(gbp("150.00")));
+    assert_conserved(&office.suite).await;
+}
+
+/// E7: small rests, owed and overpaid, are cleared in one approved run and come
+/// back in one.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_balances_are_cleared_together_and_come_back_together_e7() {
+    let office = Office::open().await;
+    let short = office.billed("INV-0701", "100.00", None).await;
+    let exact = office.billed("INV-0702", "50.00", None).await;
+    let under = office.paid("SHORT BY PENNIES", "99.40").await;
+    let over = office.paid("OVER BY PENNIES", "50.25").await;
+    let gateway = &office.gateway;
+    gateway
+        .ask(&allocate(&under, &short, "99.40"))
+        .await
+        .unwrap();
+    gateway
+        .ask(&allocate(&over, &exact, "50.00"))
+        .await
+        .unwrap();
+    let run = gateway
+        .ask(&ProposeSmallBalances {
+            command_id: CommandId::generate(),
+            currency: Currency::GBP,
+            submit: true,
+            reason: "month end".into(),
+            person: jo(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(run.lines.len(), 2, "{:#?}", run.lines);
+    assert_eq!(run.run.amount, gbp("0.85"));
+    assert_eq!(office.item("INV-0701").await.open, gbp("0.60"));
+    let approval = run.run.approval_id.unwrap();
+    office.approve(approval, manager()).await.unwrap();
+    assert_eq!(office.find("INV-0701").await, None);
+    assert_eq!(office.left(over.receipt_id).await, gbp("0.00"));
+    office.owed("0.00").await;
+    assert_conserved(&office.suite).await;
+    let undone = gateway
+        .ask(&StepSmallBalances {
+            command_id: CommandId::generate(),
+            run_id: run.run.run_id,
+            step: RunStep::Undo,
+            reason: "one was in dispute".into(),
+            person: jo(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(undone.run.state, RunState::Undone);
+    assert_eq!(office.item("INV-0701").await.open, gbp("0.60"));
+    assert_eq!(office.left(over.receipt_id).await, gbp("0.25"));
+    office.owed("0.60").await;
+    assert_conserved(&office.suite).await;
+}
