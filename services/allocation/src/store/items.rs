@@ -224,7 +224,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     // is set when that is posted.
     let vat: Vec<Option<Decimal>> = items
         .iter()
-        .map(|i| i.vat.map(kernel::Money::amount))
+        .map(|i| i.vat.map(Money::amount))
         .collect();
     sqlx::query!(
         "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,

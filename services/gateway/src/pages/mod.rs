@@ -42,7 +42,7 @@ pub(crate) struct Place {
     pub key: &'static str,
 }
 
-pub(crate) const RAIL: [Place; 5] = [
+pub(crate) const RAIL: [Place; 6] = [
     Place {
         section: Section::Cash,
         title: "Cash",
