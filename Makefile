@@ -22,7 +22,6 @@ test: tools tools-test browser-files ## starts servers of its own and runs every
 check: tools browser-files ## what must hold before a commit, without the tests
 	cargo fmt --all --check
 	COUNTERFOIL_ASSETS_REQUIRED=1 cargo clippy --locked --workspace --all-targets -- -D warnings
-	deploy/local/check-generated.sh
 	deploy/local/prepare-sqlx.sh --check
 
 fmt: ## formats the code

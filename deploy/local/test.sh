@@ -3,10 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export SQLX_OFFLINE=true
-cargo build --locked -p counterfoil
+# Everything at once, programs among it: choosing single crates would build the
+# dependencies again with other features.
+cargo nextest run --locked --workspace --all-targets --no-run
 # One Postgres and one NATS for the whole run: each test has a database and a
 # subject prefix of its own.
-cargo run -q --locked -p testkit --bin test-stack -- run \
+target/debug/test-stack run \
     cargo nextest run --locked --workspace --all-targets --profile "${NEXTEST_PROFILE:-default}"
 cargo test -q --locked --workspace --doc
 if [ -d tests/browser ]; then

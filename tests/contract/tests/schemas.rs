@@ -31,6 +31,16 @@ fn what_is_committed_is_what_the_code_says() {
             "schemas/{path} is out of date: run `make schemas`"
         );
     }
+    for context in fs::read_dir(root().join("messages")).unwrap().flatten() {
+        for schema in fs::read_dir(context.path()).unwrap().flatten() {
+            let path = schema.path();
+            let path = path.strip_prefix(root()).unwrap().to_str().unwrap();
+            assert!(
+                files().contains_key(path),
+                "schemas/{path} is of no message any more"
+            );
+        }
+    }
 }
 
 fn samples() -> BTreeMap<PathBuf, Vec<u8>> {

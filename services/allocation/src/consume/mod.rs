@@ -59,8 +59,6 @@ pub struct State {
     /// Receipts with money left whose words may name a document of this batch.
     waiting: Vec<Receipt>,
     matters: HashMap<MatterId, Matter>,
-    /// Our bank accounts that hold client money.
-    client_accounts: HashSet<String>,
 }
 
 impl Consumer for Ledger {
@@ -116,13 +114,11 @@ impl Consumer for Ledger {
         let conn = tx.conn();
         // Before all else, as commands about matters do.
         let matters = store::matters::lock_all(conn, &matters).await?;
-        let client_accounts = store::matters::client_accounts(conn).await?;
         let mut books = Books::default();
         for account in store::accounts::lock(conn, &accounts).await? {
             books.accounts.insert(account.id, account);
         }
         let known_documents = store::items::known(conn, &documents).await?;
-        let known_receipts = store::receipts::known(conn, &receipts).await?;
         let waiting = store::receipts::lock_waiting_for(conn, &document_keys).await?;
         for receipt in &waiting {
             keys.extend(receipt.tokens.iter().cloned());
@@ -138,14 +134,13 @@ impl Consumer for Ledger {
             _ => None,
         });
         let undecided: Vec<&Receipt> = arriving.chain(&waiting).collect();
-        store::look_up_payers(conn, &undecided, &mut books).await?;
+        let known_receipts = store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
         Ok(State {
             books,
             known_documents,
             known_receipts,
             waiting,
             matters: matters.into_iter().map(|m| (m.id, m)).collect(),
-            client_accounts,
         })
     }
 

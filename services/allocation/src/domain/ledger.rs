@@ -215,6 +215,8 @@ pub struct Books {
     /// Accounts that a person has allocated money from this bank account to. A
     /// solicitor pays for many: alone it only suggests (E15).
     pub learned: HashMap<String, Vec<AccountId>>,
+    /// Our own bank accounts that hold client money.
+    pub client_accounts: HashSet<String>,
     /// Accounts with more open items than are here: nothing is proved of them.
     pub truncated: HashSet<AccountId>,
 }

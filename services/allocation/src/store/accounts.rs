@@ -1,6 +1,8 @@
 //! Accounts and who pays from which bank account.
 
-use kernel::AccountId;
+use std::collections::HashSet;
+
+use kernel::{AccountId, ReceiptId};
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -33,44 +35,72 @@ pub(crate) async fn lock(
         .collect())
 }
 
+/// By what payers are looked for.
+#[derive(Debug, Default)]
+pub(crate) struct Signs {
+    pub(crate) banks: Vec<String>,
+    /// Folded.
+    pub(crate) names: Vec<String>,
+    /// Numbers that may be ours of an account, folded.
+    pub(crate) quoted: Vec<String>,
+}
+
 /// Adds to `books` accounts by folded name (or one that begins so), by quoted
-/// number, and by a bank account that people have shown to pay for them.
-pub(crate) async fn payers(
+/// number, and by a bank account that people have shown to pay for them; and
+/// tells which of the `arriving` receipts are on the ledger already, and which of
+/// our own bank accounts hold client money. All that is recognised by a key, in
+/// one look.
+pub(crate) async fn recognise(
     conn: &mut PgConnection,
-    banks: &[String],
-    names: &[String],
-    quoted: &[String],
+    arriving: &[ReceiptId],
+    signs: &Signs,
     books: &mut Books,
-) -> Result<(), Failure> {
-    if banks.is_empty() && names.is_empty() && quoted.is_empty() {
-        return Ok(());
+) -> Result<HashSet<ReceiptId>, Failure> {
+    let mut known = HashSet::new();
+    let nobody = signs.banks.is_empty() && signs.names.is_empty() && signs.quoted.is_empty();
+    if arriving.is_empty() && nobody {
+        return Ok(known);
     }
+    let arriving: Vec<Uuid> = arriving.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query!(
-        r#"select bank_account as "key!", account_id as "account_id!", true as "learned!"
-           from allocation.payer_account where bank_account = any($1)
+        r#"select 'known' as "by!", '' as "key!", receipt_id as "id!" from allocation.receipt
+               where receipt_id = any($5)
            union all
-           select a.name_key, a.account_id, false from unnest($2::text[]) as said(name)
+           select 'client', bank_account, '00000000-0000-0000-0000-000000000000'::uuid
+               from allocation.bank_account where designation = 'client'
+           union all
+           select 'learned', bank_account, account_id from allocation.payer_account where bank_account = any($1)
+           union all
+           (select 'name', a.name_key, a.account_id from unnest($2::text[]) as said(name)
                join allocation.account a on a.name_key ~>=~ said.name and a.name_key ~<~ (said.name || E'\uFFFF')
                where a.name_key = said.name or length(said.name) >= $4
-           union
-           select '#' || ref_key, account_id, false from allocation.account where ref_key = any($3)
-           order by 1, 2"#,
-        banks,
-        names,
-        quoted,
-        NAME_BEGINNING_MIN as i32
+            union
+            select 'number', '#' || ref_key, account_id from allocation.account where ref_key = any($3))
+           order by 2, 3"#,
+        &signs.banks,
+        &signs.names,
+        &signs.quoted,
+        NAME_BEGINNING_MIN as i32,
+        &arriving
     )
     .fetch_all(conn)
     .await?;
     for row in rows {
-        let accounts = if row.learned {
-            books.learned.entry(row.key).or_default()
-        } else {
-            books.payers.entry(row.key).or_default()
+        let accounts = match row.by.as_str() {
+            "known" => {
+                known.insert(row.id.into());
+                continue;
+            }
+            "client" => {
+                books.client_accounts.insert(row.key);
+                continue;
+            }
+            "learned" => books.learned.entry(row.key).or_default(),
+            _ => books.payers.entry(row.key).or_default(),
         };
-        accounts.push(row.account_id.into());
+        accounts.push(row.id.into());
     }
-    Ok(())
+    Ok(known)
 }
 
 pub(crate) async fn put(conn: &mut PgConnection, accounts: &[Account]) -> Result<(), Failure> {

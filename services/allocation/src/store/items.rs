@@ -1,9 +1,9 @@
 //! Open items.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use contracts::api::{PageRequest, allocation::OpenItemView};
-use kernel::{AccountId, DocumentId, Money};
+use kernel::{AccountId, DocumentId};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -105,38 +105,55 @@ pub(crate) async fn lock_named(
 }
 
 /// What identified payers owe, the latest first and so many of each at most,
-/// and what they have paid of one of these amounts. Locked in key order: some of
-/// it may be posted.
-pub(crate) async fn load_of_payers(
+/// and what they have paid of one of these amounts: locked in key order, as some
+/// of it may be posted. With it open items of just the amounts of `unknown`,
+/// whoever's: a few of each, only ever to be suggested, and so not locked.
+pub(crate) async fn load_owed(
     conn: &mut PgConnection,
     payers: &[AccountId],
     amounts: &[Decimal],
+    unknown: &[Decimal],
     books: &mut Books,
 ) -> Result<(), Failure> {
-    if payers.is_empty() {
+    if payers.is_empty() && unknown.is_empty() {
         return Ok(());
     }
     let mut payers: Vec<Uuid> = payers.iter().map(|id| id.as_uuid()).collect();
     payers.sort_unstable();
     payers.dedup();
+    // What is locked comes first: it is as it was when its lock was there.
     let rows = sqlx::query_as!(
         Row,
-        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key
-         from allocation.open_item i join allocation.account a using (account_id)
-         where i.document_id = any(array(
-             select o.document_id from unnest($1::uuid[]) as payer(id)
-                 cross join lateral (select document_id from allocation.open_item
-                     where account_id = payer.id and open <> 0 order by due_on desc limit $3) o
-             union
-             select p.document_id from unnest($1::uuid[]) as payer(id)
-                 cross join lateral (select document_id from allocation.open_item
-                     where account_id = payer.id and open = 0 and amount = any($2)
-                     order by due_on desc limit $3) p))
-         order by i.document_id for update of i",
+        r#"with owed as materialized (
+             select i.* from allocation.open_item i
+             where i.document_id = any(array(
+                 select o.document_id from unnest($1::uuid[]) as payer(id)
+                     cross join lateral (select document_id from allocation.open_item
+                         where account_id = payer.id and open <> 0 order by due_on desc limit $3) o
+                 union
+                 select p.document_id from unnest($1::uuid[]) as payer(id)
+                     cross join lateral (select document_id from allocation.open_item
+                         where account_id = payer.id and open = 0 and amount = any($2)
+                         order by due_on desc limit $3) p))
+             order by i.document_id for update of i
+         ), found as (
+             select true as locked, owed.* from owed
+             union all
+             select false, i.* from (select distinct unnest($4::numeric[]) as amount) said
+                 cross join lateral (select * from allocation.open_item
+                     where amount = said.amount and open = said.amount limit $5) i
+         )
+         select i.document_id as "document_id!", i.document_ref as "document_ref!", i.kind as "kind!",
+             i.account_id as "account_id!", a.account_ref, i.issued_on as "issued_on!", i.due_on as "due_on!",
+             i.currency as "currency!", i.amount as "amount!", i.open as "open!", i.ref_key as "ref_key!",
+             i.payment_key, i.tail_key
+         from found i join allocation.account a using (account_id)
+         order by i.locked desc, i.document_id"#,
         &payers,
         amounts,
-        OF_PAYER_MAX + 1
+        OF_PAYER_MAX + 1,
+        unknown,
+        OF_AMOUNT_MAX
     )
     .fetch_all(conn)
     .await?;
@@ -150,32 +167,6 @@ pub(crate) async fn load_of_payers(
         }
     }
     Ok(())
-}
-
-/// Open items with just these amounts, whoever's: a few of each, only ever to be
-/// suggested, and so not locked.
-pub(crate) async fn of_amounts(
-    conn: &mut PgConnection,
-    amounts: &[Decimal],
-) -> Result<Vec<Item>, Failure> {
-    if amounts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query_as!(
-        Row,
-        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, i.issued_on, i.due_on,
-                i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key
-         from (select distinct unnest($1::numeric[]) as amount) said
-             cross join lateral (select * from allocation.open_item
-                 where amount = said.amount and open = said.amount limit $2) i
-             join allocation.account a using (account_id)
-         order by i.document_id",
-        amounts,
-        OF_AMOUNT_MAX
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Item::try_from).collect()
 }
 
 /// These items, locked in key order.
@@ -216,7 +207,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let payment: Vec<Option<String>> = items.iter().map(|i| i.payment_key.clone()).collect();
     let tails: Vec<Option<String>> = items.iter().map(|i| i.tail_key.clone()).collect();
     // What is open begins as the amount; what this very batch has already paid
-    // is set right after.
+    // is set when that is posted.
     sqlx::query!(
         "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,
              amount, open, ref_key, payment_key, tail_key, recorded_at)
@@ -236,26 +227,6 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
         &keys,
         &payment as &[Option<String>],
         &tails as &[Option<String>]
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-pub(crate) async fn set_open(
-    conn: &mut PgConnection,
-    open: &BTreeMap<DocumentId, Money>,
-) -> Result<(), Failure> {
-    if open.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = open.keys().map(|id| id.as_uuid()).collect();
-    let amounts: Vec<Decimal> = open.values().map(|money| money.amount()).collect();
-    sqlx::query!(
-        "update allocation.open_item i set open = t.open
-         from unnest($1::uuid[], $2::numeric[]) as t(id, open) where i.document_id = t.id",
-        &ids,
-        &amounts
     )
     .execute(conn)
     .await?;

@@ -11,29 +11,25 @@ pub(crate) mod postings;
 pub(crate) mod receipts;
 pub(crate) mod residuals;
 
-use kernel::{AccountId, Currency, Money};
+use std::collections::HashSet;
+
+use kernel::{AccountId, Currency, Money, ReceiptId};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::domain::{Books, Changes, Receipt, ladder, name_key, payer};
 
-/// Writes what was decided.
+/// Writes what was decided: first what is only there when accounts or documents
+/// came, or receipts that were there before have moved, then in one statement
+/// what every receipt brings.
 pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result<(), Failure> {
     accounts::put(conn, &changes.accounts).await?;
     items::insert(conn, &changes.new_items).await?;
-    receipts::insert(conn, &changes.new_receipts).await?;
     receipts::update(conn, &changes.moved_receipts).await?;
-    receipts::suggest(
-        conn,
-        changes.new_receipts.iter().chain(&changes.moved_receipts),
-    )
-    .await?;
-    items::set_open(conn, &changes.open).await?;
-    postings::insert(conn, &changes.postings).await?;
+    postings::post(conn, changes).await?;
     movements::insert_adjustments(conn, &changes.adjustments).await?;
     movements::insert_outflows(conn, &changes.outflows).await?;
-    postings::insert_entries(conn, &changes.entries).await?;
     accounts::learn(conn, &changes.learned).await?;
     matters::record_news(conn, &changes.legal).await
 }
@@ -54,48 +50,55 @@ pub(crate) async fn look_up(
     for item in items::lock_named(conn, &keys).await? {
         books.add(item);
     }
-    look_up_payers(conn, receipts, books).await
+    look_up_payers(conn, &[], receipts, books).await?;
+    Ok(())
 }
 
 /// The half of [`look_up`] that is about payers. Only receipts whose words name
-/// nothing open are looked up so: a few, and never by scanning the items.
+/// nothing open are looked up so: a few, and never by scanning the items. Tells
+/// which of the `arriving` receipts are on the ledger already.
 pub(crate) async fn look_up_payers(
     conn: &mut PgConnection,
+    arriving: &[ReceiptId],
     receipts: &[&Receipt],
     books: &mut Books,
-) -> Result<(), Failure> {
+) -> Result<HashSet<ReceiptId>, Failure> {
     let undecided: Vec<&Receipt> = receipts
         .iter()
         .copied()
         .filter(|r| !ladder::settled_by_reference(r.unallocated, &r.tokens, books))
         .collect();
-    let banks: Vec<String> = undecided
-        .iter()
-        .filter_map(|r| r.payer_account.clone())
-        .collect();
-    let names: Vec<String> = undecided
-        .iter()
-        .filter_map(|r| r.payer_name.as_deref().map(name_key))
-        .collect();
-    let quoted: Vec<String> = undecided
-        .iter()
-        .flat_map(|r| r.tokens.iter().cloned())
-        .collect();
-    accounts::payers(conn, &banks, &names, &quoted, books).await?;
-    let known = books.payers.values().chain(books.learned.values());
-    let payers: Vec<AccountId> = known.flatten().copied().collect();
-    let amounts = |receipts: &[&Receipt]| -> Vec<Decimal> {
-        receipts.iter().map(|r| r.unallocated.amount()).collect()
+    let signs = accounts::Signs {
+        banks: undecided
+            .iter()
+            .filter_map(|r| r.payer_account.clone())
+            .collect(),
+        names: undecided
+            .iter()
+            .filter_map(|r| r.payer_name.as_deref().map(name_key))
+            .collect(),
+        quoted: undecided
+            .iter()
+            .flat_map(|r| r.tokens.iter().cloned())
+            .collect(),
     };
-    items::load_of_payers(conn, &payers, &amounts(&undecided), books).await?;
-    let unknown: Vec<&Receipt> = undecided
-        .into_iter()
-        .filter(|r| payer::identify(r, books).is_none_or(|payer| payer.account.is_none()))
+    let known = accounts::recognise(conn, arriving, &signs, books).await?;
+    let payers: Vec<AccountId> = books
+        .payers
+        .values()
+        .chain(books.learned.values())
+        .flatten()
+        .copied()
         .collect();
-    for item in items::of_amounts(conn, &amounts(&unknown)).await? {
-        books.add(item);
-    }
-    Ok(())
+    let amount = |receipt: &&Receipt| receipt.unallocated.amount();
+    let amounts: Vec<Decimal> = undecided.iter().map(amount).collect();
+    let unknown: Vec<Decimal> = undecided
+        .iter()
+        .filter(|r| payer::identify(r, books).is_none_or(|payer| payer.account.is_none()))
+        .map(amount)
+        .collect();
+    items::load_owed(conn, &payers, &amounts, &unknown, books).await?;
+    Ok(known)
 }
 
 /// An amount and currency as they were stored.

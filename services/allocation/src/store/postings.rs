@@ -4,26 +4,106 @@ use contracts::{
     allocation::{AllocationLine, Rule},
     api::allocation::{AllocationView, JournalEntry, PublishedEvent},
 };
-use kernel::{AllocationId, ReceiptId};
+use kernel::{AccountId, AllocationId, ReceiptId};
 use messaging::Failure;
+use rust_decimal::Decimal;
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{money, named};
-use crate::domain::ledger::{Entry, Posting};
+use super::{money, named, receipts::StoredLine};
+use crate::domain::{Changes, Receipt};
 
-pub(crate) async fn insert(conn: &mut PgConnection, postings: &[Posting]) -> Result<(), Failure> {
-    if postings.is_empty() {
+/// One column of many rows.
+fn column<'r, R, T>(rows: &'r [R], of: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+/// Writes new receipts, the suggestions of those that wait, allocations with
+/// what they leave open, and the journal: one statement, because for a small
+/// batch the round trips would take longer than the rows.
+pub(crate) async fn post(conn: &mut PgConnection, changes: &Changes) -> Result<(), Failure> {
+    let receipts = changes.new_receipts.as_slice();
+    let suggested = suggested(receipts.iter().chain(&changes.moved_receipts))?;
+    let (postings, entries) = (changes.postings.as_slice(), changes.entries.as_slice());
+    if entries.is_empty() && suggested.receipts.is_empty() {
         return Ok(());
     }
-    fn column<'p, T>(postings: &'p [Posting], of: impl Fn(&'p Posting) -> T) -> Vec<T> {
-        postings.iter().map(of).collect()
-    }
+    // A receipt whose money is all gone is never looked up by its words again.
+    // Arrays of arrays do not exist for rows of different length: the tokens
+    // travel joined, and have no space in them.
+    let tokens = column(receipts, |r| {
+        if r.unallocated.is_zero() {
+            String::new()
+        } else {
+            r.tokens.join(" ")
+        }
+    });
+    let decisions = receipts
+        .iter()
+        .map(|r| serde_json::to_string(&r.decision))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (paid, open): (Vec<Uuid>, Vec<Decimal>) = changes
+        .open
+        .iter()
+        .map(|(id, open)| (id.as_uuid(), open.amount()))
+        .unzip();
     sqlx::query!(
-        "insert into allocation.allocation (allocation_id, receipt_id, document_id, account_id, currency, amount,
-             contra_of, rule, reason, actor, effective_on, recorded_at)
-         select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::numeric[], $7::uuid[],
-             $8::text[], $9::text[], $10::text[], $11::date[], $12::timestamptz[])",
+        "with received as (
+             insert into allocation.receipt (receipt_id, version, bank_account, bank_reference, booked_on, value_on,
+                 currency, amount, unallocated, payer_name, payer_account, narrative, tokens, state, account_id,
+                 decision, suggestions, recorded_at)
+             select t.id, 1, t.bank, t.bank_ref, t.booked, t.valued, t.currency, t.amount, t.unallocated, t.payer,
+                 t.payer_account, t.narrative,
+                 case when t.tokens = '' then '{}' else string_to_array(t.tokens, ' ') end,
+                 t.state, t.account, t.decision, t.suggestions, t.at
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::date[], $6::text[], $7::numeric[],
+                 $8::numeric[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[],
+                 $15::text[], $16::smallint[], $17::timestamptz[])
+                 as t(id, bank, bank_ref, booked, valued, currency, amount, unallocated, payer, payer_account,
+                     narrative, tokens, state, account, decision, suggestions, at)
+         ), suggested as (
+             insert into allocation.suggestion (receipt_id, rank, rule, confidence, account_id, lines, evidence)
+             select * from unnest($18::uuid[], $19::smallint[], $20::text[], $21::text[], $22::uuid[], $23::jsonb[],
+                 $24::jsonb[])
+         ), paid as (
+             update allocation.open_item i set open = t.open
+             from unnest($25::uuid[], $26::numeric[]) as t(id, open) where i.document_id = t.id
+         ), allocated as (
+             insert into allocation.allocation (allocation_id, receipt_id, document_id, account_id, currency, amount,
+                 contra_of, rule, reason, actor, effective_on, recorded_at)
+             select * from unnest($27::uuid[], $28::uuid[], $29::uuid[], $30::uuid[], $31::text[], $32::numeric[],
+                 $33::uuid[], $34::text[], $35::text[], $36::text[], $37::date[], $38::timestamptz[])
+         )
+         insert into allocation.journal (entry_id, debit, credit, currency, amount, effective_on, recorded_at)
+         select * from unnest($39::uuid[], $40::text[], $41::text[], $42::text[], $43::numeric[], $44::date[],
+             $45::timestamptz[])",
+        &column(receipts, |r| r.id.as_uuid()),
+        &column(receipts, |r| r.bank_account.as_str()) as &[&str],
+        &column(receipts, |r| r.bank_reference.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.booked_on),
+        &column(receipts, |r| r.value_on),
+        &column(receipts, |r| r.amount.currency().code()) as &[&str],
+        &column(receipts, |r| r.amount.amount()),
+        &column(receipts, |r| r.unallocated.amount()),
+        &column(receipts, |r| r.payer_name.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.payer_account.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.narrative.as_str()) as &[&str],
+        &tokens,
+        &column(receipts, |r| r.state().name()) as &[&str],
+        &column(receipts, |r| r.account.map(AccountId::as_uuid)) as &[Option<Uuid>],
+        &decisions,
+        &column(receipts, |r| r.suggestions.len() as i16),
+        &column(receipts, |r| r.recorded_at),
+        &suggested.receipts,
+        &suggested.ranks,
+        &suggested.rules as &[&str],
+        &suggested.confidences as &[&str],
+        &suggested.accounts,
+        &suggested.lines,
+        &suggested.evidence,
+        &paid,
+        &open,
         &column(postings, |p| p.line.allocation_id.as_uuid()),
         &column(postings, |p| p.receipt.as_uuid()),
         &column(postings, |p| p.line.document_id.as_uuid()),
@@ -35,27 +115,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, postings: &[Posting]) -> Res
         &column(postings, |p| p.reason.as_str()) as &[&str],
         &column(postings, |p| p.actor.as_str()) as &[&str],
         &column(postings, |p| p.line.effective_on),
-        &column(postings, |p| p.recorded_at)
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-pub(crate) async fn insert_entries(
-    conn: &mut PgConnection,
-    entries: &[Entry],
-) -> Result<(), Failure> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    fn column<'e, T>(entries: &'e [Entry], of: impl Fn(&'e Entry) -> T) -> Vec<T> {
-        entries.iter().map(of).collect()
-    }
-    sqlx::query!(
-        "insert into allocation.journal (entry_id, debit, credit, currency, amount, effective_on, recorded_at)
-         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::date[],
-             $7::timestamptz[])",
+        &column(postings, |p| p.recorded_at),
         &column(entries, |e| e.id.as_uuid()),
         &column(entries, |e| e.debit.as_str()) as &[&str],
         &column(entries, |e| e.credit.as_str()) as &[&str],
@@ -67,6 +127,43 @@ pub(crate) async fn insert_entries(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Columns of `allocation.suggestion`.
+#[derive(Default)]
+struct Suggested<'r> {
+    receipts: Vec<Uuid>,
+    ranks: Vec<i16>,
+    rules: Vec<&'r str>,
+    confidences: Vec<&'r str>,
+    accounts: Vec<Uuid>,
+    lines: Vec<Value>,
+    evidence: Vec<Value>,
+}
+
+fn suggested<'r>(receipts: impl Iterator<Item = &'r Receipt>) -> Result<Suggested<'r>, Failure> {
+    let mut rows = Suggested::default();
+    for receipt in receipts {
+        for (rank, proposal) in (1..).zip(&receipt.suggestions) {
+            rows.receipts.push(receipt.id.as_uuid());
+            rows.ranks.push(rank);
+            rows.rules.push(proposal.rule.name());
+            rows.confidences.push(proposal.confidence);
+            rows.accounts.push(proposal.account.as_uuid());
+            let stored: Vec<StoredLine> = proposal
+                .lines
+                .iter()
+                .map(|line| StoredLine {
+                    document: line.document,
+                    amount: line.amount,
+                })
+                .collect();
+            rows.lines.push(serde_json::to_value(stored)?);
+            rows.evidence
+                .push(serde_json::to_value(&proposal.evidence)?);
+        }
+    }
+    Ok(rows)
 }
 
 /// Every line of a receipt, oldest first.

@@ -1,7 +1,5 @@
 //! Receipts and the suggestions that wait with them.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::api::allocation::{
     QueueCount, ReceiptQueue, ReceiptView, SuggestedLine, Suggestion,
@@ -15,23 +13,6 @@ use uuid::Uuid;
 
 use super::{money, named};
 use crate::domain::Receipt;
-
-pub(crate) async fn known(
-    conn: &mut PgConnection,
-    ids: &[ReceiptId],
-) -> Result<HashSet<ReceiptId>, Failure> {
-    if ids.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
-    let rows = sqlx::query_scalar!(
-        "select receipt_id from allocation.receipt where receipt_id = any($1)",
-        &ids
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(ReceiptId::from).collect())
-}
 
 struct Row {
     receipt_id: Uuid,
@@ -134,63 +115,6 @@ pub(crate) async fn lock(
     row.map(Receipt::try_from).transpose()
 }
 
-pub(crate) async fn insert(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {
-    if receipts.is_empty() {
-        return Ok(());
-    }
-    fn column<'r, T>(receipts: &'r [Receipt], of: impl Fn(&'r Receipt) -> T) -> Vec<T> {
-        receipts.iter().map(of).collect()
-    }
-    let decisions = receipts
-        .iter()
-        .map(|r| serde_json::to_string(&r.decision))
-        .collect::<Result<Vec<_>, _>>()?;
-    // A receipt whose money is all gone is never looked up by its words again.
-    // Arrays of arrays do not exist for rows of different length: the tokens
-    // travel joined, and have no space in them.
-    let tokens = column(receipts, |r| {
-        if r.unallocated.is_zero() {
-            String::new()
-        } else {
-            r.tokens.join(" ")
-        }
-    });
-    sqlx::query!(
-        "insert into allocation.receipt (receipt_id, version, bank_account, bank_reference, booked_on, value_on,
-             currency, amount, unallocated, payer_name, payer_account, narrative, tokens, state, account_id,
-             decision, suggestions, recorded_at)
-         select t.id, 1, t.bank, t.bank_ref, t.booked, t.valued, t.currency, t.amount, t.unallocated, t.payer,
-             t.payer_account, t.narrative,
-             case when t.tokens = '' then '{}' else string_to_array(t.tokens, ' ') end,
-             t.state, t.account, t.decision, t.suggestions, t.at
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::date[], $6::text[], $7::numeric[],
-             $8::numeric[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[], $15::text[],
-             $16::smallint[], $17::timestamptz[])
-             as t(id, bank, bank_ref, booked, valued, currency, amount, unallocated, payer, payer_account, narrative,
-                 tokens, state, account, decision, suggestions, at)",
-        &column(receipts, |r| r.id.as_uuid()),
-        &column(receipts, |r| r.bank_account.as_str()) as &[&str],
-        &column(receipts, |r| r.bank_reference.as_deref()) as &[Option<&str>],
-        &column(receipts, |r| r.booked_on),
-        &column(receipts, |r| r.value_on),
-        &column(receipts, |r| r.amount.currency().code()) as &[&str],
-        &column(receipts, |r| r.amount.amount()),
-        &column(receipts, |r| r.unallocated.amount()),
-        &column(receipts, |r| r.payer_name.as_deref()) as &[Option<&str>],
-        &column(receipts, |r| r.payer_account.as_deref()) as &[Option<&str>],
-        &column(receipts, |r| r.narrative.as_str()) as &[&str],
-        &tokens,
-        &column(receipts, |r| r.state().name()) as &[&str],
-        &column(receipts, |r| r.account.map(AccountId::as_uuid)) as &[Option<Uuid>],
-        &decisions,
-        &column(receipts, |r| r.suggestions.len() as i16),
-        &column(receipts, |r| r.recorded_at)
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Writes where moved receipts now stand; the caller holds their locks.
 pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {
     if receipts.is_empty() {
@@ -245,59 +169,9 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
 /// A suggested line as it is stored; what is open is looked up when it is
 /// shown.
 #[derive(Serialize, Deserialize)]
-struct StoredLine {
-    document: DocumentId,
-    amount: Money,
-}
-
-/// Stores the suggestions of receipts.
-pub(crate) async fn suggest<'r>(
-    conn: &mut PgConnection,
-    receipts: impl Iterator<Item = &'r Receipt>,
-) -> Result<(), Failure> {
-    let mut ids = Vec::new();
-    let mut ranks: Vec<i16> = Vec::new();
-    let mut rules: Vec<&str> = Vec::new();
-    let mut confidences: Vec<&str> = Vec::new();
-    let mut accounts = Vec::new();
-    let mut lines = Vec::new();
-    let mut evidence = Vec::new();
-    for receipt in receipts {
-        for (rank, proposal) in (1..).zip(&receipt.suggestions) {
-            ids.push(receipt.id.as_uuid());
-            ranks.push(rank);
-            rules.push(proposal.rule.name());
-            confidences.push(proposal.confidence);
-            accounts.push(proposal.account.as_uuid());
-            let stored: Vec<StoredLine> = proposal
-                .lines
-                .iter()
-                .map(|line| StoredLine {
-                    document: line.document,
-                    amount: line.amount,
-                })
-                .collect();
-            lines.push(serde_json::to_value(stored)?);
-            evidence.push(serde_json::to_value(&proposal.evidence)?);
-        }
-    }
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "insert into allocation.suggestion (receipt_id, rank, rule, confidence, account_id, lines, evidence)
-         select * from unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[], $7::jsonb[])",
-        &ids,
-        &ranks,
-        &rules as &[&str],
-        &confidences as &[&str],
-        &accounts,
-        &lines,
-        &evidence
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+pub(crate) struct StoredLine {
+    pub(crate) document: DocumentId,
+    pub(crate) amount: Money,
 }
 
 struct ViewRow {

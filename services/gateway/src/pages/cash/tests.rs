@@ -366,6 +366,8 @@ fn the_toast_takes_back_what_was_just_done_and_nothing_older() {
         },
         suggestions: Vec::new(),
         allocations: vec![older, newer, undone],
+        adjustments: Vec::new(),
+        outflows: Vec::new(),
     };
     let line = AllocateLine {
         document_id: document,
