@@ -161,7 +161,7 @@ pub(crate) async fn put(
              closed_on = excluded.closed_on, status = excluded.status, status_on = excluded.status_on,
              hold_reason = excluded.hold_reason, hold_until = excluded.hold_until,
              hold_ended_on = excluded.hold_ended_on, recorded_at = excluded.recorded_at
-         where matter.version < excluded.version",
+         where matter.version < excluded.version or matter.source_version < excluded.source_version",
         &column(matters, |m| m.id.as_uuid()),
         &column(matters, |m| m.reference.as_str()) as &[&str],
         &column(matters, |m| m.version),
