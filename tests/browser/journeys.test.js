@@ -474,6 +474,71 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     assert.equal((await receipt(RECEIPTS.plain)).unallocated.amount, '0.00');
   });
 
+  journey('sends twelve pence to charity: traced, asked for and approved by another, at the keys', { as: 'payments' }, async (visitor) => {
+    const { page } = visitor;
+    await eventually(async () => {
+      const { items } = await api('/api/v1/residual-balances');
+      assert.ok(items.some(({ balance }) => balance.amount === '0.12'), JSON.stringify(items));
+    });
+    await page.goto('/residuals');
+    await Visitor.live(page);
+    // Down the list with j until twelve pence are shown beside it.
+    const heading = page.getByRole('heading', { level: 2, name: '£0.12 on ' });
+    for (let presses = 0; presses < 10 && (await heading.count()) === 0; presses += 1) {
+      const before = await page.locator('#detail h2').first().innerText();
+      await page.keyboard.press('j');
+      await eventually(async () => {
+        const now = await page.locator('#detail h2').first().innerText();
+        assert.ok(now !== before || (await heading.count()) > 0 || presses === 0);
+      });
+    }
+    await heading.waitFor();
+    const id = new URL(await page.getByRole('link', { name: 'Evidence file' }).getAttribute('href'), program.url).pathname.split('/')[2];
+
+    const ask = async () => {
+      await page.getByLabel('Route').selectOption('charity');
+      await page.getByLabel('Paid to').fill('Access to Justice Foundation');
+      await page.getByLabel('Charity number').fill('1126147');
+      await page.getByLabel('Reason', { exact: true }).fill('The owner cannot be found');
+      await page.getByLabel('Reason', { exact: true }).press('Enter');
+    };
+    await ask();
+    await page.getByRole('alert').getByText('0 of 2 attempts').waitFor();
+    visitor.forgive(409);
+    assert.equal(await page.getByLabel('Paid to').inputValue(), 'Access to Justice Foundation', 'what was typed is still there');
+    for (const [channel, outcome] of [['letter', 'returned, gone away'], ['telephone', 'disconnected']]) {
+      await page.goto(`/residuals?residual=${id}`);
+      await page.getByLabel('Channel').fill(channel);
+      await page.getByLabel('Outcome').fill(outcome);
+      await page.getByLabel('Outcome').press('Enter');
+      await toast(page, 'The attempt is on file.');
+    }
+    await ask();
+    await toast(page, 'Asked for: a second person decides.');
+    assert.equal(await page.getByRole('button', { name: /Approve/ }).count(), 0, 'not by whoever asked');
+
+    const manager = await Visitor.arrive(browser, program.url);
+    try {
+      await manager.signIn('manager');
+      await manager.page.goto(`/residuals?residual=${id}`);
+      await Visitor.live(manager.page);
+      await manager.page.getByRole('button', { name: 'Approve £0.12' }).waitFor();
+      await manager.page.keyboard.press('Enter');
+      await toast(manager.page, 'Approved: the money has left the client ledger.');
+      await manager.page.goto(`/residuals/${id}/evidence`);
+      await manager.page.getByRole('heading', { level: 1, name: 'Evidence file' }).waitFor();
+      await manager.page.getByText('Access to Justice Foundation, charity number 1126147').waitFor();
+      assert.deepEqual(manager.faults, []);
+    } finally {
+      await manager.leave();
+    }
+    const register = await api('/api/v1/residual-balances/register');
+    assert.deepEqual(
+      register.items.map(({ amount, requested_by: by, approved_by: approved }) => [amount.amount, by, approved]),
+      [['0.12', 'user:payments', 'user:manager']],
+    );
+  });
+
   describe('whoever looks, with whatever eyes', () => {
     /** Every kind of page, in a state that shows as much as it can. */
     const places = async (as) => {
@@ -481,6 +546,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
       const [refused] = (await api('/api/v1/imports')).items.filter(({ state }) => state === 'refused');
       const [recorded] = (await api('/api/v1/imports')).items.filter(({ state, statements }) => state === 'recorded' && statements.length > 0);
       const second = await receipt(RECEIPTS.second);
+      const [residual] = (await api('/api/v1/residual-balances')).items;
       return {
         cash: '/cash?queue=suggested',
         'cash-all': '/cash?queue=all',
@@ -491,6 +557,9 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
         'aged-debt': '/aged-debt',
         'aged-debt-then': `/aged-debt?as_of=${daysAgo(30)}&basis=document`,
         'aged-items': `/aged-debt/items?account_id=${account.account_id}`,
+        residuals: '/residuals',
+        'residuals-closed': '/residuals?closed=true',
+        ...(residual && { evidence: `/residuals/${residual.residual_id}/evidence` }),
         imports: '/imports',
         import: `/imports/${recorded.import_id}`,
         ...(refused && { 'import-refused': `/imports/${refused.import_id}` }),

@@ -54,8 +54,11 @@ pub(super) fn designated(
     decided: &mut Decided<Changes>,
 ) {
     match fact.designation {
-        Designation::Client => state.client_accounts.insert(fact.bank_account.clone()),
-        Designation::Business => state.client_accounts.remove(&fact.bank_account),
+        Designation::Client => state
+            .books
+            .client_accounts
+            .insert(fact.bank_account.clone()),
+        Designation::Business => state.books.client_accounts.remove(&fact.bank_account),
     };
     decided.changes.legal.designated.push(fact.clone());
 }

@@ -66,8 +66,6 @@ pub struct State {
     /// whose advice may list a document of it.
     unadvised: Vec<Receipt>,
     matters: HashMap<MatterId, Matter>,
-    /// Our bank accounts that hold client money.
-    client_accounts: HashSet<String>,
 }
 
 impl Consumer for Ledger {
@@ -126,7 +124,6 @@ impl Consumer for Ledger {
         let conn = tx.conn();
         // Before all else, as commands about matters do.
         let matters = store::matters::lock_all(conn, &matters).await?;
-        let client_accounts = store::matters::client_accounts(conn).await?;
         let mut books = Books::default();
         for account in store::accounts::lock(conn, &accounts).await? {
             books.accounts.insert(account.id, account);
@@ -170,7 +167,6 @@ impl Consumer for Ledger {
             waiting,
             unadvised,
             matters: matters.into_iter().map(|m| (m.id, m)).collect(),
-            client_accounts,
         })
     }
 

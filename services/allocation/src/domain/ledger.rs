@@ -245,6 +245,8 @@ pub struct Books {
     /// Accounts that a person has allocated money from this bank account to. A
     /// solicitor pays for many: alone it only suggests (E15).
     pub learned: HashMap<String, Vec<Edge>>,
+    /// Our own bank accounts that hold client money.
+    pub client_accounts: HashSet<String>,
     /// Names of accounts that may have paid, where nobody knows who did.
     pub names: HashMap<AccountId, String>,
     /// Accounts with more open items than are here: nothing is proved of them.

@@ -52,8 +52,9 @@ pub(crate) struct Signs {
 
 /// Adds to `books` accounts by folded name (or one that begins so), by quoted
 /// number, and by a bank account that people have shown to pay for them; and
-/// tells which of the `arriving` receipts are on the ledger already. All that is
-/// recognised by a key, in one look, and with it the matching rules in force.
+/// tells which of the `arriving` receipts are on the ledger already, and which of
+/// our own bank accounts hold client money. All that is recognised by a key, in
+/// one look, and with it the matching rules in force.
 pub(crate) async fn recognise(
     conn: &mut PgConnection,
     arriving: &[ReceiptId],
@@ -72,6 +73,9 @@ pub(crate) async fn recognise(
                null::integer as "evidence?", null::date as "seen?"
                from allocation.receipt
                where receipt_id = any($5)
+           union all
+           select 'client', bank_account, null, null, null, null
+               from allocation.bank_account where designation = 'client'
            union all
            select 'learned', e.bank_account, e.account_id, null, e.evidence, e.last_seen
                from unnest($1::text[]) as said(bank) cross join lateral (
@@ -118,6 +122,9 @@ pub(crate) async fn recognise(
             (_, Some(id), _) => books.payers.entry(row.key).or_default().push(id.into()),
             ("live", None, Some(rules)) => live.push((row.key, rules)),
             (_, None, Some(scope)) => demoted.push((row.key, scope)),
+            ("client", None, None) => {
+                books.client_accounts.insert(row.key);
+            }
             (_, None, None) => {}
         }
     }

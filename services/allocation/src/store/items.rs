@@ -222,10 +222,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let nets: Vec<Option<Decimal>> = items.iter().map(|i| i.net.map(Money::amount)).collect();
     // What is open begins as the amount; what this very batch has already paid
     // is set when that is posted.
-    let vat: Vec<Option<Decimal>> = items
-        .iter()
-        .map(|i| i.vat.map(Money::amount))
-        .collect();
+    let vat: Vec<Option<Decimal>> = items.iter().map(|i| i.vat.map(Money::amount)).collect();
     sqlx::query!(
         "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,
              amount, open, ref_key, payment_key, tail_key, net, vat, recorded_at)

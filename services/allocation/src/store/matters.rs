@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{money, named};
 use crate::domain::{
-    ledger::Because,
+    ledger::{Because, Entry},
     legal::{LegalChanges, Matter, News, Settings, client::Held},
     reference_key,
 };
@@ -161,7 +161,7 @@ pub(crate) async fn put(
              closed_on = excluded.closed_on, status = excluded.status, status_on = excluded.status_on,
              hold_reason = excluded.hold_reason, hold_until = excluded.hold_until,
              hold_ended_on = excluded.hold_ended_on, recorded_at = excluded.recorded_at
-         where matter.version < excluded.version",
+         where matter.version < excluded.version or matter.source_version < excluded.source_version",
         &column(matters, |m| m.id.as_uuid()),
         &column(matters, |m| m.reference.as_str()) as &[&str],
         &column(matters, |m| m.version),
@@ -266,7 +266,7 @@ pub(crate) async fn record(
     changes: &LegalChanges,
     because: &Because<'_>,
 ) -> Result<(), Failure> {
-    super::postings::insert_entries(conn, &changes.journal).await?;
+    book(conn, &changes.journal).await?;
     // One by one: the order is part of the decision (a shortage is made good
     // before the money goes back), and the lines are few.
     for row in &changes.entries {
@@ -320,6 +320,31 @@ pub(crate) async fn record(
         .execute(&mut *conn)
         .await?;
     }
+    Ok(())
+}
+
+/// Writes journal rows that no row of the open-item ledger books.
+async fn book(conn: &mut PgConnection, entries: &[Entry]) -> Result<(), Failure> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    fn column<'e, T>(entries: &'e [Entry], of: impl Fn(&'e Entry) -> T) -> Vec<T> {
+        entries.iter().map(of).collect()
+    }
+    sqlx::query!(
+        "insert into allocation.journal (entry_id, debit, credit, currency, amount, effective_on, recorded_at)
+         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::date[],
+             $7::timestamptz[])",
+        &column(entries, |e| e.id.as_uuid()),
+        &column(entries, |e| e.debit.as_str()) as &[&str],
+        &column(entries, |e| e.credit.as_str()) as &[&str],
+        &column(entries, |e| e.amount.currency().code()) as &[&str],
+        &column(entries, |e| e.amount.amount()),
+        &column(entries, |e| e.effective_on),
+        &column(entries, |e| e.recorded_at)
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

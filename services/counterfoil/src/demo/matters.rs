@@ -34,6 +34,8 @@ const HELD: [(&str, &str); 4] = [
     ("905.00", "900.00"),
 ];
 
+const EARNERS: [&str; 4] = ["J. Patel", "S. Okafor", "M. Lindqvist", "R. Evans"];
+
 /// Beyond this the demo goes on without client money.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(200);
@@ -53,7 +55,6 @@ impl Demo {
                 *last = (*last).max(document.issued_on);
             }
         }
-        const EARNERS: [&str; 4] = ["J. Patel", "S. Okafor", "M. Lindqvist", "R. Evans"];
         days.into_iter()
             .enumerate()
             .map(|(n, (matter_ref, (account_ref, first, last)))| {

@@ -63,13 +63,19 @@ impl Place {
     }
 
     fn list(&self) -> String {
-        let mut href = format!("{PLACE}?closed={}", self.closed);
-        for (name, value) in [("search", &self.search), ("cursor", &self.cursor)] {
-            if !value.is_empty() {
-                href.push_str(&format!("&{name}={}", encoded(value)));
+        let field = |name: &str, value: &str| {
+            if value.is_empty() {
+                String::new()
+            } else {
+                format!("&{name}={}", encoded(value))
             }
-        }
-        href
+        };
+        format!(
+            "{PLACE}?closed={}{}{}",
+            self.closed,
+            field("search", &self.search),
+            field("cursor", &self.cursor)
+        )
     }
 
     fn with(&self, residual: ResidualId) -> String {

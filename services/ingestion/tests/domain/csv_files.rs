@@ -1,6 +1,8 @@
 //! Billing accounts and documents as CSV.
 
-use contracts::inbound::{AccountKind, BillingAccount, BillingDocument, DocumentKind};
+use contracts::inbound::{
+    AccountKind, BillingAccount, BillingDocument, DocumentKind, MatterStatus,
+};
 use ingestion::domain::{
     csv_table::MAX_ROW_ERRORS,
     detect::Format,
@@ -29,6 +31,46 @@ fn accounts(parsed: &Parsed) -> Vec<&BillingAccount> {
             other => panic!("{other:?}"),
         })
         .collect()
+}
+
+/// Documents name matters too, and matters accounts: each file is told by what
+/// only it has.
+#[test]
+fn matters_are_read_and_told_from_other_files() {
+    let text = "matter_ref,account_ref,title,fee_earner,opened_on,concluded_on,closed_on,status\n\
+        M-1,C-1,RTA 1 May 2025,J. Patel,2025-05-03,,,opened\n\
+        M-2,C-1,RTA 2 May 2025,,04/05/2025,2025-09-01,,concluded\n";
+    let parsed = parse(text.as_bytes(), None).unwrap();
+    assert_eq!(parsed.format, Format::CsvMatters);
+    let matters: Vec<_> = parsed
+        .items
+        .iter()
+        .map(|item| match item {
+            Item::Matter(matter) => matter.as_ref(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(matters.len(), 2);
+    assert_eq!(matters[0].fee_earner.as_deref(), Some("J. Patel"));
+    assert_eq!(matters[1].opened_on.to_string(), "2025-05-04");
+    assert_eq!(matters[1].status, MatterStatus::Concluded);
+    assert_eq!(matters[1].closed_on, None);
+
+    let refused = |status: &str| {
+        let text = format!(
+            "matter_ref,account_ref,title,opened_on,status\nM-1,C-1,t,2025-05-03,{status}\n"
+        );
+        let parsed = parse(text.as_bytes(), None).unwrap();
+        ingestion::domain::file::check(parsed)
+            .err()
+            .map(|reasons| codes(&reasons).join(","))
+    };
+    assert_eq!(refused("opened"), None);
+    assert_eq!(
+        refused("closed").as_deref(),
+        Some("ingestion.matter_day_missing"),
+        "a file that is closed has the day"
+    );
 }
 
 #[test]
