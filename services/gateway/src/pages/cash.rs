@@ -583,10 +583,10 @@ async fn manual(
                 }
             };
             Offer {
-                left,
                 item,
                 amount,
                 problem,
+                left,
             }
         })
         .collect();
