@@ -293,6 +293,11 @@ mod tests {
         for path in [
             "/api/v1/receipts/{id}/allocations",
             "/api/v1/allocations/{id}/undo",
+            "/api/v1/approvals/{id}/approve",
+            "/api/v1/refunds",
+            "/api/v1/refunds/{id}/steps",
+            "/api/v1/write-offs/{id}/reverse",
+            "/api/v1/small-balances/{id}/steps",
         ] {
             let parameters = document["paths"][path]["post"]["parameters"]
                 .as_array()
