@@ -539,6 +539,37 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     );
   });
 
+  // A debtor of its own: what is written off is no other journey's.
+  const HAREBELL = { reference: 'BRT-7002', name: 'Harebell Test Works Ltd' };
+
+  journey('asks for a write-off without scripts, and may not approve it', { as: 'payments', javaScriptEnabled: false }, async ({ page }) => {
+    await bringIn('harebell-accounts.csv', accountsCsv([HAREBELL]));
+    const bill = { reference: 'HAR-INV-1', pence: 60_00n, account: HAREBELL.reference, issued: daysAgo(75), due: daysAgo(45) };
+    await bringIn('harebell-documents.csv', documentsCsv([bill]));
+    await eventually(async () => assert.equal((await api('/api/v1/items?search=HAR-INV-1')).items.length, 1));
+    await page.goto('/controls?tab=write-offs&search=HAR-INV-1');
+    await page.getByLabel('Write off of HAR-INV-1, open £60.00').fill('60.00');
+    await page.getByLabel('In words').fill('the liquidator sees no dividend');
+    await page.getByRole('button', { name: 'Ask for approval' }).click();
+    await toast(page, 'Asked to write off £60.00 of BRT-7002.');
+    await page.goto('/controls?tab=mine');
+    await page.getByText('You may not approve this: you asked for it yourself').waitFor();
+    assert.equal(await page.getByRole('button', { name: /^Approve/ }).count(), 0);
+    assert.equal((await api('/api/v1/items?search=HAR-INV-1')).items[0].open.amount, '60.00');
+  });
+
+  journey('approves a write-off by keyboard', { as: 'manager' }, async ({ page }) => {
+    await page.goto('/controls');
+    await page.getByRole('link', { name: /of BRT-7002/ }).press('Enter');
+    await page.getByRole('heading', { name: /of BRT-7002/ }).waitFor();
+    const approve = page.getByRole('button', { name: 'Approve £60.00' });
+    await tabTo(page, approve);
+    await page.keyboard.press('Enter');
+    await toast(page, /^Approved: Write off £60.00 of BRT-7002/);
+    assert.equal((await api('/api/v1/items?search=HAR-INV-1')).items.length, 0);
+    await screenshot(page, 'controls-approved');
+  });
+
   describe('whoever looks, with whatever eyes', () => {
     /** Every kind of page, in a state that shows as much as it can. */
     const places = async (as) => {
@@ -558,6 +589,10 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
         'aged-debt-then': `/aged-debt?as_of=${daysAgo(30)}&basis=document`,
         'aged-items': `/aged-debt/items?account_id=${account.account_id}`,
         residuals: '/residuals',
+        controls: '/controls',
+        'controls-refunds': '/controls?tab=refunds&search=a',
+        'controls-write-offs': '/controls?tab=write-offs&search=a',
+        'controls-small': '/controls?tab=small',
         'residuals-closed': '/residuals?closed=true',
         ...(residual && { evidence: `/residuals/${residual.residual_id}/evidence` }),
         imports: '/imports',

@@ -356,6 +356,11 @@ mod tests {
             "/api/v1/receipts/{id}/unpark",
             "/api/v1/receipts/accept",
             "/api/v1/batches/{id}/undo",
+            "/api/v1/approvals/{id}/approve",
+            "/api/v1/refunds",
+            "/api/v1/refunds/{id}/steps",
+            "/api/v1/write-offs/{id}/reverse",
+            "/api/v1/small-balances/{id}/steps",
         ] {
             let parameters = document["paths"][path]["post"]["parameters"]
                 .as_array()

@@ -90,6 +90,7 @@ async fn nobody_gets_further_than_their_roles() {
         "/aged-debt",
         "/imports",
         "/aged-debt/items",
+        "/controls",
     ] {
         let sent_away = world.get(page).send().await.unwrap();
         assert_eq!(sent_away.status(), StatusCode::SEE_OTHER, "{page}");

@@ -27,6 +27,7 @@ macro_rules! names {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
+        #[schemars(extend("x-open" = true))]
         pub enum $enum { $($(#[$of])* $variant,)+ }
 
         impl $enum {

@@ -164,7 +164,6 @@ fn share(whole: Money, part: Money, of: Money) -> Result<Money, MoneyError> {
 ///
 /// # Errors
 /// When it cannot be.
-#[expect(clippy::too_many_arguments, reason = "what a request consists of")]
 pub fn requested(
     asks: &[WriteOffAsk],
     code: &WriteOffReason,

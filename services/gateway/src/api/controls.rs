@@ -34,6 +34,7 @@ use super::{
     Path, Query, json, list,
     once::once,
     page_request,
+    reports::varied,
     table::{Cell, File, Form, Table, wanted},
 };
 use crate::{App, auth::Caller, openapi, problem::Problem};
@@ -707,10 +708,10 @@ pub(crate) async fn vat_relief(
         claimable_on: query.claimable_on,
         page: page_request(query.cursor, query.limit),
     };
-    match wanted(&headers)? {
-        Form::Json => Ok(list(&uri, &app.bus.ask(&question).await?)),
-        Form::File(file) => vat_relief_file(&app, question, file).await,
-    }
+    Ok(varied(match wanted(&headers)? {
+        Form::Json => list(&uri, &app.bus.ask(&question).await?),
+        Form::File(file) => vat_relief_file(&app, question, file).await?,
+    }))
 }
 
 /// All lines as a file.

@@ -355,7 +355,7 @@ fn nothing() -> Table {
 }
 
 /// The same address has several forms: caches must not mix them up.
-fn varied(mut response: Response) -> Response {
+pub(super) fn varied(mut response: Response) -> Response {
     response
         .headers_mut()
         .insert(header::VARY, HeaderValue::from_static("Accept"));
