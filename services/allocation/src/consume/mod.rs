@@ -120,8 +120,7 @@ impl Consumer for Ledger {
             _ => None,
         });
         let undecided: Vec<&Receipt> = arriving.chain(&waiting).collect();
-        let known_receipts =
-            store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
+        let known_receipts = store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
         Ok(State {
             books,
             known_documents,

@@ -159,7 +159,8 @@ fn suggested<'r>(receipts: impl Iterator<Item = &'r Receipt>) -> Result<Suggeste
                 })
                 .collect();
             rows.lines.push(serde_json::to_value(stored)?);
-            rows.evidence.push(serde_json::to_value(&proposal.evidence)?);
+            rows.evidence
+                .push(serde_json::to_value(&proposal.evidence)?);
         }
     }
     Ok(rows)
