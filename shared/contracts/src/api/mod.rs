@@ -5,6 +5,7 @@
 pub mod allocation;
 pub mod dead_letters;
 pub mod ingestion;
+pub mod outbox;
 pub mod reporting;
 
 use schemars::JsonSchema;
