@@ -69,6 +69,11 @@ enum Command {
         #[command(subcommand)]
         command: commands::dead_letters::DeadLetters,
     },
+    /// Facts that the services have published.
+    Outbox {
+        #[command(subcommand)]
+        command: commands::outbox::Outbox,
+    },
     /// What reporting shows, built from the streams.
     Projections {
         #[command(subcommand)]
@@ -181,6 +186,7 @@ async fn dispatch(command: Command, mut context: Context) -> anyhow::Result<Exit
         Command::Explain(explain) => explain.run(context).await?,
         Command::Rules { command } => command.run(context).await?,
         Command::DeadLetters { command } => command.run(context).await?,
+        Command::Outbox { command } => command.run(context).await?,
         Command::Projections { command } => return command.run(context).await,
         Command::Invariants { command } => return command.run(context).await,
         Command::Doctor => return commands::doctor::run(context).await,

@@ -258,7 +258,7 @@ impl Rebuild {
         let gathered = gather(facts.iter().map(|(id, fact)| (*id, fact)));
         self.events += chunk.len() as u64;
         let mut tx = conn.begin().await?;
-        facts::insert(&mut tx, rebuilt, gathered.facts).await?;
+        facts::insert(&mut tx, Some(rebuilt), gathered.facts).await?;
         generation::progress(
             &mut tx,
             self.id,

@@ -35,9 +35,11 @@ create index if not exists outbox_recorded_at on {schema}.outbox using brin (rec
 -- still runs, or the one that comes next; then the rows below it. A transaction
 -- of ours that ends in between is seen by the second. What other services in
 -- the same database do is not waited for: a transaction is this service's if
--- its role runs it, and nobody else may write here.
+-- its role runs it, and nobody else may write here. The plan is made once, not
+-- with each look, and whatever the statistics say it walks the primary key.
 create or replace function {schema}.relay_window(after_tx xid8, after_seq bigint, most integer)
-returns setof {schema}.outbox language plpgsql volatile as $$
+returns setof {schema}.outbox language plpgsql volatile
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
 declare
     horizon xid8 := coalesce(
         (select running from pg_snapshot_xip(pg_current_snapshot()) running
@@ -77,4 +79,9 @@ create table if not exists {schema}.dead_letter (
     settled_by text,
     settled_reason text
 );
+-- What failed, for programs: the class of the failure, which fields of the
+-- payload, and the line at which reading it ended.
+alter table {schema}.dead_letter add column if not exists class text;
+alter table {schema}.dead_letter add column if not exists fields jsonb not null default '[]';
+alter table {schema}.dead_letter add column if not exists line integer;
 create index if not exists dead_letter_waiting on {schema}.dead_letter (failed_at) where state = 'waiting';

@@ -35,7 +35,10 @@ pub(crate) async fn bury(
         .bind(&raw.stream)
         .bind(raw.meta.sequence as i64)
         .bind(failure.code())
+        .bind(failure.class_name())
         .bind(failure.chain())
+        .bind(serde_json::to_value(failure.fields())?)
+        .bind(failure.line().and_then(|line| i32::try_from(line).ok()))
         .bind(raw.delivered as i32)
         .bind(money_impact(&raw.payload))
         .bind(now)
@@ -79,7 +82,10 @@ struct Row {
     subject: String,
     message_type: Option<String>,
     code: String,
+    class: Option<String>,
     detail: String,
+    fields: serde_json::Value,
+    line: Option<i32>,
     attempts: i32,
     state: String,
     failed_at: DateTime<Utc>,
@@ -97,7 +103,11 @@ impl Row {
             message_id: self.message_id,
             message_type: self.message_type,
             code: self.code,
+            class: self.class,
             detail: self.detail,
+            // Written by ourselves; of an older letter there are none.
+            fields: serde_json::from_value(self.fields).unwrap_or_default(),
+            line: self.line,
             attempts: self.attempts,
             state: self.state,
             failed_at: self.failed_at,

@@ -12,6 +12,7 @@ pub struct Failure {
     class: ErrorClass,
     detail: String,
     fields: Vec<FieldProblem>,
+    line: Option<usize>,
     not_found: bool,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -24,6 +25,7 @@ impl Failure {
             class,
             detail: detail.into(),
             fields: Vec::new(),
+            line: None,
             not_found: false,
             source: None,
         }
@@ -79,6 +81,27 @@ impl Failure {
             detail: detail.into(),
         });
         self
+    }
+
+    /// The line of the payload at which it stopped making sense, from 1.
+    #[must_use]
+    pub fn on_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+
+    /// The word of its class, as dead letters are kept under.
+    pub fn class_name(&self) -> &'static str {
+        match self.class {
+            ErrorClass::Transient => "transient",
+            ErrorClass::Conflict => "conflict",
+            ErrorClass::Permanent => "permanent",
+            ErrorClass::Bug => "bug",
+        }
     }
 
     pub fn fields(&self) -> &[FieldProblem] {

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_nats::service::ServiceExt as _;
-use contracts::api::{Call, Refusal, RefusalClass, dead_letters};
+use contracts::api::{Call, Refusal, RefusalClass, dead_letters, outbox};
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use kernel::Classified;
 use serde::{Serialize, de::DeserializeOwned};
@@ -141,7 +141,10 @@ impl Host {
     /// # Errors
     /// When something that must not stop has stopped by itself.
     pub async fn run(mut self) -> Result<(), Failure> {
-        self = self.dead_letter_endpoints().housekeeping();
+        self = self
+            .dead_letter_endpoints()
+            .outbox_endpoint()
+            .housekeeping();
         let bus = self.bus.clone();
         let mut running = JoinSet::new();
         running.spawn(relay::run(bus.clone()));
@@ -213,6 +216,12 @@ impl Host {
                 });
                 Ok(letters::replay(q, bus, &handle).await?)
             }
+        })
+    }
+
+    fn outbox_endpoint(self) -> Self {
+        self.endpoint(&format!("{}.republish", outbox::NOUN), |q, bus| async {
+            Ok(relay::republish(q, bus).await?)
         })
     }
 

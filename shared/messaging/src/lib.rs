@@ -26,5 +26,4 @@ pub use failure::Failure;
 pub use host::Host;
 pub use message::{Incoming, Meta, Outgoing, Raw};
 pub use pipeline::{Consumer, Decided, receive_from};
-pub use relay::republish;
 pub use tables::migration_sql;

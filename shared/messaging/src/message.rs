@@ -208,15 +208,19 @@ impl Raw {
             // Only on the way to a dead letter: read again, slowly, to name the
             // field.
             let mut reader = serde_json::Deserializer::from_slice(&self.payload);
-            let place = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-                Err(tracked) => tracked.path().to_string(),
+            let pointer = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+                Err(tracked) => pointer(tracked.path(), &error),
                 Ok(_) => String::new(),
             };
             let failure = Failure::permanent(
                 "messaging.malformed",
-                format!("the payload is not what its subject promises, at `{place}`: {error}"),
-            );
-            failure.at(format!("/{}", place.replace('.', "/")), error.to_string())
+                format!("the payload is not what its subject promises, at `{pointer}`: {error}"),
+            )
+            .at(pointer, error.to_string());
+            match error.line() {
+                0 => failure,
+                line => failure.on_line(line),
+            }
         })
     }
 
@@ -229,6 +233,32 @@ impl Raw {
         self.event_type()
             .is_some_and(|kind| kind == E::event_type())
     }
+}
+
+/// The place of `error` in a payload as a JSON pointer (RFC 6901). A field that
+/// is not there has no place on the path: only the words name it.
+fn pointer(path: &serde_path_to_error::Path, error: &serde_json::Error) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        let step = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            // A variant is no place of its own in the JSON.
+            Segment::Enum { .. } | Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&step);
+    }
+    let words = error.to_string();
+    if let Some((missing, _)) = words
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'))
+    {
+        pointer.push('/');
+        pointer.push_str(missing);
+    }
+    pointer
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -334,6 +364,36 @@ mod tests {
             header_text("ACME 01%\r\nX: y é"),
             "ACME%2001%25%0D%0AX:%20y%20%C3%A9"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_payload_is_told_by_place_and_line() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Told {
+            #[allow(dead_code, reason = "only its type matters")]
+            lines: Vec<Line>,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        struct Line {
+            #[allow(dead_code, reason = "only its type matters")]
+            amount: u8,
+        }
+        let failed = |payload: &str| {
+            let raw = Raw {
+                meta: Meta::of_command(Uuid::nil(), DateTime::UNIX_EPOCH, None),
+                headers: HeaderMap::new(),
+                payload: payload.to_owned().into(),
+                stream: String::new(),
+                delivered: 1,
+            };
+            let failure = raw.json::<Told>().unwrap_err();
+            (failure.fields()[0].pointer.clone(), failure.line())
+        };
+        let wrong = failed("{\"lines\": [\n{\"amount\": 1},\n{\"amount\": -1}]}");
+        assert_eq!(wrong, ("/lines/1/amount".to_owned(), Some(3)));
+        let missing = failed("{\"lines\": [{}]}");
+        assert_eq!(missing, ("/lines/0/amount".to_owned(), Some(1)));
+        assert_eq!(failed("{").0, "");
     }
 
     #[test]

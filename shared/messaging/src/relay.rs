@@ -4,11 +4,13 @@
 //! reads rows whose transaction is older than every one of the service still
 //! running, so that a late commit can never be passed over; publishes a window;
 //! and moves its cursor over what the broker has acknowledged without a gap.
-//! Rows stay: [`republish`] sends them again after the broker lost some.
+//! Rows stay: [`republish`] publishes them again after the broker lost some.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use contracts::api::outbox::{Republish, Republished};
+use futures::FutureExt as _;
 use kernel::Classified;
 use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection};
 use uuid::Uuid;
@@ -92,6 +94,8 @@ async fn relay_on(bus: &Bus, conn: &mut PgConnection) -> Result<(), Failure> {
         .await?;
     let mut wait = LOOK_SOON;
     let mut woken = true;
+    // Facts that the broker has and the cursor does not tell of yet.
+    let mut ahead = 0;
     loop {
         let ending = bus.shutdown().is_cancelled();
         let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(bus.sql().unsent.as_str()))
@@ -112,18 +116,26 @@ async fn relay_on(bus: &Bus, conn: &mut PgConnection) -> Result<(), Failure> {
         }
         let more = rows.len() >= bus.settings().relay_window;
         let sent = publish(bus, rows).await;
-        if let Some((to_tx, to_seq)) = sent.up_to {
-            (tx, seq) = (to_tx, to_seq);
+        if let Some(place) = sent.up_to {
+            (tx, seq) = place;
+            ahead += sent.relayed;
+        }
+        // What was committed meanwhile goes first: the cursor may trail by a
+        // window, which after a crash costs as many duplicates.
+        let next = sent.error.is_none() && bus.committed().notified().now_or_never().is_some();
+        if ahead > 0 && (!next || ahead >= bus.settings().relay_window) {
             sqlx::query(AssertSqlSafe(bus.sql().advance.as_str()))
                 .bind(&tx)
                 .bind(seq)
                 .execute(&mut *conn)
                 .await?;
+            ahead = 0;
         }
         if let Some(error) = sent.error {
             return Err(error);
         }
         woken = more
+            || next
             || tokio::select! {
                 () = bus.shutdown().cancelled() => true,
                 () = bus.committed().notified() => true,
@@ -135,6 +147,9 @@ async fn relay_on(bus: &Bus, conn: &mut PgConnection) -> Result<(), Failure> {
 struct Sent {
     /// The last row that the broker has, without a gap before it.
     up_to: Option<(String, i64)>,
+    relayed: usize,
+    /// Those of them that the stream had already.
+    duplicates: usize,
     error: Option<Failure>,
 }
 
@@ -142,6 +157,8 @@ async fn publish(bus: &Bus, rows: Vec<Row>) -> Sent {
     let mut acks = Vec::with_capacity(rows.len());
     let mut sent = Sent {
         up_to: None,
+        relayed: 0,
+        duplicates: 0,
         error: None,
     };
     let lost = |error: async_nats::jetstream::context::PublishError| {
@@ -175,11 +192,11 @@ async fn publish(bus: &Bus, rows: Vec<Row>) -> Sent {
             }
         }
     }
-    let mut relayed = 0;
     for (place, ack) in acks {
         match ack.await {
-            Ok(_) => {
-                relayed += 1;
+            Ok(ack) => {
+                sent.relayed += 1;
+                sent.duplicates += usize::from(ack.duplicate);
                 sent.up_to = Some(place);
             }
             Err(error) => {
@@ -188,7 +205,7 @@ async fn publish(bus: &Bus, rows: Vec<Row>) -> Sent {
             }
         }
     }
-    bus.metrics().relayed(relayed);
+    bus.metrics().relayed(sent.relayed);
     sent
 }
 
@@ -203,16 +220,51 @@ pub(crate) async fn observe(bus: &Bus) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sends everything recorded since `since` again: for when the broker lost
-/// what it had acknowledged. Readers that have it already ignore it. The
-/// running relay takes up the new place when it is next started.
-///
-/// # Errors
-/// When the database cannot be reached.
-pub async fn republish(bus: &Bus, since: DateTime<Utc>) -> Result<(), Failure> {
-    sqlx::query(AssertSqlSafe(bus.sql().rewind.as_str()))
-        .bind(since)
-        .execute(bus.pool())
-        .await?;
-    Ok(())
+/// Facts that one request publishes again, at most.
+const REPUBLISH_MAX: usize = 20_000;
+
+/// Publishes facts again that the broker has had: for when it lost some. Readers
+/// that have one ignore it. The cursor stays where it is, and what it has not
+/// reached is the running relay's.
+pub(crate) async fn republish(ask: Republish, bus: Bus) -> Result<Republished, Failure> {
+    let bad = || Failure::permanent("messaging.bad_cursor", "the cursor is not one of ours");
+    let (mut tx, mut seq) = match &ask.after {
+        None => ("0".to_owned(), 0),
+        Some(after) => {
+            let (tx, seq) = after.split_once(':').ok_or_else(bad)?;
+            let tx: u64 = tx.parse().map_err(|e| bad().caused_by(e))?;
+            let seq: i64 = seq.parse().map_err(|e| bad().caused_by(e))?;
+            (tx.to_string(), seq)
+        }
+    };
+    let mut done = Republished {
+        facts: 0,
+        duplicates: 0,
+        next: None,
+    };
+    while done.facts < REPUBLISH_MAX as u64 {
+        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(bus.sql().sent.as_str()))
+            .bind(&tx)
+            .bind(seq)
+            .bind(ask.from)
+            .bind(ask.to)
+            .bind(bus.settings().relay_window as i64)
+            .fetch_all(bus.pool())
+            .await?;
+        if rows.is_empty() {
+            return Ok(done);
+        }
+        let sent = publish(&bus, rows).await;
+        if let Some(error) = sent.error {
+            return Err(error);
+        }
+        done.facts += sent.relayed as u64;
+        done.duplicates += sent.duplicates as u64;
+        let Some(place) = sent.up_to else {
+            return Ok(done);
+        };
+        (tx, seq) = place;
+    }
+    done.next = Some(format!("{tx}:{seq}"));
+    Ok(done)
 }

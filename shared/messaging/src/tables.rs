@@ -25,7 +25,7 @@ pub(crate) struct Sql {
     pub(crate) unclaim: String,
     pub(crate) purge_inbox: String,
     pub(crate) purge_outbox: String,
-    pub(crate) rewind: String,
+    pub(crate) sent: String,
 }
 
 impl Sql {
@@ -55,18 +55,18 @@ impl Sql {
             ),
             bury: format!(
                 "insert into {s}.dead_letter (dead_letter_id, message_id, subject, message_type, headers, \
-                 payload, stream, stream_sequence, code, detail, attempts, money_impact, failed_at) \
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+                 payload, stream, stream_sequence, code, class, detail, fields, line, attempts, money_impact, \
+                 failed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
             ),
             letters: format!(
-                "select dead_letter_id, message_id, subject, message_type, code, detail, attempts, state, \
-                 failed_at, settled_at, money_impact, payload from {s}.dead_letter \
+                "select dead_letter_id, message_id, subject, message_type, code, class, detail, fields, line, \
+                 attempts, state, failed_at, settled_at, money_impact, payload from {s}.dead_letter \
                  where ($1::text is null or code = $1) and ($2 or state = 'waiting') \
                  and ($3::uuid is null or dead_letter_id < $3) order by dead_letter_id desc limit $4"
             ),
             letter: format!(
-                "select dead_letter_id, message_id, subject, message_type, code, detail, attempts, state, \
-                 failed_at, settled_at, money_impact, payload from {s}.dead_letter where dead_letter_id = $1"
+                "select dead_letter_id, message_id, subject, message_type, code, class, detail, fields, line, \
+                 attempts, state, failed_at, settled_at, money_impact, payload from {s}.dead_letter where dead_letter_id = $1"
             ),
             settle_letter: format!(
                 "update {s}.dead_letter set state = $2, settled_at = $3, settled_by = $4, settled_reason = $5 \
@@ -85,10 +85,13 @@ impl Sql {
                 "delete from {s}.outbox where (tx, seq) in (select o.tx, o.seq from {s}.outbox o, \
                  {s}.relay_cursor c where o.recorded_at < $1 and (o.tx, o.seq) <= (c.tx, c.seq) limit 10000)"
             ),
-            rewind: format!(
-                "update {s}.relay_cursor set (tx, seq) = (select coalesce(min(tx), '0'::xid8), 0::bigint \
-                 from {s}.outbox where recorded_at >= $1) \
-                 where exists (select 1 from {s}.outbox where recorded_at >= $1)"
+            sent: format!(
+                "select o.tx::text, o.seq, event_id, aggregate_id, aggregate_version, subject, event_type, \
+                 partition_key, correlation_id, causation_id, traceparent, payload, recorded_at \
+                 from {s}.outbox o, {s}.relay_cursor c \
+                 where (o.tx, o.seq) > ($1::text::xid8, $2) and (o.tx, o.seq) <= (c.tx, c.seq) \
+                 and recorded_at >= $3 and ($4::timestamptz is null or recorded_at < $4) \
+                 order by o.tx, o.seq limit $5"
             ),
         }
     }

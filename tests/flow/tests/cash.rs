@@ -425,11 +425,19 @@ async fn bad_messages_never_block_the_ones_behind_them() {
     })
     .await;
     for (id, _, told) in &mails {
-        let named = letters
-            .iter()
-            .any(|l| l.code.contains(told) || l.detail.contains(told));
+        let named = letters.iter().any(|l| {
+            l.code.contains(told) || l.fields.iter().any(|field| field.pointer.contains(told))
+        });
         assert!(named, "no letter tells of {id}: {letters:#?}");
     }
+    for letter in &letters {
+        assert_eq!(letter.class.as_deref(), Some("permanent"), "{letter:#?}");
+        // Those that were no JSON of the kind say on which line reading ended.
+        let unread = letter.code == "messaging.malformed";
+        assert_eq!(letter.line, unread.then_some(1), "{letter:#?}");
+    }
+    let costly = letters.iter().filter(|l| l.money_impact.is_some());
+    assert_eq!(costly.count(), mails.len() - 2);
     assert_eq!(office.receipts(ReceiptQueue::All).await.len(), 2);
     assert_conserved(&office.suite).await;
 }

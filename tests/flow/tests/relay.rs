@@ -8,9 +8,14 @@
 )]
 
 use async_nats::jetstream::stream::Stream;
-use contracts::{Role, catalogue};
-use messaging::Host;
-use testkit::{DEADLINE, Suite, eventually};
+use chrono::DateTime;
+use contracts::{
+    Role,
+    api::outbox::{Republish, Republished},
+    catalogue,
+};
+use messaging::{Bus, Host};
+use testkit::{DEADLINE, Suite, assert_conserved, document, eventually, receipt};
 
 /// Transactions are ordered as numbers: the thousandth comes after the 999th,
 /// also where a window ends inside one of them.
@@ -96,6 +101,118 @@ async fn a_late_commit_is_not_passed_over() {
     own.close().await;
     other.close().await;
     service.stop().await;
+}
+
+/// A broker acknowledges before its disk has a message: it may lose what it had
+/// (P25). The stream is rebuilt from the outbox, and nothing counts twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_lost_is_rebuilt_from_the_outbox() {
+    let suite = Suite::start().await;
+    let ingestion = suite
+        .run(Role::Ingestion, |bus| {
+            ingestion::run(bus, ingestion::Options::default())
+        })
+        .await;
+    let allocation = suite.run(Role::Allocation, allocation::run).await;
+    let reporting = suite.run(Role::Reporting, reporting::run).await;
+    let gateway = suite.bus(Role::Gateway).await;
+    let outbox = suite.bus(Role::Allocation).await;
+
+    pay(&suite, "INV-10324", "120.00").await;
+    eventually("reporting has the first receipt", DEADLINE, async || {
+        count(&suite, "reporting.receipt").await == 1
+    })
+    .await;
+    // It does not get what comes next: only the stream has it.
+    reporting.stop().await;
+    pay(&suite, "INV-10325", "80.00").await;
+    eventually("the second one was relayed", DEADLINE, async || {
+        count(&suite, "allocation.receipt").await == 2 && outbox.unpublished().await.unwrap() == 0
+    })
+    .await;
+
+    let name = suite.prefix().stream(catalogue::ALLOCATION);
+    suite.jetstream().delete_stream(&name).await.unwrap();
+    runtime::service::apply_streams(suite.config())
+        .await
+        .unwrap();
+    let reporting = suite.run(Role::Reporting, reporting::run).await;
+    let facts = count(&suite, "allocation.outbox").await;
+    let first = republish(&suite, &gateway, None).await;
+    assert_eq!((first.facts, first.duplicates), (facts, 0));
+
+    eventually("reporting has both", DEADLINE, async || {
+        count(&suite, "reporting.receipt").await == 2
+    })
+    .await;
+    assert_conserved(&suite).await;
+    assert_eq!(count(&suite, "reporting.allocation").await, 2);
+
+    // Nothing is missing: the stream drops what it has.
+    let again = republish(&suite, &gateway, None).await;
+    assert_eq!((again.facts, again.duplicates), (facts, facts));
+    // In parts, and only of the time that was asked for.
+    let rest = republish(&suite, &gateway, Some("0:0")).await;
+    assert_eq!(rest, again);
+    let ask = Republish {
+        to: Some(DateTime::UNIX_EPOCH),
+        ..everything()
+    };
+    assert_eq!(ask_allocation(&suite, &gateway, &ask).await.facts, 0);
+    assert_eq!(count(&suite, "allocation.allocation").await, 2);
+
+    reporting.stop().await;
+    allocation.stop().await;
+    ingestion.stop().await;
+}
+
+async fn pay(suite: &Suite, document_ref: &str, amount: &str) {
+    let before = count(suite, "allocation.receipt").await;
+    suite
+        .publish_document(document_ref, &document(document_ref, "ACME01", amount))
+        .await;
+    let receipt = receipt(&format!("for {document_ref}"), amount);
+    suite
+        .publish_receipt(&receipt.bank_reference, &receipt)
+        .await;
+    eventually("the receipt is posted", DEADLINE, async || {
+        count(suite, "allocation.receipt").await == before + 1
+    })
+    .await;
+}
+
+async fn count(suite: &Suite, table: &str) -> u64 {
+    let sql = format!("select count(*) from {table}");
+    let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .fetch_one(suite.admin_pool())
+        .await
+        .unwrap();
+    rows.unsigned_abs()
+}
+
+fn everything() -> Republish {
+    Republish {
+        from: DateTime::UNIX_EPOCH,
+        to: None,
+        after: None,
+    }
+}
+
+async fn republish(suite: &Suite, gateway: &Bus, after: Option<&str>) -> Republished {
+    let ask = Republish {
+        after: after.map(str::to_owned),
+        ..everything()
+    };
+    ask_allocation(suite, gateway, &ask).await
+}
+
+async fn ask_allocation(suite: &Suite, gateway: &Bus, ask: &Republish) -> Republished {
+    let subject = suite
+        .prefix()
+        .subject(format_args!("svc.{}.outbox.republish", Role::Allocation));
+    messaging::ask(gateway.nats(), &subject, ask, DEADLINE)
+        .await
+        .unwrap()
 }
 
 async fn tell(suite: &Suite, conn: &mut sqlx::PgConnection, word: &str) {

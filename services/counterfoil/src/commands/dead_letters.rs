@@ -75,6 +75,9 @@ impl DeadLetters {
                 "  {} after {} deliveries: {}",
                 letter.subject, letter.attempts, letter.detail
             );
+            for field in &letter.fields {
+                println!("  at `{}`: {}", field.pointer, field.detail);
+            }
             if let Some(payload) = &letter.payload {
                 println!("{payload}");
             }

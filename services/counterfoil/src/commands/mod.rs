@@ -5,6 +5,7 @@ pub(crate) mod evaluate_matching;
 pub(crate) mod explain;
 pub(crate) mod import;
 pub(crate) mod invariants;
+pub(crate) mod outbox;
 pub(crate) mod parse;
 pub(crate) mod projections;
 pub(crate) mod rules;

@@ -24,10 +24,7 @@ use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::store::{
-    facts::{self, Facts},
-    generation,
-};
+use crate::store::facts::{self, Facts};
 
 /// One event of allocation.
 #[derive(Debug)]
@@ -169,21 +166,20 @@ pub(crate) struct Projector;
 impl Consumer for Projector {
     const STREAM: &'static str = catalogue::ALLOCATION;
     type Message = Fact;
-    /// The live generation, held until commit.
-    type State = i16;
-    type Changes = (i16, Facts);
+    type State = ();
+    type Changes = Facts;
 
     fn decode(&self, raw: &Raw) -> Result<Option<Fact>, Failure> {
         fact(raw)
     }
 
-    async fn load(&self, tx: &mut Tx, _batch: &[Incoming<Fact>]) -> Result<i16, Failure> {
-        generation::hold_live(tx.conn()).await
+    async fn load(&self, _tx: &mut Tx, _batch: &[Incoming<Fact>]) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn decide(
         &self,
-        live: i16,
+        (): (),
         batch: &[Incoming<Fact>],
         _now: DateTime<Utc>,
     ) -> Result<Decided<Self::Changes>, Failure> {
@@ -194,14 +190,14 @@ impl Consumer for Projector {
         );
         Ok(Decided {
             notices: topics(&gathered.accounts),
-            changes: (live, gathered.facts),
+            changes: gathered.facts,
             events: Vec::new(),
             rejected: gathered.rejected,
         })
     }
 
-    async fn record(&self, tx: &mut Tx, (live, facts): Self::Changes) -> Result<(), Failure> {
-        facts::insert(tx.conn(), live, facts).await
+    async fn record(&self, tx: &mut Tx, facts: Facts) -> Result<(), Failure> {
+        facts::insert(tx.conn(), None, facts).await
     }
 }
 

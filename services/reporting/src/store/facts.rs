@@ -8,6 +8,8 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::generation::LIVE_LOCK;
+
 mod movements;
 
 pub(crate) use movements::Said;
@@ -142,9 +144,11 @@ impl Lines {
 }
 
 /// Inserts what is not there yet; tables that get nothing cost no round trip.
+/// Into the live generation, which then stays live until the transaction ends,
+/// unless another one is named: that one is being rebuilt.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
-    generation: i16,
+    generation: Option<i16>,
     facts: Facts,
 ) -> Result<(), Failure> {
     let Facts {
@@ -160,7 +164,8 @@ pub(crate) async fn insert(
         sqlx::query!(
             "insert into reporting.account (generation, account_id, version, account_ref, name, kind, parent_ref, \
              terms_days, currency, email, phone, segment, department, principal, recorded_at, actor, event_id) \
-             select $1, * from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], \
+             select (select coalesce($1, reporting.hold_live($18))), * \
+             from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], \
              $8::integer[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], \
              $15::timestamptz[], $16::text[], $17::uuid[]) \
              on conflict do nothing",
@@ -181,6 +186,7 @@ pub(crate) async fn insert(
             &accounts.recorded_at,
             &accounts.actor,
             &accounts.event_id,
+            LIVE_LOCK,
         )
         .execute(&mut *conn)
         .await?;
@@ -189,7 +195,8 @@ pub(crate) async fn insert(
         sqlx::query!(
             "insert into reporting.document (generation, document_id, document_ref, kind, account_id, account_ref, \
              matter_ref, issued_on, due_on, amount, currency, recorded_at, actor, event_id) \
-             select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[], \
+             select (select coalesce($1, reporting.hold_live($15))), * \
+             from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[], \
              $8::date[], $9::date[], $10::numeric[], $11::text[], $12::timestamptz[], $13::text[], $14::uuid[]) \
              on conflict do nothing",
             generation,
@@ -206,18 +213,55 @@ pub(crate) async fn insert(
             &documents.recorded_at,
             &documents.actor,
             &documents.event_id,
+            LIVE_LOCK,
         )
         .execute(&mut *conn)
         .await?;
     }
-    if !receipts.receipt_id.is_empty() {
+    if !movements.receipt_id.is_empty() {
         sqlx::query!(
-            "insert into reporting.receipt (generation, receipt_id, version, bank_reference, booked_on, amount, \
+            "insert into reporting.movement (generation, receipt_id, version, undone, unallocated, state, \
+             account_id, account_ref, rule, reason, recorded_at, actor, event_id) \
+             select (select coalesce($1, reporting.hold_live($14))), * \
+             from unnest($2::uuid[], $3::bigint[], $4::boolean[], $5::numeric[], $6::text[], \
+             $7::uuid[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::uuid[]) \
+             on conflict do nothing",
+            generation,
+            &movements.receipt_id,
+            &movements.version,
+            &movements.undone,
+            &movements.unallocated,
+            &movements.state,
+            &movements.account_id as &[Option<Uuid>],
+            &movements.account_ref as &[Option<String>],
+            &movements.rule,
+            &movements.reason,
+            &movements.recorded_at,
+            &movements.actor,
+            &movements.event_id,
+            LIVE_LOCK,
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    if !receipts.receipt_id.is_empty() || !lines.allocation_id.is_empty() {
+        // Receipts come with their lines: one statement, because for a small
+        // batch the round trips would take longer than the rows.
+        sqlx::query!(
+            "with receipts as ( \
+             insert into reporting.receipt (generation, receipt_id, version, bank_reference, booked_on, amount, \
              unallocated, currency, payer_name, narrative, state, account_id, account_ref, rule, recorded_at, actor, \
              event_id) \
-             select $1, * from unnest($2::uuid[], $3::bigint[], $4::text[], $5::date[], $6::numeric[], \
+             select (select coalesce($1, reporting.hold_live($28))), * \
+             from unnest($2::uuid[], $3::bigint[], $4::text[], $5::date[], $6::numeric[], \
              $7::numeric[], $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::text[], $14::text[], \
              $15::timestamptz[], $16::text[], $17::uuid[]) \
+             on conflict do nothing) \
+             insert into reporting.allocation (generation, receipt_id, allocation_id, version, document_id, \
+             account_id, amount, currency, effective_on, recorded_at, contra_of) \
+             select (select coalesce($1, reporting.hold_live($28))), * \
+             from unnest($18::uuid[], $19::uuid[], $20::bigint[], $21::uuid[], $22::uuid[], \
+             $23::numeric[], $24::text[], $25::date[], $26::timestamptz[], $27::uuid[]) \
              on conflict do nothing",
             generation,
             &receipts.receipt_id,
@@ -236,42 +280,6 @@ pub(crate) async fn insert(
             &receipts.recorded_at,
             &receipts.actor,
             &receipts.event_id,
-        )
-        .execute(&mut *conn)
-        .await?;
-    }
-    if !movements.receipt_id.is_empty() {
-        sqlx::query!(
-            "insert into reporting.movement (generation, receipt_id, version, undone, unallocated, state, \
-             account_id, account_ref, rule, reason, recorded_at, actor, event_id) \
-             select $1, * from unnest($2::uuid[], $3::bigint[], $4::boolean[], $5::numeric[], $6::text[], \
-             $7::uuid[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::uuid[]) \
-             on conflict do nothing",
-            generation,
-            &movements.receipt_id,
-            &movements.version,
-            &movements.undone,
-            &movements.unallocated,
-            &movements.state,
-            &movements.account_id as &[Option<Uuid>],
-            &movements.account_ref as &[Option<String>],
-            &movements.rule,
-            &movements.reason,
-            &movements.recorded_at,
-            &movements.actor,
-            &movements.event_id,
-        )
-        .execute(&mut *conn)
-        .await?;
-    }
-    if !lines.allocation_id.is_empty() {
-        sqlx::query!(
-            "insert into reporting.allocation (generation, receipt_id, allocation_id, version, document_id, \
-             account_id, amount, currency, effective_on, recorded_at, contra_of) \
-             select $1, * from unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::uuid[], $7::numeric[], \
-             $8::text[], $9::date[], $10::timestamptz[], $11::uuid[]) \
-             on conflict do nothing",
-            generation,
             &lines.receipt_id,
             &lines.allocation_id,
             &lines.version,
@@ -282,6 +290,7 @@ pub(crate) async fn insert(
             &lines.effective_on,
             &lines.recorded_at,
             &lines.contra_of as &[Option<Uuid>],
+            LIVE_LOCK,
         )
         .execute(&mut *conn)
         .await?;

@@ -11,18 +11,9 @@ use uuid::Uuid;
 /// Taken shared by whoever writes the live projection, until commit; taken
 /// alone while a rebuild drains its tail. Advisory locks are per database and
 /// only reporting takes these two.
-const LIVE_LOCK: i64 = 0x5245_504f_0001;
+pub(crate) const LIVE_LOCK: i64 = 0x5245_504f_0001;
 /// Held for as long as a rebuild runs: it is gone when its process is.
 const REBUILD_LOCK: i64 = 0x5245_504f_0002;
-
-/// The live generation, which stays live until the transaction ends.
-pub(crate) async fn hold_live(conn: &mut PgConnection) -> Result<i16, Failure> {
-    Ok(
-        sqlx::query_scalar!(r#"select reporting.hold_live($1) as "live!""#, LIVE_LOCK)
-            .fetch_one(conn)
-            .await?,
-    )
-}
 
 /// The live generation. Only rebuilds change it, and there is one at a time.
 pub(crate) async fn live(conn: &mut PgConnection) -> Result<i16, Failure> {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::PageRequest;
+use super::{FieldProblem, PageRequest};
 
 /// The noun of the four endpoints `list`, `get`, `replay`, `discard`.
 pub const NOUN: &str = "dead-letters";
@@ -45,7 +45,16 @@ pub struct DeadLetterView {
     pub message_type: Option<String>,
     /// Stable failure code.
     pub code: String,
+    /// `permanent`, `transient`, `conflict` or `bug`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     pub detail: String,
+    /// What is wrong with which field of the payload, as far as it is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldProblem>,
+    /// The line of the payload at which reading it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<i32>,
     pub attempts: i32,
     /// `waiting`, `replayed` or `discarded`.
     pub state: String,

@@ -7,6 +7,7 @@ pub mod controls;
 pub mod dead_letters;
 pub mod ingestion;
 pub mod matters;
+pub mod outbox;
 pub mod reporting;
 pub mod rules;
 pub mod workbench;

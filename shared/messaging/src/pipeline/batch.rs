@@ -8,6 +8,7 @@ use std::{
 
 use contracts::api::dead_letters::PickDeadLetter;
 use opentelemetry::trace::TraceContextExt as _;
+use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use uuid::Uuid;
 
@@ -17,20 +18,47 @@ use crate::{Bus, Failure, Incoming, Raw, dead_letters};
 /// Producers that a batch span links to: more would cost more than they tell.
 const LINKS_MAX: usize = 32;
 
-/// Links the span of this batch to those who published its messages.
-pub(super) fn link_producers(raws: &[Raw]) {
-    let span = tracing::Span::current();
-    if !span.context().span().span_context().is_valid() {
-        return;
+/// Puts the span of a batch into the trace of those who published its messages;
+/// when they are of several traces it stands alone, with links to them.
+pub(super) fn follow_producers(span: &tracing::Span, raws: &[Raw]) {
+    let mut producers = Vec::new();
+    for parent in raws.iter().filter_map(|raw| raw.meta.traceparent.as_ref()) {
+        let carrier = std::collections::HashMap::from([("traceparent".to_owned(), parent.clone())]);
+        let context = opentelemetry::global::get_text_map_propagator(|p| p.extract(&carrier));
+        if context.span().span_context().is_valid() {
+            producers.push(context);
+        }
+        if producers.len() == LINKS_MAX {
+            break;
+        }
     }
-    for raw in raws.iter().take(LINKS_MAX) {
-        if let Some(parent) = &raw.meta.traceparent {
-            let carrier =
-                std::collections::HashMap::from([("traceparent".to_owned(), parent.clone())]);
-            let context = opentelemetry::global::get_text_map_propagator(|p| p.extract(&carrier));
+    let trace = |context: &opentelemetry::Context| context.span().span_context().trace_id();
+    let Some(first) = producers.first() else {
+        return;
+    };
+    if producers.iter().all(|other| trace(other) == trace(first)) {
+        // Refused only when nobody traces, or by a span that has begun.
+        let _ = span.set_parent(first.clone());
+    } else {
+        for context in &producers {
             span.add_link(context.span().span_context().clone());
         }
     }
+}
+
+/// One step of the way: its span, and its time in the histogram.
+async fn step<T>(
+    bus: &Bus,
+    name: &'static str,
+    stream: &'static str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let started = Instant::now();
+    let done = work
+        .instrument(tracing::info_span!("step", otel.name = name))
+        .await?;
+    bus.metrics().step(name, stream, started);
+    Ok(done)
 }
 
 pub(super) async fn handle<C: Consumer>(
@@ -57,18 +85,20 @@ pub(super) async fn handle<C: Consumer>(
         return Ok(());
     }
 
-    let started = Instant::now();
-    let mut tx = bus.begin().await?;
-    if let (Some(pick), [raw]) = (again, raws) {
-        dead_letters::take_back(&mut tx, bus, pick, raw).await?;
-    }
     let ids: Vec<Uuid> = understood
         .iter()
         .map(|(raw, _)| raw.meta.id)
         .chain(unreadable.iter().map(|(raw, _)| raw.meta.id))
         .collect();
-    let mut new = tx.claim(&ids).await?;
-    metrics.step("claim", C::STREAM, started);
+    let (mut tx, mut new) = step(bus, "claim", C::STREAM, async {
+        let mut tx = bus.begin().await?;
+        if let (Some(pick), [raw]) = (again, raws) {
+            dead_letters::take_back(&mut tx, bus, pick, raw).await?;
+        }
+        let new = tx.claim(&ids).await?;
+        Ok((tx, new))
+    })
+    .await?;
     if new.is_empty() {
         metrics.settled(C::STREAM, "duplicate", ids.len());
         return tx.rollback().await;
@@ -95,37 +125,34 @@ pub(super) async fn handle<C: Consumer>(
     let mut notices = Vec::new();
     let mut rejected = unreadable;
     if !batch.is_empty() {
-        let started = Instant::now();
-        let state = consumer.load(&mut tx, &batch).await?;
-        metrics.step("load", C::STREAM, started);
-
-        let started = Instant::now();
-        let decided = catch_unwind(AssertUnwindSafe(|| consumer.decide(state, &batch, now)))
-            .map_err(|_| {
-                Failure::bug(
-                    "messaging.panic",
-                    "the decision panicked; the log has the place",
-                )
-            })??;
-        metrics.step("decide", C::STREAM, started);
-
-        let started = Instant::now();
-        consumer.record(&mut tx, decided.changes).await?;
-        tx.publish(&decided.events).await?;
+        let state = step(bus, "load", C::STREAM, consumer.load(&mut tx, &batch)).await?;
+        let decided = step(bus, "decide", C::STREAM, async {
+            catch_unwind(AssertUnwindSafe(|| consumer.decide(state, &batch, now))).map_err(
+                |_| {
+                    Failure::bug(
+                        "messaging.panic",
+                        "the decision panicked; the log has the place",
+                    )
+                },
+            )?
+        })
+        .await?;
+        step(bus, "record", C::STREAM, async {
+            consumer.record(&mut tx, decided.changes).await?;
+            tx.publish(&decided.events).await
+        })
+        .await?;
         for (index, failure) in decided.rejected {
             if let Some(raw) = sources.get(index) {
                 rejected.push((raw, failure));
             }
         }
         notices = decided.notices;
-        metrics.step("record", C::STREAM, started);
     }
     for (raw, failure) in &rejected {
         dead_letters::bury(&mut tx, bus, raw, failure, now).await?;
     }
-    let started = Instant::now();
-    tx.commit().await?;
-    metrics.step("commit", C::STREAM, started);
+    step(bus, "commit", C::STREAM, tx.commit()).await?;
     bus.notice(&notices).await;
     Ok(())
 }

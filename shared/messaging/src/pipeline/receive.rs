@@ -93,9 +93,7 @@ async fn receive<C: Consumer>(
             };
         }
         if !batch.is_empty() {
-            let size = batch.len();
-            let span = tracing::info_span!("receive", stream = C::STREAM, messages = size);
-            settle_batch(bus, consumer, batch).instrument(span).await;
+            settle_batch(bus, consumer, batch).await;
         } else if errors == 0 {
             return Err(Failure::transient(
                 "messaging.pull",
@@ -121,15 +119,26 @@ async fn settle_batch<C: Consumer>(bus: &Bus, consumer: &Arc<C>, messages: Vec<M
             Err(error) => tracing::error!("a message without a stream was left out: {error}"),
         }
     }
-    batch::link_producers(&raws);
+    let span = tracing::info_span!("receive", stream = C::STREAM, messages = raws.len());
+    batch::follow_producers(&span, &raws);
     metrics.batch(C::STREAM, raws.len());
     metrics.lag(C::STREAM, pending);
     metrics.step("receive", C::STREAM, received);
+    handle_batch(bus, consumer, &messages, &raws)
+        .instrument(span)
+        .await;
+}
 
-    match try_batch(bus, consumer, &raws).await {
-        Ok(()) => settle(bus, C::STREAM, "done", &messages, AckKind::Ack).await,
+async fn handle_batch<C: Consumer>(
+    bus: &Bus,
+    consumer: &Arc<C>,
+    messages: &[Message],
+    raws: &[Raw],
+) {
+    match try_batch(bus, consumer, raws).await {
+        Ok(()) => settle(bus, C::STREAM, "done", messages, AckKind::Ack).await,
         Err(error) if error.class() == ErrorClass::Transient => {
-            retry_later(bus, C::STREAM, &messages, &raws, &error).await;
+            retry_later(bus, C::STREAM, messages, raws, &error).await;
         }
         Err(error) => {
             // One of them is poison: find it by handling them one by one.
@@ -140,7 +149,7 @@ async fn settle_batch<C: Consumer>(bus: &Bus, consumer: &Arc<C>, messages: Vec<M
                 "a batch failed and is handled one by one: {}",
                 error.chain()
             );
-            for (message, raw) in messages.iter().zip(&raws) {
+            for (message, raw) in messages.iter().zip(raws) {
                 let one = std::slice::from_ref(raw);
                 let message = std::slice::from_ref(message);
                 match try_batch(bus, consumer, one).await {
@@ -190,13 +199,17 @@ async fn settle(
     kind: AckKind,
 ) {
     let started = std::time::Instant::now();
-    for message in messages {
-        // An acknowledgement that is lost costs a redelivery, which the inbox
-        // absorbs.
-        if let Err(error) = message.ack_with(kind).await {
-            tracing::debug!(%error, "an acknowledgement was lost");
+    async {
+        for message in messages {
+            // An acknowledgement that is lost costs a redelivery, which the
+            // inbox absorbs.
+            if let Err(error) = message.ack_with(kind).await {
+                tracing::debug!(%error, "an acknowledgement was lost");
+            }
         }
     }
+    .instrument(tracing::info_span!("step", otel.name = "settle"))
+    .await;
     bus.metrics().settled(stream, outcome, messages.len());
     bus.metrics().step("settle", stream, started);
 }

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::Step;
+use super::{LIVE_LOCK, Step};
 
 /// Columns of `reporting.adjustment`.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl Adjustments {
     pub(super) async fn insert(
         self,
         conn: &mut PgConnection,
-        generation: i16,
+        generation: Option<i16>,
     ) -> Result<(), Failure> {
         if self.adjustment_id.is_empty() {
             return Ok(());
@@ -72,7 +72,8 @@ impl Adjustments {
         sqlx::query!(
             "insert into reporting.adjustment (generation, adjustment_id, kind, document_id, account_id, amount, \
              currency, effective_on, recorded_at, contra_of, receipt_id, version, cause, actor, reason, event_id) \
-             select $1, * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::numeric[], $7::text[], \
+             select (select coalesce($1, reporting.hold_live($17))), * \
+             from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::numeric[], $7::text[], \
              $8::date[], $9::timestamptz[], $10::uuid[], $11::uuid[], $12::bigint[], $13::uuid[], $14::text[], \
              $15::text[], $16::uuid[]) \
              on conflict do nothing",
@@ -92,6 +93,7 @@ impl Adjustments {
             &self.actor,
             &self.reason,
             &self.event_id,
+            LIVE_LOCK,
         )
         .execute(conn)
         .await?;
@@ -132,7 +134,7 @@ impl Outflows {
     pub(super) async fn insert(
         self,
         conn: &mut PgConnection,
-        generation: i16,
+        generation: Option<i16>,
     ) -> Result<(), Failure> {
         if self.outflow_id.is_empty() {
             return Ok(());
@@ -140,7 +142,8 @@ impl Outflows {
         sqlx::query!(
             "insert into reporting.outflow (generation, receipt_id, outflow_id, version, kind, amount, currency, \
              effective_on, recorded_at, contra_of, cause) \
-             select $1, * from unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::text[], \
+             select (select coalesce($1, reporting.hold_live($12))), * \
+             from unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::text[], \
              $8::date[], $9::timestamptz[], $10::uuid[], $11::uuid[]) \
              on conflict do nothing",
             generation,
@@ -154,6 +157,7 @@ impl Outflows {
             &self.recorded_at,
             &self.contra_of as &[Option<Uuid>],
             &self.cause as &[Option<Uuid>],
+            LIVE_LOCK,
         )
         .execute(conn)
         .await?;
