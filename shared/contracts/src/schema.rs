@@ -88,6 +88,7 @@ pub fn messages() -> Vec<Message> {
         event::<ingestion::AccountRecorded>(),
         event::<ingestion::DocumentRecorded>(),
         event::<ingestion::ReceiptRecorded>(),
+        event::<ingestion::DebitRecorded>(),
         event::<ingestion::StatementRecorded>(),
         event::<allocation::AccountUpdated>(),
         event::<allocation::DocumentPosted>(),
@@ -96,6 +97,8 @@ pub fn messages() -> Vec<Message> {
         event::<allocation::AllocationUndone>(),
         event::<allocation::ReceiptReduced>(),
         event::<allocation::DebtAdjusted>(),
+        event::<allocation::DebitPosted>(),
+        event::<allocation::ChaseableChanged>(),
     ]
 }
 

@@ -43,8 +43,8 @@ pub use clock::{Clock, ManualClock, SystemClock, london_date};
 pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{
-    AccountId, AdjustmentId, AllocationId, CommandId, DocumentId, EntryId, EventId, IdError,
-    ImportId, OutflowId, ReceiptId, StatementId, SuggestionId,
+    AccountId, AdjustmentId, AllocationId, CommandId, DebitId, DocumentId, EntryId, EventId,
+    IdError, ImportId, OutflowId, ReceiptId, StatementId, SuggestionId,
 };
 pub use money::{Money, MoneyError, Rounding};
 pub use reference::{CreditorReference, ReferenceError};

@@ -6,6 +6,7 @@ pub mod allocation;
 pub mod dead_letters;
 pub mod ingestion;
 pub mod reporting;
+pub mod returns;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
