@@ -5,7 +5,10 @@
 //! order they came in.
 
 mod accounts;
+pub mod chaseable;
+pub(crate) mod debits;
 mod documents;
+pub(crate) mod duplicates;
 mod receipts;
 
 pub(crate) use receipts::moved;
@@ -15,13 +18,14 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix, catalogue,
-    ingestion::{AccountRecorded, DocumentRecorded, ReceiptRecorded},
+    ingestion::{AccountRecorded, DebitRecorded, DocumentRecorded, ReceiptRecorded},
 };
 use kernel::{AccountId, DocumentId, ReceiptId};
-use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
+use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
 
+use self::{debits::Returns, duplicates::Payment};
 use crate::{
-    domain::{Books, Changes, Receipt, arrival},
+    domain::{Books, Changes, Receipt, arrival, returns::Debit},
     store,
 };
 
@@ -41,6 +45,7 @@ pub enum Message {
     Account(Box<AccountRecorded>),
     Document(Box<DocumentRecorded>),
     Receipt(Box<Receipt>),
+    Debit(Box<Debit>),
 }
 
 /// What the batch touches, as it is now.
@@ -52,13 +57,23 @@ pub struct State {
     known_receipts: HashSet<ReceiptId>,
     /// Receipts with money left whose words may name a document of this batch.
     waiting: Vec<Receipt>,
+    returns: Returns,
+    /// What paid the documents that receipts of this batch name again.
+    payments: Vec<Payment>,
+}
+
+/// What was decided, with the moment and the cause of the batch.
+#[derive(Default)]
+pub struct Written {
+    changes: Changes,
+    at: Option<(DateTime<Utc>, Meta)>,
 }
 
 impl Consumer for Ledger {
     const STREAM: &'static str = catalogue::INGESTION;
     type Message = Message;
     type State = State;
-    type Changes = Changes;
+    type Changes = Written;
 
     fn decode(&self, raw: &Raw) -> Result<Option<Message>, Failure> {
         let name = raw
@@ -75,6 +90,10 @@ impl Consumer for Ledger {
                     fact.recorded_at,
                 ))))
             }
+            Some("debit_recorded.v1") => {
+                let fact: Box<DebitRecorded> = raw.json()?;
+                Some(Message::Debit(Box::new(Debit::of(&fact, fact.recorded_at))))
+            }
             _ => None,
         })
     }
@@ -85,6 +104,7 @@ impl Consumer for Ledger {
         let mut document_keys: Vec<String> = Vec::new();
         let mut receipts: Vec<ReceiptId> = Vec::new();
         let mut keys: Vec<String> = Vec::new();
+        let mut debits: Vec<Debit> = Vec::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Account(fact) => accounts.push(fact.account_id),
@@ -97,6 +117,7 @@ impl Consumer for Ledger {
                     receipts.push(receipt.id);
                     keys.extend(receipt.tokens.iter().cloned());
                 }
+                Message::Debit(debit) => debits.push(debit.as_ref().clone()),
             }
         }
         let conn = tx.conn();
@@ -115,18 +136,24 @@ impl Consumer for Ledger {
             books.add(item);
         }
 
-        let arriving = batch.iter().filter_map(|incoming| match &incoming.message {
-            Message::Receipt(receipt) => Some(receipt.as_ref()),
-            _ => None,
-        });
-        let undecided: Vec<&Receipt> = arriving.chain(&waiting).collect();
-        let known_receipts =
-            store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
+        let arriving = || {
+            batch.iter().filter_map(|incoming| match &incoming.message {
+                Message::Receipt(receipt) => Some(receipt.as_ref()),
+                _ => None,
+            })
+        };
+        let undecided: Vec<&Receipt> = arriving().chain(&waiting).collect();
+        let known_receipts = store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
+        let arriving: Vec<&Receipt> = arriving().collect();
+        let payments = duplicates::load(conn, &arriving, &books).await?;
+        let returns = debits::load(conn, debits, &arriving, &mut books).await?;
         Ok(State {
             books,
             known_documents,
             known_receipts,
             waiting,
+            returns,
+            payments,
         })
     }
 
@@ -135,7 +162,7 @@ impl Consumer for Ledger {
         mut state: State,
         batch: &[Incoming<Message>],
         now: DateTime<Utc>,
-    ) -> Result<Decided<Changes>, Failure> {
+    ) -> Result<Decided<Written>, Failure> {
         let mut decided = Decided::<Changes>::default();
         let mut topics: HashSet<&'static str> = HashSet::new();
         for incoming in batch {
@@ -166,9 +193,33 @@ impl Consumer for Ledger {
                 topics.insert("aged-debt");
             }
         }
+        for incoming in batch {
+            if let Message::Debit(debit) = &incoming.message {
+                debits::decide(
+                    debit,
+                    &incoming.meta,
+                    &mut state,
+                    &mut decided,
+                    &self.prefix,
+                    now,
+                )?;
+                topics.insert("receipts");
+                topics.insert("aged-debt");
+            }
+        }
+        let arriving = batch.iter().filter_map(|incoming| match &incoming.message {
+            Message::Receipt(receipt) if !state.known_receipts.contains(&receipt.id) => {
+                Some(receipt.as_ref())
+            }
+            _ => None,
+        });
+        debits::count_fits(&mut state.returns, arriving)?;
         // Money that waited for one of these documents goes before new money.
         let cause = batch.first().map(|incoming| incoming.meta.clone());
         for mut receipt in std::mem::take(&mut state.waiting) {
+            if state.returns.changed.contains(&receipt.id) {
+                continue;
+            }
             if let Some(cause) = &cause
                 && receipt.tokens.iter().any(|token| arrived.contains(token))
             {
@@ -195,11 +246,21 @@ impl Consumer for Ledger {
                 topics.insert("receipts");
             }
         }
-        decided.notices = topics.into_iter().map(str::to_owned).collect();
-        Ok(decided)
+        Ok(Decided {
+            changes: Written {
+                changes: decided.changes,
+                at: cause.map(|cause| (now, cause)),
+            },
+            events: decided.events,
+            rejected: decided.rejected,
+            notices: topics.into_iter().map(str::to_owned).collect(),
+        })
     }
 
-    async fn record(&self, tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
-        store::record(tx.conn(), &changes).await
+    async fn record(&self, tx: &mut Tx, written: Written) -> Result<(), Failure> {
+        let Some((now, cause)) = written.at else {
+            return Ok(());
+        };
+        chaseable::record(tx, written.changes, &self.prefix, now, &cause).await
     }
 }

@@ -4,16 +4,20 @@
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix,
-    allocation::{AllocationLine, ReceiptAllocated, ReceiptMoved, ReceiptPosted, Rule},
+    allocation::{AllocationLine, ReceiptAllocated, ReceiptMoved, ReceiptPosted},
 };
 use kernel::london_date;
 use messaging::{Decided, Failure, Meta, Outgoing};
 
-use super::State;
+use super::{
+    State,
+    debits::{self, Arrival},
+    duplicates,
+};
 use crate::domain::{
     Changes, Receipt,
     ladder::{self, Verdict},
-    ledger::{self, Because, Moves},
+    ledger::{self, Because, Held, Moves},
 };
 
 /// Who acts when no person does.
@@ -32,8 +36,19 @@ pub(super) fn decide(
     }
     receipt.recorded_at = now;
     decided.changes.entries.push(ledger::banked(&receipt));
+    let arrival = debits::arrival(&receipt, &mut state.returns)?;
     let not_before = receipt.booked_on;
-    let lines = climb(&mut receipt, state, decided, now, not_before)?;
+    let lines = match arrival {
+        Arrival::Plain => {
+            let lines = climb(&mut receipt, state, decided, now, not_before)?;
+            if lines.is_empty() {
+                duplicates::hold(&mut receipt, state, &decided.changes);
+            }
+            lines
+        }
+        // What the bank has taken back, or gives back, pays nothing by itself.
+        Arrival::Awaited(_) | Arrival::GivesBack(_) => Vec::new(),
+    };
     let event = ReceiptPosted {
         receipt_id: receipt.id,
         version: receipt.version,
@@ -64,8 +79,8 @@ pub(super) fn decide(
         now,
         cause,
     )?);
-    decided.changes.new_receipts.push(receipt);
-    Ok(())
+    decided.changes.new_receipts.push(receipt.clone());
+    debits::settle_arrival(arrival, &mut receipt, cause, state, decided, prefix, now)
 }
 
 /// Looks at a receipt again because a document that it may name has come.
@@ -77,19 +92,21 @@ pub(super) fn decide_again(
     prefix: &Prefix,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    // E48: what a person has touched is the person's.
-    if receipt.decision.rule == Rule::Manual {
-        return Ok(());
-    }
-    let lines = climb(receipt, state, decided, now, london_date(now))?;
+    let mut reason = "its document arrived";
+    let lines = if receipt.is_spoken_for() {
+        // E48: what a person has touched is the person's. Money on account is
+        // offered for the document, never taken for it (E22).
+        if receipt.detail.held != Some(Held::OnAccount) {
+            return Ok(());
+        }
+        receipt.suggestions = ladder::suggest(receipt, &state.books, &[]).map_err(Failure::of)?;
+        reason = "its document arrived; the money stays on account until a person decides";
+        Vec::new()
+    } else {
+        climb(receipt, state, decided, now, london_date(now))?
+    };
     receipt.version += 1;
-    let event = ReceiptAllocated(moved(
-        receipt,
-        Moves::of(lines),
-        now,
-        SYSTEM,
-        "its document arrived",
-    ));
+    let event = ReceiptAllocated(moved(receipt, Moves::of(lines), now, SYSTEM, reason));
     decided.events.push(Outgoing::new(
         &event,
         receipt.id.as_uuid(),
@@ -171,6 +188,7 @@ pub(crate) fn moved(
         lines: moves.lines,
         adjustments: moves.adjustments,
         outflows: moves.outflows,
+        returned: None,
         decision: receipt.decision.clone(),
         suggestions: receipt.suggestions.len() as u16,
         recorded_at: now,

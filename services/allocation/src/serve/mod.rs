@@ -1,17 +1,28 @@
 //! What allocation answers, and the commands of people: a file for each topic,
 //! and here what they share.
 
+mod after;
+mod chaseable;
 mod receipts;
+mod returns;
 
+pub(crate) use after::{
+    keep_on_account, move_allocation, offset, settle_duplicate, transfer, undo_run,
+};
+pub(crate) use chaseable::get_chaseable;
 pub(crate) use receipts::{
     allocate, count_receipts, find_items, get_receipt, list_receipts, trace_receipt, undo,
 };
+pub(crate) use returns::{
+    get_debit, list_debits, mark_debit_ours, match_debit, return_receipt, reverse_debit,
+};
 
+use chrono::{DateTime, Utc};
 use contracts::{
-    allocation::{AdjustmentLine, AllocationLine, ReceiptMoved, Rule},
+    allocation::{AdjustmentLine, AllocationLine, OutflowLine, ReceiptMoved, Rule},
     api::{
         ControlTotals, Page, Refusal,
-        allocation::{GetAllocationTotals, ReceiptDetail},
+        allocation::{GetAllocationTotals, Held, ReceiptDetail},
     },
 };
 use kernel::{Classified, DocumentId, ReceiptId, london_date};
@@ -23,7 +34,7 @@ use crate::{
     consume::moved,
     domain::{
         Books, Changes, Receipt, evidence, ladder,
-        ledger::{Because, Moves},
+        ledger::{self, Because, Moves},
     },
     store,
 };
@@ -74,7 +85,7 @@ pub(crate) async fn detail(
     conn: &mut PgConnection,
     id: ReceiptId,
 ) -> Result<ReceiptDetail, Failure> {
-    let (receipt, decision) = store::receipts::view(conn, id)
+    let (receipt, decision, held) = store::receipts::view(conn, id)
         .await?
         .ok_or_else(|| no_receipt(id))?;
     Ok(ReceiptDetail {
@@ -84,6 +95,11 @@ pub(crate) async fn detail(
         allocations: store::postings::of_receipt(conn, id).await?,
         adjustments: store::movements::adjustments_of_receipt(conn, id).await?,
         outflows: store::movements::outflows_of_receipt(conn, id).await?,
+        held: held.map(|held| match held {
+            ledger::Held::OnAccount => Held::OnAccount,
+            ledger::Held::PossibleDuplicate(twin) => Held::PossibleDuplicate { twin },
+            ledger::Held::Duplicate(twin) => Held::Duplicate { twin },
+        }),
     })
 }
 
@@ -107,6 +123,8 @@ pub(crate) struct Desk {
     pub(crate) lines: Vec<(AllocationLine, bool)>,
     /// Adjustments that came with the receipt and stand.
     pub(crate) adjustments: Vec<AdjustmentLine>,
+    /// Outflows that stand.
+    pub(crate) outflows: Vec<OutflowLine>,
     pub(crate) books: Books,
     pub(crate) changes: Changes,
 }
@@ -150,7 +168,7 @@ where
         now,
         &cause,
     )?;
-    store::record(tx.conn(), &desk.changes).await?;
+    record(&mut tx, desk.changes, bus, now, &cause).await?;
     tx.publish(&[outgoing]).await?;
     let answer = detail(tx.conn(), desk.receipt.id).await?;
     finish(tx, bus).await?;
@@ -173,6 +191,7 @@ pub(crate) async fn lay_out(
         .map(|view| (view.line, view.undone))
         .collect();
     let adjustments = store::movements::adjustments_of_receipt(conn, receipt.id).await?;
+    let outflows = store::movements::outflows_of_receipt(conn, receipt.id).await?;
     let mut wanted = documents.to_vec();
     wanted.extend(lines.iter().map(|(line, _)| line.document_id));
     wanted.extend(adjustments.iter().map(|line| line.document_id));
@@ -189,6 +208,7 @@ pub(crate) async fn lay_out(
         receipt,
         lines,
         adjustments,
+        outflows,
         books,
         changes: Changes::default(),
     })
@@ -218,6 +238,17 @@ pub(crate) fn look_again(
         because.actor,
         because.reason,
     ))
+}
+
+/// Writes what was decided, and tells whose debts may be chased otherwise now.
+pub(crate) async fn record(
+    tx: &mut Tx,
+    changes: Changes,
+    bus: &Bus,
+    now: DateTime<Utc>,
+    cause: &Meta,
+) -> Result<(), Failure> {
+    crate::consume::chaseable::record(tx, changes, bus.prefix(), now, cause).await
 }
 
 pub(crate) async fn finish(tx: Tx, bus: &Bus) -> Result<(), Failure> {

@@ -2,11 +2,13 @@
 //! row, whatever the size of the batch.
 
 pub(crate) mod accounts;
+pub(crate) mod chaseable;
 pub(crate) mod control;
 pub(crate) mod items;
 pub(crate) mod movements;
 pub(crate) mod postings;
 pub(crate) mod receipts;
+pub(crate) mod returns;
 
 use std::collections::HashSet;
 
@@ -19,15 +21,21 @@ use crate::domain::{Books, Changes, Receipt, ladder, name_key, payer};
 
 /// Writes what was decided: first what is only there when accounts or documents
 /// came, or receipts that were there before have moved, then in one statement
-/// what every receipt brings.
-pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result<(), Failure> {
+/// what every receipt brings. Returns the accounts to which moved receipts were
+/// suggested until now.
+pub(crate) async fn record(
+    conn: &mut PgConnection,
+    changes: &Changes,
+) -> Result<Vec<AccountId>, Failure> {
     accounts::put(conn, &changes.accounts).await?;
     items::insert(conn, &changes.new_items).await?;
-    receipts::update(conn, &changes.moved_receipts).await?;
+    let left = receipts::update(conn, &changes.moved_receipts).await?;
     postings::post(conn, changes).await?;
     movements::insert_adjustments(conn, &changes.adjustments).await?;
     movements::insert_outflows(conn, &changes.outflows).await?;
-    accounts::learn(conn, &changes.learned).await
+    returns::put(conn, &changes.debits).await?;
+    accounts::learn(conn, &changes.learned).await?;
+    Ok(left)
 }
 
 /// Adds to `books` what `receipts` name, who may have paid them and what those

@@ -12,7 +12,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{money, named};
-use crate::domain::Receipt;
+use crate::domain::{
+    Line, Receipt,
+    ledger::{Detail, Held},
+};
 
 struct Row {
     receipt_id: Uuid,
@@ -32,6 +35,11 @@ struct Row {
     account_id: Option<Uuid>,
     account_ref: Option<String>,
     decision: String,
+    scheme: Option<String>,
+    end_to_end_id: Option<String>,
+    mandate_reference: Option<String>,
+    held: Option<String>,
+    twin: Option<Uuid>,
     recorded_at: DateTime<Utc>,
 }
 
@@ -54,6 +62,14 @@ impl TryFrom<Row> for Receipt {
             narrative: row.narrative,
             tokens: row.tokens,
             advice: Vec::new(),
+            detail: Detail {
+                scheme: row.scheme,
+                end_to_end_id: row.end_to_end_id,
+                mandate_reference: row.mandate_reference,
+                held: row
+                    .held
+                    .and_then(|name| Held::of(&name, row.twin.map(ReceiptId::from))),
+            },
             account: row.account_id.map(AccountId::from),
             account_ref: row.account_ref,
             decision: decision(&row.decision)?,
@@ -87,7 +103,7 @@ pub(crate) async fn lock_waiting_for(
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
-                r.decision, r.recorded_at
+                r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
          from allocation.receipt r where r.unallocated > 0 and r.tokens && $1
          order by r.receipt_id limit 5000 for update of r"#,
         keys
@@ -106,7 +122,7 @@ pub(crate) async fn lock(
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
-                r.decision, r.recorded_at
+                r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
          from allocation.receipt r where r.receipt_id = $1 for update of r"#,
         id.as_uuid()
     )
@@ -115,11 +131,47 @@ pub(crate) async fn lock(
     row.map(Receipt::try_from).transpose()
 }
 
-/// Writes where moved receipts now stand; the caller holds their locks.
-pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {
-    if receipts.is_empty() {
-        return Ok(());
+/// These receipts, locked in key order.
+pub(crate) async fn lock_all(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Receipt>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+                r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
+                (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
+                r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
+         from allocation.receipt r where r.receipt_id = any($1) order by r.receipt_id for update of r"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Receipt::try_from).collect()
+}
+
+/// Writes where moved receipts now stand; the caller holds their locks. Returns
+/// the accounts that were suggested as theirs until now.
+pub(crate) async fn update(
+    conn: &mut PgConnection,
+    receipts: &[Receipt],
+) -> Result<Vec<AccountId>, Failure> {
+    if receipts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let held: Vec<Option<&str>> = receipts
+        .iter()
+        .map(|r| r.detail.held.map(Held::name))
+        .collect();
+    let twins: Vec<Option<Uuid>> = receipts
+        .iter()
+        .map(|r| r.detail.held.and_then(Held::twin).map(ReceiptId::as_uuid))
+        .collect();
+    // Money that is there again is found by its words again.
+    let tokens: Vec<String> = receipts.iter().map(|r| r.tokens.join(" ")).collect();
     let ids: Vec<Uuid> = receipts.iter().map(|r| r.id.as_uuid()).collect();
     let versions: Vec<i64> = receipts.iter().map(|r| r.version).collect();
     let left: Vec<Decimal> = receipts.iter().map(|r| r.unallocated.amount()).collect();
@@ -142,9 +194,12 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
         .collect::<Result<Vec<_>, _>>()?;
     sqlx::query!(
         "update allocation.receipt r set version = t.version, unallocated = t.unallocated, paid_out = t.paid_out,
-             state = t.state, account_id = t.account, suggestions = t.suggestions, decision = t.decision
+             state = t.state, account_id = t.account, suggestions = t.suggestions, decision = t.decision,
+             held = t.held, twin = t.twin,
+             tokens = case when t.tokens = '' then r.tokens else string_to_array(t.tokens, ' ') end
          from unnest($1::uuid[], $2::bigint[], $3::numeric[], $4::numeric[], $5::text[], $6::uuid[], $7::smallint[],
-             $8::text[]) as t(id, version, unallocated, paid_out, state, account, suggestions, decision)
+             $8::text[], $9::text[], $10::uuid[], $11::text[])
+             as t(id, version, unallocated, paid_out, state, account, suggestions, decision, held, twin, tokens)
          where r.receipt_id = t.id",
         &ids,
         &versions,
@@ -153,17 +208,20 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
         &states,
         &accounts as &[Option<Uuid>],
         &counts,
-        &decisions
+        &decisions,
+        &held as &[Option<&str>],
+        &twins as &[Option<Uuid>],
+        &tokens
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!(
-        "delete from allocation.suggestion where receipt_id = any($1)",
+    let suggested = sqlx::query_scalar!(
+        "delete from allocation.suggestion where receipt_id = any($1) returning account_id",
         &ids
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(suggested.into_iter().map(AccountId::from).collect())
 }
 
 /// A suggested line as it is stored; what is open is looked up when it is
@@ -172,6 +230,20 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
 pub(crate) struct StoredLine {
     pub(crate) document: DocumentId,
     pub(crate) amount: Money,
+}
+
+/// The lines of a suggestion as it was stored.
+pub(crate) fn stored_lines(value: serde_json::Value) -> Result<Vec<Line>, Failure> {
+    let stored: Vec<StoredLine> = serde_json::from_value(value).map_err(|e| {
+        Failure::bug("allocation.stored_lines", "stored lines cannot be read").caused_by(e)
+    })?;
+    Ok(stored
+        .into_iter()
+        .map(|line| Line {
+            document: line.document,
+            amount: line.amount,
+        })
+        .collect())
 }
 
 struct ViewRow {
@@ -222,7 +294,7 @@ impl TryFrom<ViewRow> for ReceiptView {
 }
 
 /// Only the last four characters of a bank account are shown.
-fn masked(key: &str) -> String {
+pub(crate) fn masked(key: &str) -> String {
     let from = key.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
     format!("••{}", key.get(from..).unwrap_or_default())
 }
@@ -250,6 +322,8 @@ pub(crate) async fn list(
              from allocation.receipt r left join allocation.account a using (account_id)
              where r.unallocated > 0
                and (not $1 or r.suggestions > 0) and (not $2 or r.state = 'unidentified')
+               and (not $7 or r.held = 'on_account') and (not $8 or r.held in ('possible_duplicate', 'duplicate'))
+               and (r.held is distinct from 'on_account' or $7 or $9)
                and ($3::text is null or r.payer_name ilike $3 or r.narrative ilike $3
                     or r.bank_reference ilike $3 or r.amount = $4)
                and ($5::uuid is null or r.receipt_id < $5)
@@ -259,7 +333,10 @@ pub(crate) async fn list(
             pattern,
             amount,
             before,
-            rows + 1
+            rows + 1,
+            queue == ReceiptQueue::OnAccount,
+            queue == ReceiptQueue::PossibleDuplicates,
+            queue == ReceiptQueue::Suggested
         )
         .fetch_all(conn)
         .await?
@@ -290,7 +367,7 @@ pub(crate) async fn list(
 pub(crate) async fn view(
     conn: &mut PgConnection,
     id: ReceiptId,
-) -> Result<Option<(ReceiptView, contracts::allocation::Decision)>, Failure> {
+) -> Result<Option<(ReceiptView, contracts::allocation::Decision, Option<Held>)>, Failure> {
     let row = sqlx::query_as!(
         ViewRow,
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
@@ -304,13 +381,16 @@ pub(crate) async fn view(
     let Some(row) = row else {
         return Ok(None);
     };
-    let text = sqlx::query_scalar!(
-        "select decision from allocation.receipt where receipt_id = $1",
+    let decided = sqlx::query!(
+        "select decision, held, twin from allocation.receipt where receipt_id = $1",
         id.as_uuid()
     )
     .fetch_one(conn)
     .await?;
-    Ok(Some((row.try_into()?, decision(&text)?)))
+    let held = decided
+        .held
+        .and_then(|name| Held::of(&name, decided.twin.map(ReceiptId::from)));
+    Ok(Some((row.try_into()?, decision(&decided.decision)?, held)))
 }
 
 /// Suggestions that can still be accepted: every line is still open that far.
@@ -384,11 +464,17 @@ pub(crate) async fn suggestions(
 /// How much is in each queue.
 pub(crate) async fn counts(conn: &mut PgConnection) -> Result<Vec<QueueCount>, Failure> {
     let rows = sqlx::query!(
-        r#"select currency, count(*) as "all!", sum(unallocated) as "total!",
+        r#"select currency, count(*) filter (where held is distinct from 'on_account') as "all!",
+               coalesce(sum(unallocated) filter (where held is distinct from 'on_account'), 0) as "total!",
                count(*) filter (where suggestions > 0) as "suggested!",
                coalesce(sum(unallocated) filter (where suggestions > 0), 0) as "suggested_total!",
                count(*) filter (where state = 'unidentified') as "unidentified!",
-               coalesce(sum(unallocated) filter (where state = 'unidentified'), 0) as "unidentified_total!"
+               coalesce(sum(unallocated) filter (where state = 'unidentified'), 0) as "unidentified_total!",
+               count(*) filter (where held = 'on_account') as "on_account!",
+               coalesce(sum(unallocated) filter (where held = 'on_account'), 0) as "on_account_total!",
+               count(*) filter (where held in ('possible_duplicate', 'duplicate')) as "duplicates!",
+               coalesce(sum(unallocated) filter (where held in ('possible_duplicate', 'duplicate')), 0)
+                   as "duplicates_total!"
            from allocation.receipt where unallocated > 0 group by currency order by currency"#
     )
     .fetch_all(&mut *conn)
@@ -404,6 +490,8 @@ pub(crate) async fn counts(conn: &mut PgConnection) -> Result<Vec<QueueCount>, F
         ReceiptQueue::Suggested,
         ReceiptQueue::Unidentified,
         ReceiptQueue::Allocated,
+        ReceiptQueue::OnAccount,
+        ReceiptQueue::PossibleDuplicates,
     ]
     .map(|queue| QueueCount {
         queue,
@@ -423,6 +511,8 @@ pub(crate) async fn counts(conn: &mut PgConnection) -> Result<Vec<QueueCount>, F
         add(0, row.all, row.total, &row.currency)?;
         add(1, row.suggested, row.suggested_total, &row.currency)?;
         add(2, row.unidentified, row.unidentified_total, &row.currency)?;
+        add(4, row.on_account, row.on_account_total, &row.currency)?;
+        add(5, row.duplicates, row.duplicates_total, &row.currency)?;
     }
     for row in allocated {
         add(3, row.all, row.total, &row.currency)?;
