@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use contracts::api::{Page, allocation, ingestion, reporting};
+use contracts::api::{Page, allocation, ingestion, reporting, returns};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 use utoipa::{
@@ -46,9 +46,25 @@ fn one_of<const N: usize>(values: [&'static str; N], default: &'static str) -> O
 
 pub(crate) fn receipt_queue() -> Object {
     one_of(
-        ["to_review", "suggested", "unidentified", "allocated", "all"],
+        [
+            "to_review",
+            "suggested",
+            "unidentified",
+            "on_account",
+            "possible_duplicates",
+            "allocated",
+            "all",
+        ],
         "to_review",
     )
+}
+
+/// Optional: it has no default.
+pub(crate) fn debit_state() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["unmatched", "returned", "reversed", "ours"]))
+        .build()
 }
 
 pub(crate) fn ageing_basis() -> Object {
@@ -83,10 +99,23 @@ fn components() -> Value {
     component::<reporting::AgedDebt>(&mut answers);
     component::<Page<reporting::AgedItem>>(&mut answers);
     component::<reporting::UnallocatedCash>(&mut answers);
+    component::<Page<returns::DebitView>>(&mut answers);
+    component::<returns::Offset>(&mut answers);
+    component::<returns::Chaseable>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
     component::<api::UndoRequest>(&mut requests);
+    component::<api::returns::ReturnRequest>(&mut requests);
+    component::<api::returns::TransferRequest>(&mut requests);
+    component::<api::returns::OnAccountRequest>(&mut requests);
+    component::<api::returns::DuplicateRequest>(&mut requests);
+    component::<api::returns::UndoRunRequest>(&mut requests);
+    component::<api::returns::MoveRequest>(&mut requests);
+    component::<api::returns::OffsetRequest>(&mut requests);
+    component::<api::returns::MatchDebitRequest>(&mut requests);
+    component::<api::returns::DebitOursRequest>(&mut requests);
+    component::<api::returns::ReverseDebitRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.

@@ -8,6 +8,7 @@ pub(crate) mod imports;
 pub(crate) mod once;
 pub(crate) mod receipts;
 pub(crate) mod reports;
+pub(crate) mod returns;
 pub(crate) mod table;
 
 pub(crate) use receipts::{AllocationRequest, UndoRequest};

@@ -116,7 +116,7 @@ pub(crate) struct UndoRequest {
     pub reason: String,
 }
 
-fn stated(reason: &str) -> Result<String, Problem> {
+pub(super) fn stated(reason: &str) -> Result<String, Problem> {
     let reason = reason.trim();
     if reason.is_empty() {
         return Err(Problem::invalid(

@@ -104,10 +104,16 @@ impl Place {
     }
 }
 
-const QUEUES: [(ReceiptQueue, &str, &str); 5] = [
+const QUEUES: [(ReceiptQueue, &str, &str); 7] = [
     (ReceiptQueue::ToReview, "to_review", "To review"),
     (ReceiptQueue::Suggested, "suggested", "Suggested"),
     (ReceiptQueue::Unidentified, "unidentified", "Unidentified"),
+    (ReceiptQueue::OnAccount, "on_account", "On account"),
+    (
+        ReceiptQueue::PossibleDuplicates,
+        "possible_duplicates",
+        "Possible duplicates",
+    ),
     (ReceiptQueue::Allocated, "allocated", "Allocated"),
     (ReceiptQueue::All, "all", "All"),
 ];

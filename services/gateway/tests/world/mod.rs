@@ -121,6 +121,7 @@ fn detail() -> ReceiptDetail {
         }],
         adjustments: Vec::new(),
         outflows: Vec::new(),
+        held: None,
     }
 }
 
