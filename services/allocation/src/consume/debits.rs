@@ -1,7 +1,7 @@
 //! `debit_recorded`: money left a bank account of ours. If it is a payment that
 //! came back, what that payment paid is owed again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use contracts::{
@@ -380,13 +380,14 @@ pub(super) fn count_fits<'r>(
     arriving: impl Iterator<Item = &'r Receipt> + Clone,
 ) -> Result<(), Failure> {
     for debit in &returns.waiting {
-        let mut fits = 0;
+        // The same receipt may come twice in a batch.
+        let mut fits = BTreeSet::new();
         for receipt in arriving.clone() {
             if returns::awaited(debit, receipt).map_err(Failure::of)? {
-                fits += 1;
+                fits.insert(receipt.id);
             }
         }
-        returns.fits.insert(debit.id, fits);
+        returns.fits.insert(debit.id, fits.len());
     }
     Ok(())
 }

@@ -228,8 +228,11 @@ pub(crate) fn look_again(
         .filter(|line| line.contra_of.is_some())
         .map(|line| line.document_id)
         .collect();
-    desk.receipt.suggestions =
-        ladder::suggest(&desk.receipt, &desk.books, &undone).map_err(Failure::of)?;
+    // What is paid twice is offered for nothing else.
+    desk.receipt.suggestions = match desk.receipt.detail.held {
+        Some(ledger::Held::PossibleDuplicate(_) | ledger::Held::Duplicate(_)) => Vec::new(),
+        _ => ladder::suggest(&desk.receipt, &desk.books, &undone).map_err(Failure::of)?,
+    };
     desk.changes.moved_receipts.push(desk.receipt.clone());
     Ok(moved(
         &desk.receipt,
