@@ -134,7 +134,7 @@ async fn tell(
         rows.push(store::chaseable::Told {
             account,
             version: event.version,
-            told,
+            words: told,
             trivial,
         });
     }
@@ -194,12 +194,15 @@ impl<S: ChaseTerms> Consumer for Terms<S> {
         now: DateTime<Utc>,
     ) -> Result<Decided<Said>, Failure> {
         let terms = batch.iter().flat_map(|incoming| incoming.message.clone());
-        let mut decided = Decided::<Said>::default();
-        decided.changes = Said {
-            terms: terms.collect(),
-            at: batch.first().map(|incoming| (now, incoming.meta.clone())),
-        };
-        Ok(decided)
+        Ok(Decided {
+            changes: Said {
+                terms: terms.collect(),
+                at: batch.first().map(|incoming| (now, incoming.meta.clone())),
+            },
+            events: Vec::new(),
+            rejected: Vec::new(),
+            notices: Vec::new(),
+        })
     }
 
     async fn record(&self, tx: &mut Tx, said: Said) -> Result<(), Failure> {

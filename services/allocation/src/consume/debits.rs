@@ -108,7 +108,7 @@ pub(super) async fn load(
     Ok(returns)
 }
 
-fn because<'a>(reason: &'a str, now: DateTime<Utc>, from: chrono::NaiveDate) -> Because<'a> {
+fn because(reason: &str, now: DateTime<Utc>, from: chrono::NaiveDate) -> Because<'_> {
     Because {
         rule: Rule::Returned,
         reason,

@@ -179,7 +179,7 @@ pub(crate) async fn told(
 pub(crate) struct Told {
     pub(crate) account: AccountId,
     pub(crate) version: i64,
-    pub(crate) told: String,
+    pub(crate) words: String,
     pub(crate) trivial: bool,
 }
 
@@ -193,7 +193,7 @@ pub(crate) async fn put(
     }
     let ids: Vec<Uuid> = rows.iter().map(|row| row.account.as_uuid()).collect();
     let versions: Vec<i64> = rows.iter().map(|row| row.version).collect();
-    let told: Vec<String> = rows.iter().map(|row| row.told.clone()).collect();
+    let told: Vec<String> = rows.iter().map(|row| row.words.clone()).collect();
     let trivial: Vec<bool> = rows.iter().map(|row| row.trivial).collect();
     sqlx::query!(
         "insert into allocation.chaseable (account_id, version, told, trivial, recorded_at)
@@ -243,7 +243,7 @@ pub(crate) async fn put_terms(
     let events: Vec<Uuid> = last.values().map(|term| term.event.as_uuid()).collect();
     let amounts: Vec<Option<Decimal>> = last
         .values()
-        .map(|term| term.amount.map(|money| money.amount()))
+        .map(|term| term.amount.map(kernel::Money::amount))
         .collect();
     let currencies: Vec<Option<&str>> = last
         .values()

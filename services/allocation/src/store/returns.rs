@@ -340,7 +340,7 @@ pub(crate) async fn put(conn: &mut PgConnection, debits: &[NotedDebit]) -> Resul
         &column(debits, |d| d.end_to_end_id.as_deref()) as &[Option<&str>],
         &column(debits, |d| d.mandate_reference.as_deref()) as &[Option<&str>],
         &column(debits, |d| d.receipt.map(ReceiptId::as_uuid)) as &[Option<Uuid>],
-        &column(debits, |d| d.shortfall.map(|m| m.amount())) as &[Option<Decimal>],
+        &column(debits, |d| d.shortfall.map(Money::amount)) as &[Option<Decimal>],
         &candidates,
         &reopened,
         &evidence,
