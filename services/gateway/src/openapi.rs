@@ -9,7 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contracts::{
-    api::{Page, allocation, controls, ingestion, matters, reporting, rules, workbench},
+    api::{
+        Page, allocation, controls, ingestion, matters, reporting, returns, rules, workbench,
+    },
     rules::RuleSet,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -54,6 +56,8 @@ pub(crate) fn receipt_queue() -> Object {
             "suggested",
             "unidentified",
             "unallocated",
+            "on_account",
+            "possible_duplicates",
             "parked",
             "allocated_today",
             "allocated",
@@ -72,6 +76,15 @@ pub(crate) fn rule_set_state() -> Object {
 
 pub(crate) fn approval_queue() -> Object {
     one_of(["waiting", "mine", "history", "all"], "waiting")
+}
+
+
+/// Optional: it has no default.
+pub(crate) fn debit_state() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["unmatched", "returned", "reversed", "ours"]))
+        .build()
 }
 
 pub(crate) fn ageing_basis() -> Object {
@@ -137,6 +150,9 @@ fn components() -> Value {
     component::<Page<matters::CharityPayment>>(&mut answers);
     component::<Page<matters::DisbursementView>>(&mut answers);
     component::<Page<ingestion::BankAccountView>>(&mut answers);
+    component::<Page<returns::DebitView>>(&mut answers);
+    component::<returns::Offset>(&mut answers);
+    component::<returns::Chaseable>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
@@ -172,6 +188,16 @@ fn components() -> Value {
     component::<api::matters::DisbursementRequest>(&mut requests);
     component::<api::matters::DisbursementStepRequest>(&mut requests);
     component::<api::matters::DesignationRequest>(&mut requests);
+    component::<api::returns::ReturnRequest>(&mut requests);
+    component::<api::returns::TransferRequest>(&mut requests);
+    component::<api::returns::OnAccountRequest>(&mut requests);
+    component::<api::returns::DuplicateRequest>(&mut requests);
+    component::<api::returns::UndoRunRequest>(&mut requests);
+    component::<api::returns::MoveRequest>(&mut requests);
+    component::<api::returns::OffsetRequest>(&mut requests);
+    component::<api::returns::MatchDebitRequest>(&mut requests);
+    component::<api::returns::DebitOursRequest>(&mut requests);
+    component::<api::returns::ReverseDebitRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.

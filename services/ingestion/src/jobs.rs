@@ -30,7 +30,7 @@ use crate::{
         file::{self, Added, Checked, ToldBy, int},
         parse,
         problem::Problem,
-        record::{Known, Origin},
+        record::{Known, Origin, Told},
     },
     store::{
         self,
@@ -439,10 +439,12 @@ async fn publish(
     for lines in added.changes.lines.chunks(FACTS_MAX) {
         let events = lines
             .iter()
-            .filter(|new| new.line.is_receipt())
-            .map(|new| {
-                let fact = &new.line.receipt;
-                of(bus, cause, now, fact, fact.receipt_id.as_uuid(), 1)
+            .filter_map(|new| {
+                let about = new.line.receipt.receipt_id.as_uuid();
+                Some(match new.line.fact()? {
+                    Told::Receipt(fact) => of(bus, cause, now, fact, about, 1),
+                    Told::Debit(fact) => of(bus, cause, now, fact.as_ref(), about, 1),
+                })
             })
             .collect::<Result<Vec<_>, _>>()?;
         tx.publish(&events).await?;

@@ -81,6 +81,8 @@ pub enum ReceiptState {
     Unidentified,
     /// The payer is known, what it pays is not.
     Unallocated,
+    /// A person keeps what is left of it on account, deliberately.
+    OnAccount,
     PartAllocated,
     Allocated,
     /// All of it went back, or to another ledger.
@@ -92,6 +94,7 @@ impl ReceiptState {
         match self {
             Self::Unidentified => "unidentified",
             Self::Unallocated => "unallocated",
+            Self::OnAccount => "on_account",
             Self::PartAllocated => "part_allocated",
             Self::Allocated => "allocated",
             Self::PaidOut => "paid_out",
@@ -112,6 +115,8 @@ pub enum Rule {
     PayerAmount,
     /// A person decided.
     Manual,
+    /// The bank took the payment back, or gave it again.
+    Returned,
     /// No rung held.
     None,
     /// The payer said line by line what is paid.
@@ -136,6 +141,7 @@ impl Rule {
             Self::SubsetSum => "subset_sum",
             Self::Balance => "balance",
             Self::Manual => "manual",
+            Self::Returned => "returned",
             Self::None => "none",
         }
     }
@@ -228,7 +234,12 @@ pub struct AllocationLine {
     pub contra_of: Option<AllocationId>,
 }
 
+mod chaseable;
 mod movements;
+mod returns;
+
+pub use chaseable::{ChaseTerm, ChaseableChanged, ChaseableItem, ChaseableTotal, TermKind};
+pub use returns::{DebitPosted, DebitState, Reopened, Returned};
 
 pub use movements::{
     AdjustmentKind, AdjustmentLine, DebtAdjusted, OutflowKind, OutflowLine, ReceiptReduced,
@@ -294,6 +305,9 @@ pub struct ReceiptMoved {
     /// Money that left the receipt other than onto a document, or came back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outflows: Vec<OutflowLine>,
+    /// Why the payment came back and what that re-opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Returned>,
     pub decision: Decision,
     #[serde(default)]
     pub suggestions: u16,

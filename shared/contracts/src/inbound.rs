@@ -85,6 +85,9 @@ pub struct BankReceipt {
     pub end_to_end_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mandate_reference: Option<String>,
+    /// On a debit that took a payment back: why, as the bank codes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remittance: Option<RemittanceText>,
 }

@@ -169,6 +169,10 @@ impl Event for RemittanceRecorded {
     }
 }
 
+mod debits;
+
+pub use debits::DebitRecorded;
+
 /// A statement was read, with what its proof showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatementRecorded {

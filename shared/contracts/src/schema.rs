@@ -93,6 +93,7 @@ pub fn messages() -> Vec<Message> {
         event::<ingestion::DocumentRecorded>(),
         event::<ingestion::ReceiptRecorded>(),
         event::<ingestion::RemittanceRecorded>(),
+        event::<ingestion::DebitRecorded>(),
         event::<ingestion::StatementRecorded>(),
         event::<rules::RulesChanged>(),
         event::<rules::RuleDemoted>(),
@@ -114,6 +115,8 @@ pub fn messages() -> Vec<Message> {
         event::<controls::ApprovalRequested>(),
         event::<controls::ApprovalDecided>(),
         event::<controls::RefundChanged>(),
+        event::<allocation::DebitPosted>(),
+        event::<allocation::ChaseableChanged>(),
     ]
 }
 

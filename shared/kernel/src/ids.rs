@@ -142,6 +142,8 @@ typed_id! {
     pub struct AdjustmentId;
     /// Money that left a receipt other than onto a document.
     pub struct OutflowId;
+    /// A bank line that took money from us.
+    pub struct DebitId;
     /// A journal entry.
     pub struct EntryId;
     /// One import of a file.

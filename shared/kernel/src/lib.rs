@@ -43,8 +43,8 @@ pub use clock::{Clock, ManualClock, SystemClock, london_date, london_midnight};
 pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{
-    AccountId, AdjustmentId, AllocationId, BankMoveId, CommandId, DisbursementId, DocumentId,
-    EntryId, EventId, IdError, ImportId, MatterEntryId, MatterId, OutflowId, ReceiptId,
+    AccountId, AdjustmentId, AllocationId, BankMoveId, CommandId, DebitId, DisbursementId,
+    DocumentId, EntryId, EventId, IdError, ImportId, MatterEntryId, MatterId, OutflowId, ReceiptId,
     RemittanceId, ResidualId, StatementId, SuggestionId,
 };
 pub use money::{Money, MoneyError, Rounding};

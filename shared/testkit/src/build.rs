@@ -36,6 +36,7 @@ pub fn receipt(reference: &str, amount: &str) -> BankReceipt {
         reference: Some(reference.into()),
         end_to_end_id: None,
         mandate_reference: None,
+        return_reason: None,
         remittance: Some(RemittanceText {
             unstructured: vec![reference.into()],
             structured: Vec::new(),

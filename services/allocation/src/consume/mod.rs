@@ -5,7 +5,10 @@
 //! order they came in.
 
 mod accounts;
+pub mod chaseable;
+pub(crate) mod debits;
 mod documents;
+pub(crate) mod duplicates;
 mod matters;
 mod receipts;
 mod remittances;
@@ -19,15 +22,16 @@ use chrono::{DateTime, Utc};
 use contracts::{
     Prefix, catalogue,
     ingestion::{
-        AccountRecorded, BankAccountDesignated, DocumentRecorded, MatterRecorded, ReceiptRecorded,
-        RemittanceRecorded,
+        AccountRecorded, BankAccountDesignated, DebitRecorded, DocumentRecorded, MatterRecorded,
+        ReceiptRecorded, RemittanceRecorded,
     },
 };
 use kernel::{AccountId, DocumentId, MatterId, ReceiptId, RemittanceId};
-use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
+use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
 
+use self::{debits::Returns, duplicates::Payment};
 use crate::{
-    domain::{Advice, Books, Changes, Receipt, arrival, legal::Matter},
+    domain::{Advice, Books, Changes, Receipt, arrival, legal::Matter, returns::Debit},
     store,
 };
 
@@ -50,6 +54,7 @@ pub enum Message {
     Remittance(Box<RemittanceRecorded>),
     Matter(Box<MatterRecorded>),
     Designated(Box<BankAccountDesignated>),
+    Debit(Box<Debit>),
 }
 
 /// What the batch touches, as it is now.
@@ -66,13 +71,23 @@ pub struct State {
     /// whose advice may list a document of it.
     unadvised: Vec<Receipt>,
     matters: HashMap<MatterId, Matter>,
+    returns: Returns,
+    /// What paid the documents that receipts of this batch name again.
+    payments: Vec<Payment>,
+}
+
+/// What was decided, with the moment and the cause of the batch.
+#[derive(Default)]
+pub struct Written {
+    changes: Changes,
+    at: Option<(DateTime<Utc>, Meta)>,
 }
 
 impl Consumer for Ledger {
     const STREAM: &'static str = catalogue::INGESTION;
     type Message = Message;
     type State = State;
-    type Changes = Changes;
+    type Changes = Written;
 
     fn decode(&self, raw: &Raw) -> Result<Option<Message>, Failure> {
         let name = raw
@@ -92,6 +107,10 @@ impl Consumer for Ledger {
             Some("remittance_recorded.v1") => Some(Message::Remittance(raw.json()?)),
             Some("matter_recorded.v1") => Some(Message::Matter(raw.json()?)),
             Some("bank_account_designated.v1") => Some(Message::Designated(raw.json()?)),
+            Some("debit_recorded.v1") => {
+                let fact: Box<DebitRecorded> = raw.json()?;
+                Some(Message::Debit(Box::new(Debit::of(&fact, fact.recorded_at))))
+            }
             _ => None,
         })
     }
@@ -104,6 +123,7 @@ impl Consumer for Ledger {
         let mut keys: Vec<String> = Vec::new();
         let mut advices: Vec<Advice> = Vec::new();
         let mut matters: Vec<MatterId> = Vec::new();
+        let mut debits: Vec<Debit> = Vec::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Account(fact) => accounts.push(fact.account_id),
@@ -119,6 +139,7 @@ impl Consumer for Ledger {
                 Message::Remittance(fact) => advices.push(Advice::of(fact)),
                 Message::Matter(fact) => matters.push(fact.matter_id),
                 Message::Designated(_) => {}
+                Message::Debit(debit) => debits.push(debit.as_ref().clone()),
             }
         }
         let conn = tx.conn();
@@ -159,6 +180,15 @@ impl Consumer for Ledger {
             books.add_advice(advice);
         }
         let known_receipts = store::look_up_payers(conn, &receipts, &undecided, &mut books).await?;
+        let arriving: Vec<&Receipt> = batch
+            .iter()
+            .filter_map(|incoming| match &incoming.message {
+                Message::Receipt(receipt) => Some(receipt.as_ref()),
+                _ => None,
+            })
+            .collect();
+        let payments = duplicates::load(conn, &arriving, &books).await?;
+        let returns = debits::load(conn, debits, &arriving, &mut books).await?;
         Ok(State {
             books,
             known_documents,
@@ -167,6 +197,8 @@ impl Consumer for Ledger {
             waiting,
             unadvised,
             matters: matters.into_iter().map(|m| (m.id, m)).collect(),
+            returns,
+            payments,
         })
     }
 
@@ -175,7 +207,7 @@ impl Consumer for Ledger {
         mut state: State,
         batch: &[Incoming<Message>],
         now: DateTime<Utc>,
-    ) -> Result<Decided<Changes>, Failure> {
+    ) -> Result<Decided<Written>, Failure> {
         let mut decided = Decided::<Changes>::default();
         let mut topics: HashSet<&'static str> = HashSet::new();
         for incoming in batch {
@@ -228,9 +260,32 @@ impl Consumer for Ledger {
                 remittances::decide(fact, &mut state, &mut decided);
             }
         }
+            if let Message::Debit(debit) = &incoming.message {
+                debits::decide(
+                    debit,
+                    &incoming.meta,
+                    &mut state,
+                    &mut decided,
+                    &self.prefix,
+                    now,
+                )?;
+                topics.insert("receipts");
+                topics.insert("aged-debt");
+            }
+        }
+        let arriving = batch.iter().filter_map(|incoming| match &incoming.message {
+            Message::Receipt(receipt) if !state.known_receipts.contains(&receipt.id) => {
+                Some(receipt.as_ref())
+            }
+            _ => None,
+        });
+        debits::count_fits(&mut state.returns, arriving)?;
         // Money that waited for one of these documents goes before new money.
         let cause = batch.first().map(|incoming| incoming.meta.clone());
         for mut receipt in std::mem::take(&mut state.waiting) {
+            if state.returns.changed.contains(&receipt.id) {
+                continue;
+            }
             if let Some(cause) = &cause
                 && receipt.tokens.iter().any(|token| arrived.contains(token))
             {
@@ -271,11 +326,21 @@ impl Consumer for Ledger {
                 topics.insert("receipts");
             }
         }
-        decided.notices = topics.into_iter().map(str::to_owned).collect();
-        Ok(decided)
+        Ok(Decided {
+            changes: Written {
+                changes: decided.changes,
+                at: cause.map(|cause| (now, cause)),
+            },
+            events: decided.events,
+            rejected: decided.rejected,
+            notices: topics.into_iter().map(str::to_owned).collect(),
+        })
     }
 
-    async fn record(&self, tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
-        store::record(tx.conn(), &changes).await
+    async fn record(&self, tx: &mut Tx, written: Written) -> Result<(), Failure> {
+        let Some((now, cause)) = written.at else {
+            return Ok(());
+        };
+        chaseable::record(tx, written.changes, &self.prefix, now, &cause).await
     }
 }

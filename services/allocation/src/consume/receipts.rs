@@ -9,11 +9,15 @@ use contracts::{
 use kernel::london_date;
 use messaging::{Decided, Failure, Meta, Outgoing};
 
-use super::State;
+use super::{
+    State,
+    debits::{self, Arrival},
+    duplicates,
+};
 use crate::domain::{
     Changes, Learned, Receipt,
     ladder::{self, Verdict},
-    ledger::{Because, Moves},
+    ledger::{Because, Held, Moves},
     legal::client,
     rules,
 };
@@ -34,14 +38,24 @@ pub(super) fn decide(
         return Ok(());
     }
     receipt.recorded_at = now;
-    let designation =
-        store::matters::designation(&state.books.client_accounts, &receipt.bank_account);
+    let designation = store::matters::designation(&state.books.client_accounts, &receipt.bank_account);
     decided
         .changes
         .entries
         .push(client::banked(&receipt, designation));
+    let arrival = debits::arrival(&receipt, &mut state.returns)?;
     let not_before = receipt.booked_on;
-    let moves = climb(&mut receipt, state, decided, now, not_before)?;
+    let moves = match arrival {
+        Arrival::Plain => {
+            let moves = climb(&mut receipt, state, decided, now, not_before)?;
+            if moves.lines.is_empty() {
+                duplicates::hold(&mut receipt, state, &decided.changes);
+            }
+            moves
+        }
+        // What the bank has taken back, or gives back, pays nothing by itself.
+        Arrival::Awaited(_) | Arrival::GivesBack(_) => Moves::default(),
+    };
     let event = ReceiptPosted {
         receipt_id: receipt.id,
         version: receipt.version,
@@ -72,8 +86,8 @@ pub(super) fn decide(
         now,
         cause,
     )?);
-    decided.changes.new_receipts.push(receipt);
-    Ok(())
+    decided.changes.new_receipts.push(receipt.clone());
+    debits::settle_arrival(arrival, &mut receipt, cause, state, decided, prefix, now)
 }
 
 /// Looks at a receipt again because a document that it may name, or an advice
@@ -87,11 +101,19 @@ pub(super) fn decide_again(
     prefix: &Prefix,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    // E48: what a person has touched is the person's.
-    if receipt.decision.rule == Rule::Manual {
-        return Ok(());
-    }
-    let moves = climb(receipt, state, decided, now, london_date(now))?;
+    let mut reason = reason;
+    let moves = if receipt.is_spoken_for() {
+        // E48: what a person has touched is the person's. Money on account is
+        // offered for the document, never taken for it (E22).
+        if receipt.detail.held != Some(Held::OnAccount) {
+            return Ok(());
+        }
+        receipt.suggestions = ladder::suggest(receipt, &state.books, &[]).map_err(Failure::of)?;
+        reason = "its document arrived; the money stays on account until a person decides";
+        Moves::default()
+    } else {
+        climb(receipt, state, decided, now, london_date(now))?
+    };
     receipt.version += 1;
     let event = ReceiptAllocated(moved(receipt, moves, now, SYSTEM, reason));
     decided.events.push(Outgoing::new(
@@ -194,6 +216,7 @@ pub(crate) fn moved(
         lines: moves.lines,
         adjustments: moves.adjustments,
         outflows: moves.outflows,
+        returned: None,
         decision: receipt.decision.clone(),
         suggestions: receipt.suggestions.len() as u16,
         recorded_at: now,

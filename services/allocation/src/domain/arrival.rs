@@ -9,7 +9,7 @@ use kernel::Money;
 
 use super::{
     evidence::{self, reference_key, tail_key},
-    ledger::{Advised, Item, Receipt},
+    ledger::{Advised, Detail, Item, Receipt},
 };
 
 /// A receipt as it comes, with nothing decided about it.
@@ -44,6 +44,12 @@ pub fn receipt(fact: &ReceiptRecorded, now: DateTime<Utc>) -> Receipt {
         narrative,
         tokens: evidence::keys(texts),
         advice: advice(fact),
+        detail: Detail {
+            scheme: fact.scheme.clone(),
+            end_to_end_id: fact.end_to_end_id.clone(),
+            mandate_reference: fact.mandate_reference.clone(),
+            held: None,
+        },
         account: None,
         account_ref: None,
         decision: Decision::because(Rule::None, Vec::new()),

@@ -36,6 +36,8 @@ pub mod chart {
     pub const DEBTORS: &str = "debtors";
     /// Cash received that pays nothing yet.
     pub const UNALLOCATED: &str = "unallocated_cash";
+    /// What the bank took back although it had been refunded: owed by the payee.
+    pub const RETURN_SHORTFALLS: &str = "return_shortfalls";
     /// What billing has charged.
     pub const BILLED: &str = "billed";
 
@@ -109,6 +111,54 @@ pub struct Advised {
     pub amount: Money,
 }
 
+/// What the bank told of a payment beside its words, and why what is left of it
+/// is not allocated by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Detail {
+    pub scheme: Option<String>,
+    pub end_to_end_id: Option<String>,
+    pub mandate_reference: Option<String>,
+    pub held: Option<Held>,
+}
+
+/// Why money is kept from being allocated by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// A person keeps it on account.
+    OnAccount,
+    /// It seems to repeat this payment (E5).
+    PossibleDuplicate(ReceiptId),
+    /// A person said that it repeats this payment.
+    Duplicate(ReceiptId),
+}
+
+impl Held {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OnAccount => "on_account",
+            Self::PossibleDuplicate(_) => "possible_duplicate",
+            Self::Duplicate(_) => "duplicate",
+        }
+    }
+
+    pub const fn twin(self) -> Option<ReceiptId> {
+        match self {
+            Self::OnAccount => None,
+            Self::PossibleDuplicate(twin) | Self::Duplicate(twin) => Some(twin),
+        }
+    }
+
+    /// As it is stored.
+    pub fn of(name: &str, twin: Option<ReceiptId>) -> Option<Self> {
+        match (name, twin) {
+            ("on_account", None) => Some(Self::OnAccount),
+            ("possible_duplicate", Some(twin)) => Some(Self::PossibleDuplicate(twin)),
+            ("duplicate", Some(twin)) => Some(Self::Duplicate(twin)),
+            _ => None,
+        }
+    }
+}
+
 /// A receipt with what is left of it.
 #[derive(Debug, Clone)]
 pub struct Receipt {
@@ -128,6 +178,7 @@ pub struct Receipt {
     pub tokens: Vec<String>,
     /// Only while it is new: kept with the receipt are its words.
     pub advice: Vec<Advised>,
+    pub detail: Detail,
     pub account: Option<AccountId>,
     pub account_ref: Option<String>,
     pub decision: Decision,
@@ -136,12 +187,22 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Whether a person, a return or a doubt has decided about it: nothing is
+    /// allocated by itself any more (E22, E48).
+    pub fn is_spoken_for(&self) -> bool {
+        self.detail.held.is_some()
+            || !self.paid_out.is_zero()
+            || matches!(self.decision.rule, Rule::Manual | Rule::Returned)
+    }
+
     /// Where it stands follows from its money and its payer.
     pub fn state(&self) -> ReceiptState {
         if self.paid_out == self.amount {
             ReceiptState::PaidOut
         } else if self.unallocated.is_zero() {
             ReceiptState::Allocated
+        } else if self.detail.held == Some(Held::OnAccount) {
+            ReceiptState::OnAccount
         } else if self.amount.checked_sub(self.paid_out) != Ok(self.unallocated) {
             ReceiptState::PartAllocated
         } else if self.account.is_some() {
@@ -224,6 +285,17 @@ pub struct Changes {
     pub used_advices: Vec<(RemittanceId, ReceiptId)>,
     /// What was told about matters and bank accounts.
     pub legal: super::legal::News,
+    pub debits: Vec<NotedDebit>,
+    /// Accounts whose money it was or seemed to be, until now.
+    pub left: Vec<AccountId>,
+}
+
+/// How a debit stands, with who said so and why.
+#[derive(Debug, Clone)]
+pub struct NotedDebit {
+    pub debit: super::returns::Debit,
+    pub actor: String,
+    pub reason: String,
 }
 
 /// Characters of a folded name that can stand for the whole, at least.

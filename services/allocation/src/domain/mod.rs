@@ -1,7 +1,9 @@
 //! The rules of the ledger. Pure: no IO, no clock, the same answer every time.
 
+pub mod after;
 pub mod approvals;
 pub mod arrival;
+pub mod chaseable;
 pub mod data;
 pub mod edges;
 pub mod evidence;
@@ -13,6 +15,7 @@ pub mod payer;
 pub mod policy;
 pub mod refunds;
 pub mod remittance;
+pub mod returns;
 pub mod rules;
 pub mod subset;
 pub mod write_offs;

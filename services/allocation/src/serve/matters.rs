@@ -302,7 +302,7 @@ pub(crate) async fn split(ask: SplitReceipt, bus: Bus) -> Result<MatterDetail, R
     stand_right(&mut work, &desk, &before, &moves).await?;
     let reduced = !moves.outflows.is_empty();
     tell_receipt(&bus, &mut work, &mut desk, moves, reduced)?;
-    store::record(work.tx.conn(), &desk.changes).await?;
+    super::record(&mut work.tx, desk.changes, &bus, work.because.now, &work.cause).await?;
     work.finish(&bus).await?;
     money_moved(&bus).await;
     answer(&bus, ask.matter_id).await
@@ -389,7 +389,7 @@ pub(crate) async fn transfer(ask: TransferToBusiness, bus: Bus) -> Result<Matter
     )
     .map_err(Failure::of)?;
     tell_debt(&bus, &mut work, &books, line)?;
-    store::record(work.tx.conn(), &changes).await?;
+    super::record(&mut work.tx, changes, &bus, work.because.now, &work.cause).await?;
     work.finish(&bus).await?;
     money_moved(&bus).await;
     answer(&bus, ask.matter_id).await
@@ -561,7 +561,7 @@ pub(crate) async fn undo_entry(ask: UndoMatterEntry, bus: Bus) -> Result<MatterD
         }
         (_, kind) => return Err(Failure::of(Refused::NotUndone(kind.name())).into()),
     }
-    store::record(work.tx.conn(), &changes).await?;
+    super::record(&mut work.tx, changes, &bus, work.because.now, &work.cause).await?;
     work.finish(&bus).await?;
     money_moved(&bus).await;
     answer(&bus, matter).await

@@ -1,23 +1,34 @@
 //! What allocation answers, and the commands of people: a file for each topic,
 //! and here what they share.
 
+mod after;
+mod chaseable;
 pub(crate) mod controls;
 pub(crate) mod disbursements;
 pub(crate) mod matters;
 mod receipts;
 pub(crate) mod residuals;
+mod returns;
 pub(crate) mod rules;
 pub(crate) mod workbench;
 
+pub(crate) use after::{
+    keep_on_account, move_allocation, offset, settle_duplicate, transfer, undo_run,
+};
+pub(crate) use chaseable::get_chaseable;
 pub(crate) use receipts::{
     allocate, count_receipts, find_items, get_receipt, list_receipts, trace_receipt, undo,
 };
+pub(crate) use returns::{
+    get_debit, list_debits, mark_debit_ours, match_debit, return_receipt, reverse_debit,
+};
 
+use chrono::{DateTime, Utc};
 use contracts::{
-    allocation::{AdjustmentLine, AllocationLine, ReceiptMoved, Rule},
+    allocation::{AdjustmentLine, AllocationLine, OutflowLine, ReceiptMoved, Rule},
     api::{
         ControlTotals, Page, Refusal,
-        allocation::{GetAllocationTotals, ReceiptDetail},
+        allocation::{GetAllocationTotals, Held, ReceiptDetail},
     },
 };
 use kernel::{AllocationId, Classified, DocumentId, ReceiptId, london_date};
@@ -29,7 +40,7 @@ use crate::{
     consume::moved,
     domain::{
         Books, Changes, Receipt, evidence, ladder,
-        ledger::{Because, Moves},
+        ledger::{self, Because, Moves},
     },
     store,
 };
@@ -80,7 +91,7 @@ pub(crate) async fn detail(
     conn: &mut PgConnection,
     id: ReceiptId,
 ) -> Result<ReceiptDetail, Failure> {
-    let (receipt, decision) = store::receipts::view(conn, id)
+    let (receipt, decision, held) = store::receipts::view(conn, id)
         .await?
         .ok_or_else(|| no_receipt(id))?;
     Ok(ReceiptDetail {
@@ -90,6 +101,11 @@ pub(crate) async fn detail(
         allocations: store::postings::of_receipt(conn, id).await?,
         adjustments: store::movements::adjustments_of_receipt(conn, id).await?,
         outflows: store::movements::outflows_of_receipt(conn, id).await?,
+        held: held.map(|held| match held {
+            ledger::Held::OnAccount => Held::OnAccount,
+            ledger::Held::PossibleDuplicate(twin) => Held::PossibleDuplicate { twin },
+            ledger::Held::Duplicate(twin) => Held::Duplicate { twin },
+        }),
     })
 }
 
@@ -113,6 +129,8 @@ pub(crate) struct Desk {
     pub(crate) lines: Vec<(AllocationLine, bool)>,
     /// Adjustments that came with the receipt and stand.
     pub(crate) adjustments: Vec<AdjustmentLine>,
+    /// Outflows that stand.
+    pub(crate) outflows: Vec<OutflowLine>,
     pub(crate) books: Books,
     pub(crate) changes: Changes,
     /// Automatic lines that the command says were wrong.
@@ -161,7 +179,7 @@ where
     if !desk.blamed.is_empty() {
         events.extend(rules::blame(&mut tx, bus, &desk, &because, &cause).await?);
     }
-    store::record(tx.conn(), &desk.changes).await?;
+    record(&mut tx, desk.changes, bus, now, &cause).await?;
     tx.publish(&events).await?;
     let answer = detail(tx.conn(), desk.receipt.id).await?;
     finish(tx, bus).await?;
@@ -184,6 +202,7 @@ pub(crate) async fn lay_out(
         .map(|view| (view.line, view.undone))
         .collect();
     let adjustments = store::movements::adjustments_of_receipt(conn, receipt.id).await?;
+    let outflows = store::movements::outflows_of_receipt(conn, receipt.id).await?;
     let mut wanted = documents.to_vec();
     wanted.extend(lines.iter().map(|(line, _)| line.document_id));
     wanted.extend(adjustments.iter().map(|line| line.document_id));
@@ -200,6 +219,7 @@ pub(crate) async fn lay_out(
         receipt,
         lines,
         adjustments,
+        outflows,
         books,
         changes: Changes::default(),
         blamed: Vec::new(),
@@ -220,8 +240,11 @@ pub(crate) fn look_again(
         .filter(|line| line.contra_of.is_some())
         .map(|line| line.document_id)
         .collect();
-    desk.receipt.suggestions =
-        ladder::suggest(&desk.receipt, &desk.books, &undone).map_err(Failure::of)?;
+    // What is paid twice is offered for nothing else.
+    desk.receipt.suggestions = match desk.receipt.detail.held {
+        Some(ledger::Held::PossibleDuplicate(_) | ledger::Held::Duplicate(_)) => Vec::new(),
+        _ => ladder::suggest(&desk.receipt, &desk.books, &undone).map_err(Failure::of)?,
+    };
     desk.changes.moved_receipts.push(desk.receipt.clone());
     Ok(moved(
         &desk.receipt,
@@ -230,6 +253,17 @@ pub(crate) fn look_again(
         because.actor,
         because.reason,
     ))
+}
+
+/// Writes what was decided, and tells whose debts may be chased otherwise now.
+pub(crate) async fn record(
+    tx: &mut Tx,
+    changes: Changes,
+    bus: &Bus,
+    now: DateTime<Utc>,
+    cause: &Meta,
+) -> Result<(), Failure> {
+    crate::consume::chaseable::record(tx, changes, bus.prefix(), now, cause).await
 }
 
 pub(crate) async fn finish(tx: Tx, bus: &Bus) -> Result<(), Failure> {

@@ -87,7 +87,12 @@ pub(crate) async fn trace_receipt(ask: TraceReceipt, bus: Bus) -> Result<Receipt
         entries.push(allocation.line.allocation_id.as_uuid());
         times.push(allocation.recorded_at);
     }
+    for (id, recorded_at) in store::returns::marks(tx.conn(), ask.receipt_id).await? {
+        entries.push(id);
+        times.push(recorded_at);
+    }
     Ok(ReceiptTrace {
+        debits: store::returns::of_receipt(tx.conn(), ask.receipt_id).await?,
         journal: store::postings::entries(tx.conn(), &entries).await?,
         events: store::postings::events(tx.conn(), ask.receipt_id, &times).await?,
         past_decisions: store::receipts::past_decisions(tx.conn(), ask.receipt_id).await?,

@@ -18,7 +18,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Command, act, cursor, detail, finish, lay_out, no_receipt, page, reason, receipts::take_back,
+    Command, act, cursor, detail, finish, lay_out, no_receipt, page, reason,
+    receipts::take_back, record,
 };
 use crate::{
     domain::{
@@ -149,9 +150,9 @@ pub(crate) async fn unpark(ask: UnparkReceipt, bus: Bus) -> Result<ReceiptDetail
         moved_receipts: vec![receipt],
         ..Changes::default()
     };
-    store::record(tx.conn(), &changes).await?;
-    store::workbench::unpark(tx.conn(), id).await?;
     let cause = Meta::of_command(command, now, None);
+    record(&mut tx, changes, &bus, now, &cause).await?;
+    store::workbench::unpark(tx.conn(), id).await?;
     let outgoing = Outgoing::new(&fact, id.as_uuid(), version, bus.prefix(), now, &cause)?;
     tx.publish(&[outgoing]).await?;
     answer(tx, &bus, id).await

@@ -3,6 +3,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod approvals;
+pub(crate) mod chaseable;
 pub(crate) mod control;
 pub(crate) mod disbursements;
 pub(crate) mod items;
@@ -14,6 +15,7 @@ pub(crate) mod refunds;
 pub(crate) mod remittances;
 pub(crate) mod replay;
 pub(crate) mod residuals;
+pub(crate) mod returns;
 pub(crate) mod rules;
 pub(crate) mod workbench;
 pub(crate) mod write_offs;
@@ -29,19 +31,25 @@ use crate::domain::{Books, Changes, Receipt, edges, ladder, name_key, payer};
 
 /// Writes what was decided: first what is only there when accounts or documents
 /// came, or receipts that were there before have moved, then in one statement
-/// what every receipt brings.
-pub(crate) async fn record(conn: &mut PgConnection, changes: &Changes) -> Result<(), Failure> {
+/// what every receipt brings. Returns the accounts to which moved receipts were
+/// suggested until now.
+pub(crate) async fn record(
+    conn: &mut PgConnection,
+    changes: &Changes,
+) -> Result<Vec<AccountId>, Failure> {
     accounts::put(conn, &changes.accounts).await?;
     items::insert(conn, &changes.new_items).await?;
-    receipts::update(conn, &changes.moved_receipts).await?;
+    let left = receipts::update(conn, &changes.moved_receipts).await?;
     remittances::insert(conn, &changes.new_advices).await?;
     remittances::set_used(conn, &changes.used_advices).await?;
     postings::post(conn, changes).await?;
     movements::insert_adjustments(conn, &changes.adjustments).await?;
     movements::insert_outflows(conn, &changes.outflows).await?;
     workbench::note_batch(conn, changes).await?;
+    returns::put(conn, &changes.debits).await?;
     accounts::learn(conn, &changes.learned).await?;
-    matters::record_news(conn, &changes.legal).await
+    matters::record_news(conn, &changes.legal).await?;
+    Ok(left)
 }
 
 /// Adds to `books` what `receipts` name, who may have paid them and what those

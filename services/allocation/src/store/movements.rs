@@ -138,3 +138,34 @@ pub(crate) async fn outflows_of_receipt(
         })
         .collect()
 }
+
+/// Adjustments that carry out one request, oldest first.
+pub(crate) async fn adjustments_of_cause(
+    conn: &mut PgConnection,
+    cause: Uuid,
+) -> Result<Vec<AdjustmentLine>, Failure> {
+    let rows = sqlx::query!(
+        "select d.adjustment_id, d.kind, d.document_id, i.document_ref, d.account_id, d.currency, d.amount,
+             d.effective_on, d.contra_of, d.cause
+         from allocation.adjustment d join allocation.open_item i using (document_id)
+         where d.cause = $1 order by d.adjustment_id",
+        cause
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(AdjustmentLine {
+                adjustment_id: row.adjustment_id.into(),
+                kind: named(row.kind)?,
+                document_id: row.document_id.into(),
+                document_ref: row.document_ref,
+                account_id: row.account_id.into(),
+                amount: money(row.amount, &row.currency)?,
+                effective_on: row.effective_on,
+                contra_of: row.contra_of.map(AdjustmentId::from),
+                cause: row.cause,
+            })
+        })
+        .collect()
+}

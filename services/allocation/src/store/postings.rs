@@ -12,7 +12,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{money, named, receipts::StoredLine};
-use crate::domain::{Changes, Receipt, ledger::Entry};
+use crate::domain::{
+    Changes, Receipt,
+    ledger::{Entry, Held},
+};
 
 /// One column of many rows.
 fn column<'r, R, T>(rows: &'r [R], of: impl Fn(&'r R) -> T) -> Vec<T> {
@@ -52,16 +55,18 @@ pub(crate) async fn post(conn: &mut PgConnection, changes: &Changes) -> Result<(
         "with received as (
              insert into allocation.receipt (receipt_id, version, bank_account, bank_reference, booked_on, value_on,
                  currency, amount, unallocated, payer_name, payer_account, narrative, tokens, state, account_id,
-                 decision, suggestions, recorded_at)
-             select t.id, 1, t.bank, t.bank_ref, t.booked, t.valued, t.currency, t.amount, t.unallocated, t.payer,
+                 decision, suggestions, paid_out, scheme, end_to_end_id, mandate_reference, held, twin, recorded_at)
+             select t.id, t.version, t.bank, t.bank_ref, t.booked, t.valued, t.currency, t.amount, t.unallocated, t.payer,
                  t.payer_account, t.narrative,
                  case when t.tokens = '' then '{}' else string_to_array(t.tokens, ' ') end,
-                 t.state, t.account, t.decision, t.suggestions, t.at
+                 t.state, t.account, t.decision, t.suggestions, t.gone, t.scheme, t.e2e, t.mandate, t.held, t.twin, t.at
              from unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::date[], $6::text[], $7::numeric[],
                  $8::numeric[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[],
-                 $15::text[], $16::smallint[], $17::timestamptz[])
+                 $15::text[], $16::smallint[], $17::timestamptz[], $48::bigint[], $49::numeric[], $50::text[],
+                 $51::text[], $52::text[], $53::text[], $54::uuid[])
                  as t(id, bank, bank_ref, booked, valued, currency, amount, unallocated, payer, payer_account,
-                     narrative, tokens, state, account, decision, suggestions, at)
+                     narrative, tokens, state, account, decision, suggestions, at, version, gone, scheme, e2e,
+                     mandate, held, twin)
          ), suggested as (
              insert into allocation.suggestion (receipt_id, rank, rule, confidence, account_id, lines, evidence,
                  score, would)
@@ -125,7 +130,18 @@ pub(crate) async fn post(conn: &mut PgConnection, changes: &Changes) -> Result<(
         &column(entries, |e| e.effective_on),
         &column(entries, |e| e.recorded_at),
         &suggested.scores as &[Option<Value>],
-        &suggested.would as &[Option<&str>]
+        &suggested.would as &[Option<&str>],
+        &column(receipts, |r| r.version),
+        &column(receipts, |r| r.paid_out.amount()),
+        &column(receipts, |r| r.detail.scheme.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.detail.end_to_end_id.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.detail.mandate_reference.as_deref()) as &[Option<&str>],
+        &column(receipts, |r| r.detail.held.map(Held::name)) as &[Option<&str>],
+        &column(receipts, |r| r
+            .detail
+            .held
+            .and_then(Held::twin)
+            .map(ReceiptId::as_uuid)) as &[Option<Uuid>]
     )
     .execute(conn)
     .await?;

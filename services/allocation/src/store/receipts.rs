@@ -15,7 +15,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{money, named, workbench::parked};
-use crate::domain::Receipt;
+use crate::domain::{
+    Line, Receipt,
+    ledger::{Detail, Held},
+};
 
 pub(super) struct Row {
     pub(super) receipt_id: Uuid,
@@ -35,6 +38,11 @@ pub(super) struct Row {
     pub(super) account_id: Option<Uuid>,
     pub(super) account_ref: Option<String>,
     pub(super) decision: String,
+    pub(super) scheme: Option<String>,
+    pub(super) end_to_end_id: Option<String>,
+    pub(super) mandate_reference: Option<String>,
+    pub(super) held: Option<String>,
+    pub(super) twin: Option<Uuid>,
     pub(super) recorded_at: DateTime<Utc>,
 }
 
@@ -57,6 +65,14 @@ impl TryFrom<Row> for Receipt {
             narrative: row.narrative,
             tokens: row.tokens,
             advice: Vec::new(),
+            detail: Detail {
+                scheme: row.scheme,
+                end_to_end_id: row.end_to_end_id,
+                mandate_reference: row.mandate_reference,
+                held: row
+                    .held
+                    .and_then(|name| Held::of(&name, row.twin.map(ReceiptId::from))),
+            },
             account: row.account_id.map(AccountId::from),
             account_ref: row.account_ref,
             decision: decision(&row.decision)?,
@@ -90,7 +106,7 @@ pub(crate) async fn lock_waiting_for(
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
-                r.decision, r.recorded_at
+                r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
          from allocation.receipt r where r.unallocated > 0 and r.tokens && $1 and r.parked_at is null
          order by r.receipt_id limit 5000 for update of r"#,
         keys
@@ -109,7 +125,7 @@ pub(crate) async fn lock(
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
-                r.decision, r.recorded_at
+                r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
          from allocation.receipt r where r.receipt_id = $1 for update of r"#,
         id.as_uuid()
     )
@@ -129,7 +145,8 @@ pub(crate) async fn between(
         Row,
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens,
-                r.account_id, null as "account_ref?", r.decision, r.recorded_at
+                r.account_id, null as "account_ref?", r.decision, r.scheme, r.end_to_end_id,
+                r.mandate_reference, r.held, r.twin, r.recorded_at
          from allocation.receipt r
          where ($1::date is null or r.booked_on >= $1) and ($2::date is null or r.booked_on <= $2)
          order by r.receipt_id desc limit $3"#,
@@ -147,13 +164,16 @@ pub(crate) async fn lock_all(
     conn: &mut PgConnection,
     ids: &[ReceiptId],
 ) -> Result<Vec<Receipt>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query_as!(
         Row,
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
-                r.decision, r.recorded_at
+                r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
          from allocation.receipt r where r.receipt_id = any($1) order by r.receipt_id for update of r"#,
         &ids
     )
@@ -162,12 +182,26 @@ pub(crate) async fn lock_all(
     rows.into_iter().map(Receipt::try_from).collect()
 }
 
-/// Writes where moved receipts now stand; the caller holds their locks. One
-/// that has no money left is put aside no longer.
-pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Result<(), Failure> {
+/// Writes where moved receipts now stand; the caller holds their locks. One that
+/// has no money left is put aside no longer. Returns the accounts that were
+/// suggested as theirs until now.
+pub(crate) async fn update(
+    conn: &mut PgConnection,
+    receipts: &[Receipt],
+) -> Result<Vec<AccountId>, Failure> {
     if receipts.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let held: Vec<Option<&str>> = receipts
+        .iter()
+        .map(|r| r.detail.held.map(Held::name))
+        .collect();
+    let twins: Vec<Option<Uuid>> = receipts
+        .iter()
+        .map(|r| r.detail.held.and_then(Held::twin).map(ReceiptId::as_uuid))
+        .collect();
+    // Money that is there again is found by its words again.
+    let tokens: Vec<String> = receipts.iter().map(|r| r.tokens.join(" ")).collect();
     let ids: Vec<Uuid> = receipts.iter().map(|r| r.id.as_uuid()).collect();
     let versions: Vec<i64> = receipts.iter().map(|r| r.version).collect();
     let left: Vec<Decimal> = receipts.iter().map(|r| r.unallocated.amount()).collect();
@@ -206,9 +240,12 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
              parked_by = case when t.unallocated > 0 then r.parked_by end,
              parked_reason = case when t.unallocated > 0 then r.parked_reason end,
              parked_owner = case when t.unallocated > 0 then r.parked_owner end,
-             parked_until = case when t.unallocated > 0 then r.parked_until end
+             parked_until = case when t.unallocated > 0 then r.parked_until end,
+             held = t.held, twin = t.twin,
+             tokens = case when t.tokens = '' then r.tokens else string_to_array(t.tokens, ' ') end
          from unnest($1::uuid[], $2::bigint[], $3::numeric[], $4::numeric[], $5::text[], $6::uuid[], $7::smallint[],
-             $8::text[]) as t(id, version, unallocated, paid_out, state, account, suggestions, decision)
+             $8::text[], $9::text[], $10::uuid[], $11::text[])
+             as t(id, version, unallocated, paid_out, state, account, suggestions, decision, held, twin, tokens)
          where r.receipt_id = t.id",
         &ids,
         &versions,
@@ -217,17 +254,20 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
         &states,
         &accounts as &[Option<Uuid>],
         &counts,
-        &decisions
+        &decisions,
+        &held as &[Option<&str>],
+        &twins as &[Option<Uuid>],
+        &tokens
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!(
-        "delete from allocation.suggestion where receipt_id = any($1)",
+    let suggested = sqlx::query_scalar!(
+        "delete from allocation.suggestion where receipt_id = any($1) returning account_id",
         &ids
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(suggested.into_iter().map(AccountId::from).collect())
 }
 
 /// A suggested line as it is stored; what is open is looked up when it is
@@ -236,6 +276,20 @@ pub(crate) async fn update(conn: &mut PgConnection, receipts: &[Receipt]) -> Res
 pub(crate) struct StoredLine {
     pub(crate) document: DocumentId,
     pub(crate) amount: Money,
+}
+
+/// The lines of a suggestion as it was stored.
+pub(crate) fn stored_lines(value: serde_json::Value) -> Result<Vec<Line>, Failure> {
+    let stored: Vec<StoredLine> = serde_json::from_value(value).map_err(|e| {
+        Failure::bug("allocation.stored_lines", "stored lines cannot be read").caused_by(e)
+    })?;
+    Ok(stored
+        .into_iter()
+        .map(|line| Line {
+            document: line.document,
+            amount: line.amount,
+        })
+        .collect())
 }
 
 struct ViewRow {
@@ -298,7 +352,7 @@ impl TryFrom<ViewRow> for ReceiptView {
 }
 
 /// Only the last four characters of a bank account are shown.
-fn masked(key: &str) -> String {
+pub(crate) fn masked(key: &str) -> String {
     let from = key.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
     format!("••{}", key.get(from..).unwrap_or_default())
 }
@@ -340,6 +394,8 @@ pub(crate) async fn list(
                and (not $1 or r.suggestions > 0) and (not $2 or r.state = 'unidentified')
                and (not $3 or r.state <> 'unidentified')
                and $4 = (r.parked_at is not null and (r.parked_until is null or r.parked_until > $5))
+               and (not $10 or r.held = 'on_account') and (not $11 or r.held in ('possible_duplicate', 'duplicate'))
+               and (r.held is distinct from 'on_account' or $1 or $4 or $10)
                and ($6::text is null or r.payer_name ilike $6 or r.narrative ilike $6
                     or r.bank_reference ilike $6 or r.amount = $7)
                and ($8::uuid is null or (r.booked_on, r.receipt_id)
@@ -353,7 +409,10 @@ pub(crate) async fn list(
             pattern,
             amount,
             before,
-            rows + 1
+            rows + 1,
+            queue == ReceiptQueue::OnAccount,
+            queue == ReceiptQueue::PossibleDuplicates,
+            queue == ReceiptQueue::Suggested
         )
         .fetch_all(conn)
         .await?
@@ -390,7 +449,7 @@ pub(crate) async fn list(
 pub(crate) async fn view(
     conn: &mut PgConnection,
     id: ReceiptId,
-) -> Result<Option<(ReceiptView, contracts::allocation::Decision)>, Failure> {
+) -> Result<Option<(ReceiptView, contracts::allocation::Decision, Option<Held>)>, Failure> {
     let row = sqlx::query_as!(
         ViewRow,
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
@@ -405,13 +464,16 @@ pub(crate) async fn view(
     let Some(row) = row else {
         return Ok(None);
     };
-    let text = sqlx::query_scalar!(
-        "select decision from allocation.receipt where receipt_id = $1",
+    let decided = sqlx::query!(
+        "select decision, held, twin from allocation.receipt where receipt_id = $1",
         id.as_uuid()
     )
     .fetch_one(conn)
     .await?;
-    Ok(Some((row.try_into()?, decision(&text)?)))
+    let held = decided
+        .held
+        .and_then(|name| Held::of(&name, decided.twin.map(ReceiptId::from)));
+    Ok(Some((row.try_into()?, decision(&decided.decision)?, held)))
 }
 
 /// Suggestions that can still be accepted: every line is still open that far.
@@ -526,11 +588,12 @@ pub(crate) async fn counts(
 ) -> Result<Vec<QueueCount>, Failure> {
     let open = sqlx::query!(
         r#"select currency, parked as "parked!", suggested as "suggested!", identified as "identified!",
-               count(*) as "receipts!", sum(unallocated) as "total!"
-           from (select currency, unallocated, suggestions > 0 as suggested, state <> 'unidentified' as identified,
+               held, count(*) as "receipts!", sum(unallocated) as "total!"
+           from (select currency, unallocated, held, suggestions > 0 as suggested,
+                     state <> 'unidentified' as identified,
                      parked_at is not null and (parked_until is null or parked_until > $1) as parked
                  from allocation.receipt where unallocated > 0) r
-           group by currency, parked, suggested, identified order by currency"#,
+           group by currency, parked, suggested, identified, held order by currency"#,
         london_date(now)
     )
     .fetch_all(&mut *conn)
@@ -557,10 +620,19 @@ pub(crate) async fn counts(
             counts.add(ReceiptQueue::Parked, row.receipts, total)?;
             continue;
         }
-        counts.add(ReceiptQueue::ToReview, row.receipts, total)?;
         if row.suggested {
             counts.add(ReceiptQueue::Suggested, row.receipts, total)?;
         }
+        match row.held.as_deref() {
+            // A person keeps it there: nobody has to look.
+            Some("on_account") => {
+                counts.add(ReceiptQueue::OnAccount, row.receipts, total)?;
+                continue;
+            }
+            Some(_) => counts.add(ReceiptQueue::PossibleDuplicates, row.receipts, total)?,
+            None => {}
+        }
+        counts.add(ReceiptQueue::ToReview, row.receipts, total)?;
         let whose = if row.identified {
             ReceiptQueue::Unallocated
         } else {
@@ -589,6 +661,8 @@ impl Default for Counts {
             ReceiptQueue::Suggested,
             ReceiptQueue::Unidentified,
             ReceiptQueue::Unallocated,
+            ReceiptQueue::OnAccount,
+            ReceiptQueue::PossibleDuplicates,
             ReceiptQueue::Parked,
             ReceiptQueue::AllocatedToday,
             ReceiptQueue::Allocated,

@@ -108,7 +108,7 @@ pub(crate) async fn lock_receipts(
         r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
-                r.decision, r.recorded_at
+                r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
          from allocation.receipt r
          where r.unallocated > 0 and r.receipt_id = any(array(
              select w.receipt_id from unnest($1::numeric[], $2::date[], $3::date[]) as said(total, first, last)

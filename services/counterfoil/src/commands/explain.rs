@@ -192,6 +192,41 @@ async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> a
                 .unwrap_or_default(),
         );
     }
+    for adjustment in &trace.detail.adjustments {
+        println!(
+            "  {} {} off {} without cash: {}, from {}",
+            adjustment.adjustment_id,
+            adjustment.amount,
+            adjustment.document_ref,
+            adjustment.kind.name(),
+            adjustment.effective_on
+        );
+    }
+    for outflow in &trace.detail.outflows {
+        println!(
+            "  {} {} {}, from {}",
+            outflow.outflow_id,
+            outflow.amount,
+            outflow.kind.name(),
+            outflow.effective_on
+        );
+    }
+    for debit in &trace.debits {
+        let reason = debit.meaning.as_deref().or(debit.code.as_deref());
+        println!(
+            "  {} of {} {} by the bank{}{}",
+            debit.amount,
+            debit.booked_on,
+            debit.state.name(),
+            reason
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default(),
+            debit
+                .shortfall
+                .map(|missing| format!("; {missing} had been refunded before"))
+                .unwrap_or_default(),
+        );
+    }
     println!("journal");
     for entry in &trace.journal {
         println!(

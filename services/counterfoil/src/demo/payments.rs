@@ -88,6 +88,7 @@ impl Line {
             reference,
             end_to_end_id: None,
             mandate_reference: None,
+            return_reason: None,
             remittance: (self.says != Says::Nothing).then_some(RemittanceText {
                 unstructured,
                 structured,

@@ -120,11 +120,17 @@ impl Place {
     }
 }
 
-const QUEUES: [(ReceiptQueue, &str, &str); 8] = [
+const QUEUES: [(ReceiptQueue, &str, &str); 10] = [
     (ReceiptQueue::ToReview, "to_review", "To review"),
     (ReceiptQueue::Suggested, "suggested", "Suggested"),
     (ReceiptQueue::Unidentified, "unidentified", "Unidentified"),
     (ReceiptQueue::Unallocated, "unallocated", "Unallocated"),
+    (ReceiptQueue::OnAccount, "on_account", "On account"),
+    (
+        ReceiptQueue::PossibleDuplicates,
+        "possible_duplicates",
+        "Possible duplicates",
+    ),
     (ReceiptQueue::Parked, "parked", "To check"),
     (
         ReceiptQueue::AllocatedToday,

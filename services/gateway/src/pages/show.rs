@@ -130,6 +130,7 @@ impl Named for Rule {
             Self::SubsetSum => "Documents that add up".to_owned(),
             Self::Balance => "All that is owed or due".to_owned(),
             Self::Manual => "A person".to_owned(),
+            Self::Returned => "The bank took it back".to_owned(),
             Self::None => "Nothing certain".to_owned(),
         }
     }

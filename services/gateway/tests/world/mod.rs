@@ -125,6 +125,7 @@ fn detail() -> ReceiptDetail {
         }],
         adjustments: Vec::new(),
         outflows: Vec::new(),
+        held: None,
     }
 }
 

@@ -7,7 +7,7 @@ use messaging::{Failure, Meta, Outgoing, Raw};
 use super::{Inbound, Message, failure};
 use crate::domain::{
     inbound,
-    record::{Changes, Known, Line, NewLine},
+    record::{Changes, Known, Line, NewLine, Told},
 };
 
 pub(super) fn decode(raw: &Raw, now: DateTime<Utc>) -> Result<Message, Failure> {
@@ -31,13 +31,14 @@ pub(super) fn decide(
     }
     let mut line = line.clone();
     line.receipt.recorded_at = now;
-    let event = if line.is_receipt() {
-        let fact = &line.receipt;
-        let about = fact.receipt_id.as_uuid();
-        Some(consumer.outgoing(fact, about, 1, now, meta)?)
-    } else {
-        None
-    };
+    let about = line.receipt.receipt_id.as_uuid();
+    let event = line
+        .fact()
+        .map(|told| match told {
+            Told::Receipt(fact) => consumer.outgoing(fact, about, 1, now, meta),
+            Told::Debit(fact) => consumer.outgoing(fact.as_ref(), about, 1, now, meta),
+        })
+        .transpose()?;
     changes.lines.push(NewLine {
         line,
         message_id: Some(meta.id),

@@ -359,6 +359,7 @@ fn movements(
                 narrow_key(&receipt.dedup_key, line.booked_on)
             },
             direction: receipt.direction,
+            return_reason: receipt.return_reason,
             // The whole line once, with its first movement.
             raw: (part == 0)
                 .then(|| serde_json::to_string(line).ok())

@@ -98,10 +98,12 @@ pub fn receipt(wire: BankReceipt, at: DateTime<Utc>) -> Result<Line, Refused> {
         },
         1,
     );
-    let raw = structured_as_json(&remittance);
+    let return_reason = optional("/return_reason", wire.return_reason)?;
+    let raw = without_column(&remittance, return_reason.as_deref());
     Ok(Line {
         dedup_key: narrow_key(&key, booked_on),
         direction: wire.direction,
+        return_reason,
         raw,
         receipt: ReceiptRecorded {
             receipt_id: ReceiptId::generate(),
@@ -127,12 +129,18 @@ pub fn receipt(wire: BankReceipt, at: DateTime<Utc>) -> Result<Line, Refused> {
     })
 }
 
-/// The structured remittance, which has no column of its own.
-fn structured_as_json(remittance: &RemittanceText) -> Option<String> {
-    if remittance.structured.is_empty() {
-        return None;
+/// What has no column of its own: the structured remittance, the reason of a
+/// return.
+fn without_column(remittance: &RemittanceText, return_reason: Option<&str>) -> Option<String> {
+    let structured = &remittance.structured;
+    match return_reason {
+        Some(reason) => serde_json::to_string(
+            &serde_json::json!({ "return_reason": reason, "structured": structured }),
+        )
+        .ok(),
+        None if structured.is_empty() => None,
+        None => serde_json::to_string(structured).ok(),
     }
-    serde_json::to_string(&remittance.structured).ok()
 }
 
 /// A line's key in two bytes for its day and fourteen of a hash: narrow, and the
@@ -615,6 +623,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::record::Told;
 
     fn wire() -> Value {
         json!({
@@ -645,7 +654,7 @@ mod tests {
     #[test]
     fn a_line_is_read_into_money_days_and_accounts() {
         let line = read(wire()).unwrap();
-        assert!(line.is_receipt());
+        assert!(matches!(line.fact(), Some(Told::Receipt(_))));
         assert_eq!(line.receipt.bank_account, "GB:200000-55779911");
         assert_eq!(
             line.receipt.payer_account.as_deref(),
@@ -798,7 +807,7 @@ mod tests {
     fn a_debit_is_a_line_but_no_receipt() {
         let line = read(with("/direction", json!("debit"))).unwrap();
         assert_eq!(line.direction, Direction::Debit);
-        assert!(!line.is_receipt());
+        assert!(matches!(line.fact(), Some(Told::Debit(_))));
     }
 
     #[test]

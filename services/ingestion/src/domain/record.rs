@@ -8,9 +8,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use contracts::{
     inbound::Direction,
-    ingestion::{AccountRecorded, DocumentRecorded, MatterRecorded, ReceiptRecorded},
+    ingestion::{
+        AccountRecorded, DebitRecorded, DocumentRecorded, MatterRecorded, ReceiptRecorded,
+    },
 };
-use kernel::{AccountId, DocumentId, ImportId, MatterId};
+use kernel::{AccountId, DebitId, DocumentId, ImportId, MatterId};
 use uuid::Uuid;
 
 use super::inbound::{Account, Document, Matter, Refused, Remittance};
@@ -21,18 +23,58 @@ pub struct Line {
     /// See [`super::inbound::narrow_key`].
     pub dedup_key: Uuid,
     pub direction: Direction,
-    /// What will be told of it, if it is a receipt; a debit has the same fields.
+    /// What will be told of it, if it is a receipt; a debit has the same fields
+    /// under other names.
     pub receipt: ReceiptRecorded,
+    /// Why a payment came back, as the bank codes it.
+    pub return_reason: Option<String>,
     /// What has no field there, as JSON.
     pub raw: Option<String>,
 }
 
 impl Line {
-    /// Whether money came in. Debits, and lines without an amount, are kept but
-    /// told to nobody: there is nothing to allocate.
-    pub fn is_receipt(&self) -> bool {
-        self.direction == Direction::Credit && self.receipt.amount.is_positive()
+    /// What is told of it. A line without an amount is kept but told to nobody:
+    /// nothing moved.
+    pub fn fact(&self) -> Option<Told<'_>> {
+        if !self.receipt.amount.is_positive() {
+            return None;
+        }
+        Some(match self.direction {
+            Direction::Credit => Told::Receipt(&self.receipt),
+            Direction::Debit => Told::Debit(Box::new(self.debit())),
+        })
     }
+
+    fn debit(&self) -> DebitRecorded {
+        let line = self.receipt.clone();
+        DebitRecorded {
+            debit_id: DebitId::from(line.receipt_id.as_uuid()),
+            source: line.source,
+            bank_account: line.bank_account,
+            bank_reference: line.bank_reference,
+            booked_on: line.booked_on,
+            value_on: line.value_on,
+            amount: line.amount,
+            scheme: line.scheme,
+            counterparty_name: line.payer_name,
+            counterparty_account: line.payer_account,
+            reference: line.reference,
+            end_to_end_id: line.end_to_end_id,
+            mandate_reference: line.mandate_reference,
+            return_reason: self.return_reason.clone(),
+            remittance: line.remittance,
+            statement: line.statement,
+            recorded_at: line.recorded_at,
+            actor: line.actor,
+        }
+    }
+}
+
+/// What a line means for the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told<'l> {
+    Receipt(&'l ReceiptRecorded),
+    Debit(Box<DebitRecorded>),
 }
 
 /// Who or what brought a record.

@@ -68,9 +68,17 @@ fn allocated(like: Money, lines: &[AllocationLine]) -> Result<Money, ReceiptErro
 
 /// Where a receipt stood on a day that no event names: told from its figures.
 /// `kept` is what was received less what had left it other than onto a document.
-pub(crate) fn state_of(kept: Decimal, unallocated: Decimal, payer_known: bool) -> ReceiptState {
+/// That a person keeps it on account, its last step says.
+pub(crate) fn state_of(
+    kept: Decimal,
+    unallocated: Decimal,
+    payer_known: bool,
+    on_account: bool,
+) -> ReceiptState {
     if kept.is_zero() {
         ReceiptState::PaidOut
+    } else if on_account && !unallocated.is_zero() {
+        ReceiptState::OnAccount
     } else if unallocated == kept {
         if payer_known {
             ReceiptState::Unallocated
@@ -141,10 +149,21 @@ mod tests {
     #[test]
     fn the_state_follows_from_the_figures() {
         let d = |n: i64| Decimal::new(n, 2);
-        assert_eq!(state_of(d(100), d(100), false), ReceiptState::Unidentified);
-        assert_eq!(state_of(d(100), d(100), true), ReceiptState::Unallocated);
-        assert_eq!(state_of(d(100), d(40), true), ReceiptState::PartAllocated);
-        assert_eq!(state_of(d(100), d(0), true), ReceiptState::Allocated);
-        assert_eq!(state_of(d(0), d(0), true), ReceiptState::PaidOut);
+        assert_eq!(
+            state_of(d(100), d(100), false, false),
+            ReceiptState::Unidentified
+        );
+        assert_eq!(
+            state_of(d(100), d(100), true, false),
+            ReceiptState::Unallocated
+        );
+        assert_eq!(
+            state_of(d(100), d(40), true, false),
+            ReceiptState::PartAllocated
+        );
+        assert_eq!(state_of(d(100), d(0), true, false), ReceiptState::Allocated);
+        assert_eq!(state_of(d(0), d(0), true, false), ReceiptState::PaidOut);
+        assert_eq!(state_of(d(100), d(40), true, true), ReceiptState::OnAccount);
+        assert_eq!(state_of(d(100), d(0), true, true), ReceiptState::Allocated);
     }
 }

@@ -50,12 +50,13 @@ pub(crate) async fn report(
            )
            select null::uuid as receipt_id, null::date as booked_on, 0::numeric as "amount!", 0::numeric as "paid_out!",
                   sum(unallocated) as "unallocated!", currency as "currency!", null::text as payer_name,
-                  '' as "narrative!", null::uuid as account_id, null::text as account_ref
+                  '' as "narrative!", null::uuid as account_id, null::text as account_ref,
+                  false as "on_account!"
            from cash
            group by currency
            union all
            select receipt_id, booked_on, amount, paid_out, unallocated, currency, payer_name, narrative, account_id,
-                  account_ref
+                  account_ref, on_account
            from page"#,
         at.as_of,
         at.known_at,
@@ -82,6 +83,7 @@ pub(crate) async fn report(
                     row.amount - row.paid_out,
                     row.unallocated,
                     row.account_id.is_some(),
+                    row.on_account,
                 ),
                 account_id: row.account_id.map(Into::into),
                 account_ref: row.account_ref,

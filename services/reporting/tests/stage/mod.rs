@@ -320,6 +320,7 @@ pub fn moved(
         lines,
         adjustments: Vec::new(),
         outflows: Vec::new(),
+        returned: None,
         decision: decided(Rule::Manual),
         suggestions: 0,
         recorded_at,

@@ -39,6 +39,10 @@ pub enum ReceiptQueue {
     Unidentified,
     /// To review, and the payer is known.
     Unallocated,
+    /// Kept on account by a person.
+    OnAccount,
+    /// It seems to pay again what was paid, and is held until a person says.
+    PossibleDuplicates,
     /// Money left, and put aside to check.
     Parked,
     /// Money of it was allocated on this London day.
@@ -111,6 +115,21 @@ pub struct ReceiptDetail {
     /// Money that left it other than onto a document, and has not come back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outflows: Vec<OutflowLine>,
+    /// Why what is left is not allocated by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+}
+
+/// Why money is kept from being allocated by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "why")]
+pub enum Held {
+    /// A person keeps it on account.
+    OnAccount,
+    /// It seems to repeat another payment.
+    PossibleDuplicate { twin: ReceiptId },
+    /// A person said that it repeats another payment: to be refunded.
+    Duplicate { twin: ReceiptId },
 }
 
 /// A match that a person may accept.
@@ -246,6 +265,9 @@ pub struct ReceiptTrace {
     pub detail: ReceiptDetail,
     pub journal: Vec<JournalEntry>,
     pub events: Vec<PublishedEvent>,
+    /// Bank lines that took its money back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debits: Vec<super::returns::DebitView>,
     /// What was decided before, oldest first: nothing that explains an
     /// allocation is ever lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

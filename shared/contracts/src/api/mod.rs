@@ -9,6 +9,7 @@ pub mod ingestion;
 pub mod matters;
 pub mod outbox;
 pub mod reporting;
+pub mod returns;
 pub mod rules;
 pub mod workbench;
 

@@ -406,6 +406,7 @@ fn receipt(id: String, index: usize, day: NaiveDate, payment: Payment, rng: &mut
             reference: says.reference,
             end_to_end_id: says.end_to_end_id,
             mandate_reference: None,
+            return_reason: None,
             remittance: says.remittance,
         },
     }

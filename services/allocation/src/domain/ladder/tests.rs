@@ -64,6 +64,7 @@ fn receipt(amount: &str, text: &str) -> Receipt {
         narrative: text.into(),
         tokens: evidence::keys([text]),
         advice: vec![],
+        detail: crate::domain::ledger::Detail::default(),
         account: None,
         account_ref: None,
         decision: Decision::because(Rule::None, vec![]),

@@ -222,7 +222,7 @@ impl Act {
     }
 
     async fn finish(mut self, bus: &Bus) -> Result<(), Failure> {
-        store::record(self.tx.conn(), &self.changes).await?;
+        super::record(&mut self.tx, self.changes, bus, self.now, &self.cause).await?;
         self.tx.publish(&self.events).await?;
         self.tx.commit().await?;
         bus.notice(&["controls", "receipts", "aged-debt"].map(str::to_owned))

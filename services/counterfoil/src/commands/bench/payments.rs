@@ -225,6 +225,7 @@ fn receipt(number: u64, today: NaiveDate) -> anyhow::Result<BankReceipt> {
         reference,
         end_to_end_id: Some(format!("E2E{number:012}")),
         mandate_reference: None,
+        return_reason: None,
         remittance: Some(RemittanceText {
             unstructured: vec![words],
             structured: Vec::new(),

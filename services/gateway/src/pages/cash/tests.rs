@@ -376,6 +376,7 @@ fn the_toast_takes_back_what_was_just_done_and_nothing_older() {
         allocations: vec![older, newer, undone],
         adjustments: Vec::new(),
         outflows: Vec::new(),
+        held: None,
     };
     let line = AllocateLine {
         document_id: document,
