@@ -9,9 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contracts::{
-    api::{
-        Page, allocation, controls, ingestion, matters, reporting, returns, rules, workbench,
-    },
+    api::{Page, allocation, controls, ingestion, matters, reporting, returns, rules, workbench},
     rules::RuleSet,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -77,7 +75,6 @@ pub(crate) fn rule_set_state() -> Object {
 pub(crate) fn approval_queue() -> Object {
     one_of(["waiting", "mine", "history", "all"], "waiting")
 }
-
 
 /// Optional: it has no default.
 pub(crate) fn debit_state() -> Object {

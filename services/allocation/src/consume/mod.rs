@@ -260,6 +260,7 @@ impl Consumer for Ledger {
                 remittances::decide(fact, &mut state, &mut decided);
             }
         }
+        for incoming in batch {
             if let Message::Debit(debit) = &incoming.message {
                 debits::decide(
                     debit,
@@ -301,6 +302,9 @@ impl Consumer for Ledger {
             }
         }
         for mut receipt in std::mem::take(&mut state.unadvised) {
+            if state.returns.changed.contains(&receipt.id) {
+                continue;
+            }
             if let Some(cause) = &cause {
                 receipts::decide_again(
                     &mut receipt,

@@ -38,7 +38,8 @@ pub(super) fn decide(
         return Ok(());
     }
     receipt.recorded_at = now;
-    let designation = store::matters::designation(&state.books.client_accounts, &receipt.bank_account);
+    let designation =
+        store::matters::designation(&state.books.client_accounts, &receipt.bank_account);
     decided
         .changes
         .entries

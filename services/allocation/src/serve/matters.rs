@@ -302,7 +302,14 @@ pub(crate) async fn split(ask: SplitReceipt, bus: Bus) -> Result<MatterDetail, R
     stand_right(&mut work, &desk, &before, &moves).await?;
     let reduced = !moves.outflows.is_empty();
     tell_receipt(&bus, &mut work, &mut desk, moves, reduced)?;
-    super::record(&mut work.tx, desk.changes, &bus, work.because.now, &work.cause).await?;
+    super::record(
+        &mut work.tx,
+        desk.changes,
+        &bus,
+        work.because.now,
+        &work.cause,
+    )
+    .await?;
     work.finish(&bus).await?;
     money_moved(&bus).await;
     answer(&bus, ask.matter_id).await

@@ -18,8 +18,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Command, act, cursor, detail, finish, lay_out, no_receipt, page, reason,
-    receipts::take_back, record,
+    Command, act, cursor, detail, finish, lay_out, no_receipt, page, reason, receipts::take_back,
+    record,
 };
 use crate::{
     domain::{
