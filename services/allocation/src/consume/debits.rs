@@ -12,7 +12,6 @@ use kernel::{DebitId, DocumentId, Money, ReceiptId, london_date};
 use messaging::{Decided, Failure, Meta, Outgoing};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{State, moved};
 use crate::{

@@ -83,6 +83,13 @@ pub struct Written {
     at: Option<(DateTime<Utc>, Meta)>,
 }
 
+impl Written {
+    /// How many allocations were decided.
+    pub fn lines(&self) -> usize {
+        self.changes.postings.len()
+    }
+}
+
 impl Consumer for Ledger {
     const STREAM: &'static str = catalogue::INGESTION;
     type Message = Message;

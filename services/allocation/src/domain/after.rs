@@ -356,14 +356,12 @@ pub fn offset(
 fn decided(receipt: &mut Receipt, because: &Because<'_>) {
     receipt.version += 1;
     receipt.suggestions.clear();
-    receipt.decision = Decision {
-        rule: Rule::Manual,
-        evidence: vec![say(
+    receipt.decision = Decision::because(
+        Rule::Manual,
+        vec![say(
             "person",
             true,
             format!("{}: {}", because.actor, because.reason),
         )],
-        runner_up: None,
-        would_have_matched: None,
-    };
+    );
 }

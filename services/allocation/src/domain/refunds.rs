@@ -536,14 +536,10 @@ mod tests {
             narrative: String::new(),
             tokens: vec![],
             advice: vec![],
+            detail: crate::domain::ledger::Detail::default(),
             account: None,
             account_ref: None,
-            decision: Decision {
-                rule: Rule::None,
-                evidence: vec![],
-                runner_up: None,
-                would_have_matched: None,
-            },
+            decision: Decision::because(Rule::None, Vec::new()),
             suggestions: vec![],
             recorded_at: DateTime::UNIX_EPOCH,
         }

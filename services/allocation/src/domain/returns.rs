@@ -493,12 +493,10 @@ pub fn take_back(
     receipt.version += 1;
     receipt.suggestions.clear();
     receipt.detail.held = None;
-    receipt.decision = Decision {
-        rule: because.rule,
-        evidence: vec![say("return", false, in_words(&returned))],
-        runner_up: None,
-        would_have_matched: None,
-    };
+    receipt.decision = Decision::because(
+        because.rule,
+        vec![say("return", false, in_words(&returned))],
+    );
     Ok((moves, returned))
 }
 
@@ -588,9 +586,9 @@ pub fn give_back(
         });
     }
     receipt.version += 1;
-    receipt.decision = Decision {
-        rule: because.rule,
-        evidence: vec![say(
+    receipt.decision = Decision::because(
+        because.rule,
+        vec![say(
             "return",
             true,
             format!(
@@ -598,9 +596,7 @@ pub fn give_back(
                 debit.amount.display_uk()
             ),
         )],
-        runner_up: None,
-        would_have_matched: None,
-    };
+    );
     Ok(moves)
 }
 
@@ -650,6 +646,8 @@ pub fn once_paid(
             true,
             "this is what the payment had paid before the bank took it back",
         )],
+        score: None,
+        would: None,
     }))
 }
 

@@ -206,7 +206,7 @@ pub(crate) async fn acceptable(ask: ListAcceptable, bus: Bus) -> Result<Page<Acc
             .await?
             .into_iter()
             .find(|suggestion| suggestion.rank == 1);
-        if let (Some((receipt, _)), Some(suggestion)) = (view, best) {
+        if let (Some((receipt, _, _)), Some(suggestion)) = (view, best) {
             items.push(Acceptable {
                 receipt,
                 suggestion,

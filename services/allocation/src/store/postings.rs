@@ -12,10 +12,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{money, named, receipts::StoredLine};
-use crate::domain::{
-    Changes, Receipt,
-    ledger::{Entry, Held},
-};
+use crate::domain::{Changes, Receipt, ledger::Held};
 
 /// One column of many rows.
 fn column<'r, R, T>(rows: &'r [R], of: impl Fn(&'r R) -> T) -> Vec<T> {
@@ -188,31 +185,6 @@ fn suggested<'r>(receipts: impl Iterator<Item = &'r Receipt>) -> Result<Suggeste
         }
     }
     Ok(rows)
-}
-
-/// Journal entries that come with no receipt or document: client money.
-pub(crate) async fn insert_entries(
-    conn: &mut PgConnection,
-    entries: &[Entry],
-) -> Result<(), Failure> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "insert into allocation.journal (entry_id, debit, credit, currency, amount, effective_on, recorded_at)
-         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::date[],
-             $7::timestamptz[])",
-        &column(entries, |e| e.id.as_uuid()),
-        &column(entries, |e| e.debit.as_str()) as &[&str],
-        &column(entries, |e| e.credit.as_str()) as &[&str],
-        &column(entries, |e| e.amount.currency().code()) as &[&str],
-        &column(entries, |e| e.amount.amount()),
-        &column(entries, |e| e.effective_on),
-        &column(entries, |e| e.recorded_at)
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Every line of a receipt, oldest first.

@@ -411,8 +411,7 @@ pub(crate) async fn list(
             before,
             rows + 1,
             queue == ReceiptQueue::OnAccount,
-            queue == ReceiptQueue::PossibleDuplicates,
-            queue == ReceiptQueue::Suggested
+            queue == ReceiptQueue::PossibleDuplicates
         )
         .fetch_all(conn)
         .await?

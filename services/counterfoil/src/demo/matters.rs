@@ -164,6 +164,7 @@ fn damages(
         reference: Some(format!("DAMAGES {}", matter.title)),
         end_to_end_id: None,
         mandate_reference: None,
+        return_reason: None,
         remittance: None,
     }
 }

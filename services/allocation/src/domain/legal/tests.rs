@@ -107,14 +107,10 @@ fn receipt(amount: Money) -> Receipt {
         narrative: String::new(),
         tokens: Vec::new(),
         advice: Vec::new(),
+        detail: crate::domain::ledger::Detail::default(),
         account: None,
         account_ref: None,
-        decision: Decision {
-            rule: Rule::None,
-            evidence: Vec::new(),
-            runner_up: None,
-            would_have_matched: None,
-        },
+        decision: Decision::because(Rule::None, Vec::new()),
         suggestions: Vec::new(),
         recorded_at: now(),
     }
@@ -134,6 +130,8 @@ fn bill(number: &str, amount: Money) -> Item {
         ref_key: number.into(),
         payment_key: None,
         tail_key: None,
+        net: None,
+        vat: None,
     }
 }
 

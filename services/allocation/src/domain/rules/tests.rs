@@ -59,6 +59,7 @@ fn item(number: &str, open: &str) -> Item {
         payment_key: None,
         tail_key: evidence::tail_key(number),
         net: None,
+        vat: None,
     }
 }
 
@@ -78,14 +79,10 @@ fn paid(amount: &str, words: &str) -> Receipt {
         narrative: words.into(),
         tokens: evidence::keys([words]),
         advice: vec![],
+        detail: crate::domain::ledger::Detail::default(),
         account: None,
         account_ref: None,
-        decision: Decision {
-            rule: Rule::None,
-            evidence: vec![],
-            runner_up: None,
-            would_have_matched: None,
-        },
+        decision: Decision::because(Rule::None, Vec::new()),
         suggestions: vec![],
         recorded_at: DateTime::UNIX_EPOCH,
     }

@@ -387,7 +387,7 @@ impl Bench {
         Ok(Looked {
             load: micros(loaded - began),
             decide: micros(ended - loaded),
-            lines: decided.changes.postings.len(),
+            lines: decided.changes.lines(),
         })
     }
 
