@@ -74,6 +74,8 @@ fn item(n: u128, amount: i64) -> Item {
         document_ref,
         payment_key: None,
         tail_key: None,
+        net: None,
+        vat: None,
     }
 }
 
@@ -99,12 +101,7 @@ fn receipt(n: u128, amount: i64) -> Receipt {
         },
         account: None,
         account_ref: None,
-        decision: Decision {
-            rule: Rule::None,
-            evidence: Vec::new(),
-            runner_up: None,
-            would_have_matched: None,
-        },
+        decision: Decision::because(Rule::None, Vec::new()),
         suggestions: Vec::new(),
         recorded_at: NOW,
     }
