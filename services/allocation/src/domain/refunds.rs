@@ -671,12 +671,10 @@ mod tests {
                     (0, Some(refund)) if refund.is_over_unpaid() => {
                         *slot = draft(&receipt, &content(Some(&amount))).ok();
                     }
-                    (1, _) => {
-                        // Allocation by a person, as far as there is money.
-                        if gbp(&amount).amount() <= receipt.unallocated.amount() {
-                            receipt.unallocated = receipt.unallocated.checked_sub(gbp(&amount)).unwrap();
-                            allocated += pounds;
-                        }
+                    // Allocation by a person, as far as there is money.
+                    (1, _) if gbp(&amount).amount() <= receipt.unallocated.amount() => {
+                        receipt.unallocated = receipt.unallocated.checked_sub(gbp(&amount)).unwrap();
+                        allocated += pounds;
                     }
                     (2, Some(refund)) => { let _ = refund.submit(&mut receipt, &mut changes, &jo); }
                     (3, Some(refund)) => { let _ = refund.approved("", &al); }

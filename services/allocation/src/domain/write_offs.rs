@@ -1,7 +1,7 @@
 //! Debts that are given up, and small balances that are cleared: adjustments
 //! after a second person approved.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
@@ -169,7 +169,7 @@ pub fn requested(
     code: &WriteOffReason,
     reason: &str,
     books: &Books,
-    vat: &HashMap<DocumentId, Money>,
+    vat: &BTreeMap<DocumentId, Money>,
     requester: &str,
     now: DateTime<Utc>,
 ) -> Result<WriteOff, Refused> {
@@ -612,7 +612,7 @@ impl Run {
     pub fn post(
         &mut self,
         books: &mut Books,
-        receipts: &mut HashMap<ReceiptId, Receipt>,
+        receipts: &mut BTreeMap<ReceiptId, Receipt>,
         changes: &mut Changes,
         because: &Because<'_>,
     ) -> Result<Cleared, Refused> {
@@ -662,7 +662,7 @@ impl Run {
     pub fn undo(
         &mut self,
         books: &mut Books,
-        receipts: &mut HashMap<ReceiptId, Receipt>,
+        receipts: &mut BTreeMap<ReceiptId, Receipt>,
         changes: &mut Changes,
         because: &Because<'_>,
     ) -> Result<Cleared, Refused> {

@@ -1,6 +1,6 @@
 //! Write-offs with their VAT, and runs that clear small balances.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
@@ -230,7 +230,7 @@ pub(crate) async fn documents(
 pub(crate) async fn vat(
     conn: &mut PgConnection,
     ids: &[DocumentId],
-) -> Result<HashMap<DocumentId, Money>, Failure> {
+) -> Result<BTreeMap<DocumentId, Money>, Failure> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query!(
         r#"select document_id, currency, vat as "vat!" from allocation.open_item

@@ -70,13 +70,16 @@ async fn refunds(client: &Client, person: &Person) -> usize {
     let Ok(receipts) = client.ask(&ask).await else {
         return 0;
     };
-    let known = receipts
+    // The oldest first; those that nobody has a use for before the others.
+    let mut known: Vec<_> = receipts
         .items
         .iter()
-        .filter(|r| r.payer_account.is_some() && r.suggestions == 0)
-        .take(3);
+        .rev()
+        .filter(|r| r.payer_account.is_some())
+        .collect();
+    known.sort_by_key(|receipt| receipt.suggestions);
     let mut asked = 0;
-    for (n, receipt) in known.enumerate() {
+    for (n, receipt) in known.into_iter().take(3).enumerate() {
         let elsewhere = (n == 2)
             .then(|| {
                 Some(Payee {

@@ -431,8 +431,8 @@ pub(crate) async fn redraft_refund(
     .await
 }
 
-/// Brings a refund a step further: submit, verify, into_payment_file, sent,
-/// paid, returned or cancel. The payment file itself is made elsewhere.
+/// Brings a refund a step further: submitted, verified, in a payment file (which
+/// is made elsewhere), sent, paid, returned or cancelled.
 #[utoipa::path(
     post, path = "/api/v1/refunds/{id}/steps", tag = "controls", operation_id = "stepRefund",
     params(

@@ -9,7 +9,7 @@ mod refunds;
 mod small_balances;
 mod write_offs;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contracts::{
@@ -235,7 +235,7 @@ impl Act {
 enum Subject {
     Refund(Box<Refund>, Box<Receipt>),
     WriteOff(Box<WriteOff>, Books),
-    Run(Box<Run>, Books, HashMap<ReceiptId, Receipt>),
+    Run(Box<Run>, Books, BTreeMap<ReceiptId, Receipt>),
     Limit(Box<Limit>, Value),
 }
 

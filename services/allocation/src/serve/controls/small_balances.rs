@@ -1,6 +1,6 @@
 //! Small balances: proposed, approved, cleared in one batch, undone in one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, Utc};
 use contracts::{
@@ -44,7 +44,7 @@ fn no_run(id: SmallBalanceRunId) -> Failure {
 pub(super) async fn lock(
     act: &mut Act,
     id: SmallBalanceRunId,
-) -> Result<(Run, Books, HashMap<ReceiptId, Receipt>), Failure> {
+) -> Result<(Run, Books, BTreeMap<ReceiptId, Receipt>), Failure> {
     let seen = store::write_offs::run(act.tx.conn(), id)
         .await?
         .ok_or_else(|| no_run(id))?;
@@ -88,13 +88,13 @@ pub(super) async fn moved(
     act: &mut Act,
     run: &Run,
     books: &Books,
-    receipts: &mut HashMap<ReceiptId, Receipt>,
+    receipts: &mut BTreeMap<ReceiptId, Receipt>,
     (adjustments, outflows): Cleared,
     because: &Because<'_>,
 ) -> Result<(), Failure> {
     store::write_offs::put_run(act.tx.conn(), run).await?;
     act.debt_adjusted(&adjustments, books, because)?;
-    let mut by_receipt: HashMap<ReceiptId, Vec<OutflowLine>> = HashMap::new();
+    let mut by_receipt: BTreeMap<ReceiptId, Vec<OutflowLine>> = BTreeMap::new();
     for (id, line) in outflows {
         by_receipt.entry(id).or_default().push(line);
     }
