@@ -104,13 +104,15 @@ pub(crate) async fn look_up_payers(
             .collect(),
     };
     let known = accounts::recognise(conn, arriving, &signs, books).await?;
-    // Where a difference may be settled, all that the account owes may explain it.
+    // Where a difference may be settled, all that the account owes may explain it;
+    // also when its document came in this very batch.
     let named: BTreeSet<AccountId> = if books.rules.settles_differences() {
         undecided
             .iter()
             .flat_map(|r| r.tokens.iter())
             .flat_map(|token| books.named(token))
             .map(|item| item.account_id)
+            .chain(books.accounts.keys().copied())
             .collect()
     } else {
         BTreeSet::new()

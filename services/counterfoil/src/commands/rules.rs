@@ -78,7 +78,8 @@ pub(crate) enum Rules {
     },
 }
 
-fn read(file: &Path) -> anyhow::Result<RuleSet> {
+/// A rule set from a file: JSON by its name, else TOML.
+pub(super) fn read(file: &Path) -> anyhow::Result<RuleSet> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).context(name.clone())?;
     if file
