@@ -4,6 +4,7 @@ pub mod arrival;
 mod data;
 pub mod edges;
 pub mod evidence;
+pub mod grammar;
 pub mod ladder;
 pub mod ledger;
 pub mod manual;
