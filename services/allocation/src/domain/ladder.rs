@@ -21,14 +21,13 @@ mod by_reference;
 mod named;
 mod score;
 
-use std::collections::BTreeSet;
-
 use contracts::allocation::{Decision, Evidence, MatchScore, Rule};
 use kernel::{AccountId, DocumentId, Money, MoneyError};
 
 use self::{named::Named, score::Scale};
 use super::{
-    evidence::{say, shape},
+    evidence::say,
+    grammar::{self, Grammar},
     ledger::{Books, Item, Line, Proposal, Receipt},
     payer::{self, Payer},
     remittance::{self, Found},
@@ -299,14 +298,14 @@ fn same_amount(cash: Money, books: &Books, account: Option<AccountId>) -> Vec<&I
 /// nothing on the ledger has it: the payer means a document that we do not see,
 /// or mistyped one (E12, E22).
 fn stray<'r>(receipt: &'r Receipt, account: AccountId, books: &Books) -> Option<&'r String> {
-    let series: BTreeSet<String> = books
-        .of_account(account)
-        .flat_map(|item| [Some(&item.ref_key), item.tail_key.as_ref()])
-        .flatten()
-        .map(|key| shape(key))
-        .collect();
+    let mut series = Grammar::default();
+    for item in books.of_account(account) {
+        series.learn(&item.document_ref);
+    }
+    let others = grammar::other_numbers(&receipt.narrative, receipt.booked_on);
     receipt.tokens.iter().find(|key| {
-        series.contains(&shape(key))
+        series.has(key)
+            && !others.contains(*key)
             && books.named(key).next().is_none()
             && books.with_tail(key).next().is_none()
     })

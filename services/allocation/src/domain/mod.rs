@@ -7,6 +7,7 @@ pub mod chaseable;
 pub mod data;
 pub mod edges;
 pub mod evidence;
+pub mod grammar;
 pub mod ladder;
 pub mod ledger;
 pub mod legal;

@@ -8,6 +8,7 @@ use kernel::{AccountId, DocumentId};
 use super::{NAMED_MAX, Payer, owed};
 use crate::domain::{
     evidence::{is_near, is_tail, say, without_zeros, words},
+    grammar::other_numbers,
     ledger::{Books, Item, Receipt},
 };
 
@@ -64,8 +65,10 @@ impl<'b> Named<'b> {
             return exactly;
         }
         let account = payer.and_then(|payer| payer.account);
+        let others = other_numbers(&receipt.narrative, receipt.booked_on);
         let tails = Self::with(How::Tail, receipt, |key| {
-            if !is_tail(key) {
+            // An amount or a date is no number without its letters.
+            if !is_tail(key) || others.contains(key) {
                 return Vec::new();
             }
             let items: Vec<&Item> = books.with_tail(key).collect();

@@ -1,5 +1,7 @@
 //! The rungs, one by one, and what must hold for any ledger and any receipt.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate};
 use contracts::{allocation::Decision, inbound::DocumentKind};
 use kernel::{Currency, DocumentId, ReceiptId};
@@ -572,8 +574,21 @@ fn e2_amount_never_outvotes_a_reference() {
     let verdict = decide(&receipt("50.00", "INV-1"), &books).unwrap();
     assert!(verdict.lines.is_empty());
     assert_eq!(verdict.suggestions.len(), 2, "both are shown");
+    // To the penny is shown first, and never silently: it says what the text
+    // names instead.
+    let first = &verdict.suggestions[0];
     assert_eq!(
-        verdict.suggestions[0].lines[0].document,
+        first.lines[0].document,
+        books.named(&reference_key("INV2")).next().unwrap().id
+    );
+    assert!(
+        first
+            .evidence
+            .iter()
+            .any(|e| e.kind == "reference" && !e.supports)
+    );
+    assert_eq!(
+        verdict.suggestions[1].lines[0].document,
         books.named(&reference_key("INV1")).next().unwrap().id
     );
 }
