@@ -536,7 +536,7 @@ mod tests {
             narrative: String::new(),
             tokens: vec![],
             advice: vec![],
-            detail: crate::domain::ledger::Detail::default(),
+            detail: ledger::Detail::default(),
             account: None,
             account_ref: None,
             decision: Decision::because(Rule::None, Vec::new()),

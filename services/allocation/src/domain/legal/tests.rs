@@ -28,7 +28,7 @@ use super::{
     residual::{Proposal, Residual},
     split::{self, Part},
 };
-use crate::domain::ledger::{self, Because, Books, Changes, Item, Receipt};
+use crate::domain::ledger::{self, Because, Books, Changes, Detail, Item, Receipt};
 
 fn gbp(text: &str) -> Money {
     Money::parse(text, Currency::GBP).unwrap()
@@ -107,7 +107,7 @@ fn receipt(amount: Money) -> Receipt {
         narrative: String::new(),
         tokens: Vec::new(),
         advice: Vec::new(),
-        detail: crate::domain::ledger::Detail::default(),
+        detail: Detail::default(),
         account: None,
         account_ref: None,
         decision: Decision::because(Rule::None, Vec::new()),

@@ -19,7 +19,7 @@ use super::{difference::deadline, *};
 use crate::domain::{
     Advised, evidence,
     ladder::{self, Verdict},
-    ledger::{Account, Books, Item, Receipt},
+    ledger::{Account, Books, Detail, Item, Receipt},
     reference_key,
 };
 
@@ -79,7 +79,7 @@ fn paid(amount: &str, words: &str) -> Receipt {
         narrative: words.into(),
         tokens: evidence::keys([words]),
         advice: vec![],
-        detail: crate::domain::ledger::Detail::default(),
+        detail: Detail::default(),
         account: None,
         account_ref: None,
         decision: Decision::because(Rule::None, Vec::new()),
