@@ -8,7 +8,7 @@ use super::{
     whole,
 };
 use crate::domain::{
-    evidence::{is_near, is_slip, say},
+    evidence::{is_near, is_slip, say, shape},
     ledger::{Books, Line, Proposal, Receipt},
 };
 
@@ -76,7 +76,7 @@ pub(super) fn decide(
         && shortened.is_none()
         && named.open.iter().any(|item| {
             let mut tokens = receipt.tokens.iter();
-            tokens.any(|key| is_slip(key, &item.ref_key) && !item.ref_key.starts_with(key.as_str()))
+            tokens.any(|key| shape(key) == shape(&item.ref_key) && is_slip(key, &item.ref_key))
         });
     let billed = books.of_account(first.account_id);
     let common = slip && billed.filter(|item| item.amount == cash).count() > 1;
