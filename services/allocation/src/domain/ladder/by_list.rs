@@ -166,7 +166,7 @@ impl List<'_> {
     pub(super) fn agrees_with(&self, named: &Named<'_>) -> bool {
         let listed = |item: &&Item| self.items.iter().any(|known| known.id == item.id);
         named.how != super::named::How::Exactly
-            || (named.foreign.is_empty() && named.open.iter().all(|item| listed(&item)))
+            || (named.foreign.is_empty() && named.open.iter().all(listed))
     }
 
     /// Cuts the lines to what the cash can pay: off the largest last.

@@ -8,7 +8,7 @@ use super::{
     whole,
 };
 use crate::domain::{
-    evidence::{is_near, is_slip, say},
+    evidence::{is_near, is_slip, say, shape},
     ledger::{Books, Line, Proposal, Receipt},
     rules::{self, Meant},
 };
@@ -70,7 +70,26 @@ pub(super) fn decide(
         .filter(|key| !named.open.iter().any(|item| is_slip(key, &item.ref_key)));
     evidence.extend(stray.map(|_| unknown_number()));
 
-    let agreed = payer_agrees && stray.is_none();
+    // A whole number that no document has may be one that is yet to be issued
+    // (E22): a slip of another is believed only where the payer has never been
+    // billed this amount but once.
+    let slip = named.how == How::Near
+        && shortened.is_none()
+        && named.open.iter().any(|item| {
+            let mut tokens = receipt.tokens.iter();
+            tokens.any(|key| shape(key) == shape(&item.ref_key) && is_slip(key, &item.ref_key))
+        });
+    let billed = books.of_account(first.account_id);
+    let common = slip && billed.filter(|item| item.amount == cash).count() > 1;
+    if common {
+        evidence.push(say(
+            "doubt",
+            false,
+            "the number may be one that is yet to be issued: the payer is billed this amount often",
+        ));
+    }
+
+    let agreed = payer_agrees && stray.is_none() && !common;
     // Certain but for the amount, and no list of the payer's says otherwise.
     let sure = one_account
         && agreed

@@ -152,7 +152,7 @@ impl<'b> Named<'b> {
     /// payer's own, that one is meant.
     fn of_payer(mut self, account: Option<AccountId>) -> Self {
         let own = |item: &&Item| Some(item.account_id) == account;
-        if self.open.iter().any(|item| own(&item)) {
+        if self.open.iter().any(own) {
             self.open.retain(own);
         }
         self

@@ -144,7 +144,7 @@ impl<'b> Scale<'b> {
             owed(account, self.receipt.unallocated, self.books)
         };
         let own: &[&'b Item] = if own { &self.open } else { &[] };
-        own.to_vec().into_iter().chain(others)
+        own.iter().copied().chain(others)
     }
 
     pub(super) fn weigh(&self, account: AccountId, lines: &[Line]) -> MatchScore {

@@ -448,6 +448,23 @@ fn e6_e22_a_second_payment_and_an_unknown_number_are_held() {
     assert_eq!(held.suggestions.len(), 1);
 }
 
+/// E22: a number that no document has may be of one that is yet to be issued,
+/// though it looks like a slip of one that is open with the same monthly fee.
+#[test]
+fn e22_a_slip_with_a_common_amount_is_held() {
+    let mut before = item("4100001", 1, "180.00");
+    before.open = gbp("0.00");
+    before.issued_on = day(1) - chrono::Days::new(31);
+    let slipped = from_acmes_bank("180.00", "4100342");
+    let monthly = knows_acme(books([before, item("4100324", 1, "180.00")]));
+    let held = decide(&slipped, &monthly).unwrap();
+    assert!(held.lines.is_empty());
+    assert_eq!(held.suggestions[0].lines[0].amount, gbp("180.00"));
+    let once = knows_acme(books([item("4100324", 1, "180.00")]));
+    let posted = decide(&slipped, &once).unwrap();
+    assert_eq!(posted.decision.rule, Rule::NearNumber);
+}
+
 /// E3: both numbers exist, and the payer owes the amount on the other one.
 #[test]
 fn e3_a_number_of_another_account_does_not_outvote_the_payers_own() {
