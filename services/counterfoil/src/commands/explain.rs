@@ -43,7 +43,7 @@ fn at(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S%.3fZ").to_string()
 }
 
-fn weighed(score: &MatchScore) -> String {
+fn weighed(score: MatchScore) -> String {
     format!(
         "{} of 1000 (reference {}, payer {}, amount {}, date {}, pattern {})",
         score.total, score.reference, score.payer, score.amount, score.date, score.pattern
@@ -111,12 +111,12 @@ async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> a
         println!("  {would}");
     }
     if let Some(score) = &decision.score {
-        println!("  score {}", weighed(score));
+        println!("  score {}", weighed(*score));
     }
     if let Some(score) = &decision.runner_up_score {
         println!(
             "  runner-up {}, {} behind",
-            weighed(score),
+            weighed(*score),
             decision.gap.unwrap_or_default()
         );
     }
@@ -138,7 +138,7 @@ async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> a
         if let Some(score) = &suggestion.score {
             println!(
                 "    score {}, {} behind the best",
-                weighed(score),
+                weighed(*score),
                 suggestion.behind.unwrap_or_default()
             );
         }
@@ -161,7 +161,7 @@ async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> a
             past.decision.rule.name(),
             past.decision
                 .score
-                .map(|score| format!(", score {}", weighed(&score)))
+                .map(|score| format!(", score {}", weighed(score)))
                 .unwrap_or_default()
         );
         for evidence in &past.decision.evidence {

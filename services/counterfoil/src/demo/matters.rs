@@ -37,7 +37,7 @@ const HELD: [(&str, &str); 4] = [
 const EARNERS: [&str; 4] = ["J. Patel", "S. Okafor", "M. Lindqvist", "R. Evans"];
 
 /// Beyond this the demo goes on without client money.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(200);
 
 impl Demo {

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     App,
     api::{Path, encoded, once::command_id},
-    auth::Access,
+    auth::{Access, Caller},
     problem::Problem,
     routes,
 };
@@ -134,20 +134,20 @@ struct ResidualPage {
 }
 
 impl ResidualPage {
-    fn is(&self, detail: &ResidualDetail, state: ResidualState) -> bool {
+    fn is(detail: &ResidualDetail, state: ResidualState) -> bool {
         detail.residual.state == state
     }
 
     /// The caller asked for it and cannot approve it too.
     fn own(&self, detail: &ResidualDetail) -> bool {
-        let actor = self.shell.caller.as_ref().map(|caller| caller.actor());
+        let actor = self.shell.caller.as_ref().map(Caller::actor);
         detail
             .proposal
             .as_ref()
             .is_some_and(|proposal| Some(&proposal.requested_by) == actor.as_ref())
     }
 
-    fn above_limit(&self, detail: &ResidualDetail) -> bool {
+    fn above_limit(detail: &ResidualDetail) -> bool {
         detail.residual.balance.currency() != detail.charity_limit.currency()
             || detail
                 .residual
