@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 export SQLX_OFFLINE=true
 # Everything at once, programs among it: choosing single crates would build the
 # dependencies again with other features.
-cargo nextest run --locked --workspace --all-targets --no-run
+cargo build --locked --workspace --all-targets
 # One Postgres and one NATS for the whole run: each test has a database and a
 # subject prefix of its own.
 target/debug/test-stack run \

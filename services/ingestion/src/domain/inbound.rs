@@ -769,7 +769,7 @@ mod tests {
             .map(|line| line.amount.to_string())
             .collect();
         assert_eq!(amounts, ["GBP 100.00", "GBP -20.00", "GBP -5.00"]);
-        let again = read(wire("75.010", lines.clone()));
+        let again = read(wire("75.012", lines.clone()));
         assert_eq!(
             again.unwrap_err().code,
             "ingestion.amount_too_many_decimals"
