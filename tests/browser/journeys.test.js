@@ -493,7 +493,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
       });
     }
     await heading.waitFor();
-    const id = new URL(await page.getByRole('link', { name: 'Evidence file' }).getAttribute('href'), program.url).pathname.split('/')[2];
+    const id = new URL(await page.getByRole('link', { name: 'Evidence file' }).getAttribute('href'), office.url).pathname.split('/')[2];
 
     const ask = async () => {
       await page.getByLabel('Route').selectOption('charity');
@@ -517,7 +517,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     await toast(page, 'Asked for: a second person decides.');
     assert.equal(await page.getByRole('button', { name: /Approve/ }).count(), 0, 'not by whoever asked');
 
-    const manager = await Visitor.arrive(browser, program.url);
+    const manager = await office.arrive();
     try {
       await manager.signIn('manager');
       await manager.page.goto(`/residuals?residual=${id}`);

@@ -69,10 +69,13 @@ export class Office {
     });
   };
 
+  /** Another person, beside the one whose journey it is. */
+  arrive = (options) => Visitor.arrive(this.#browser, this.url, options);
+
   /** A person's way through the pages; at its end no page may have complained. */
   journey = (name, { as, ...options }, body) => {
     test(name, async () => {
-      const visitor = await Visitor.arrive(this.#browser, this.url, options);
+      const visitor = await this.arrive(options);
       try {
         if (as) await visitor.signIn(as);
         await body(visitor);

@@ -95,7 +95,7 @@ describe('a person at the workbench', { timeout: 900_000 }, () => {
     const { queues } = await api('/api/v1/receipts/counts');
     const pounds = (totals) => totals.reduce((sum, { amount }) => sum + BigInt(amount.replace('.', '')), 0n);
     const tabs = await page.locator('#tabs a').allInnerTexts();
-    const title = { to_review: 'To review', suggested: 'Suggested', unidentified: 'Unidentified', unallocated: 'Unallocated', parked: 'To check', allocated_today: 'Allocated today', allocated: 'Allocated' };
+    const title = { to_review: 'To review', suggested: 'Suggested', unidentified: 'Unidentified', unallocated: 'Unallocated', on_account: 'On account', possible_duplicates: 'Possible duplicates', parked: 'To check', allocated_today: 'Allocated today', allocated: 'Allocated' };
     for (const { queue, receipts: count, totals } of queues) {
       // The demo's bank goes on paying: only the queues that it leaves alone are compared.
       const tab = tabs.find((text) => text.startsWith(`${title[queue]} ${count}`) || text.trim() === `${title[queue]} 0`);
