@@ -175,6 +175,19 @@ pub struct MatchScore {
     pub total: u16,
 }
 
+impl MatchScore {
+    /// The parts of the total with their names, for people.
+    pub const fn parts(self) -> [(&'static str, u8); 5] {
+        [
+            ("Reference", self.reference),
+            ("Payer", self.payer),
+            ("Amount", self.amount),
+            ("Date", self.date),
+            ("Pattern", self.pattern),
+        ]
+    }
+}
+
 /// Why a receipt was or was not allocated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {

@@ -10,7 +10,7 @@
 
 use contracts::{
     Role,
-    allocation::ReceiptState,
+    allocation::{DebitState, ReceiptState},
     api::{
         Refusal,
         allocation::{
@@ -25,11 +25,12 @@ use contracts::{
             VoidRefunds, WriteOffAsk, WriteOffDetail,
         },
         reporting::GetAgedDebt,
+        returns::{ListDebits, MatchDebit},
     },
     controls::{
         ApprovalId, ApprovalKind, ApprovalState, RefundId, RefundState, RunState, WriteOffState,
     },
-    inbound::BankAccountRef,
+    inbound::{BankAccountRef, Direction},
 };
 use kernel::{CommandId, Currency, Money, ReceiptId};
 use messaging::Bus;
@@ -422,6 +423,43 @@ async fn a_receipt_that_bounces_voids_its_refund_e43() {
     let id = refund.refund.refund_id;
     let approval = refund.refund.approval_id.unwrap();
     office.approve(approval, manager()).await.unwrap();
+
+    // The bank takes it back: nothing is paid out twice, and nothing goes on.
+    let mut taken = receipt("BOUNCES SOON", "80.00");
+    taken.direction = Direction::Debit;
+    taken.scheme = Some("cheque".into());
+    taken.bank_reference = format!("RTN-{}", money.receipt_id);
+    taken.payer.name = Some("Acme Ltd".into());
+    taken.payer.account = BankAccountRef {
+        sort_code: Some("10-79-99".into()),
+        account_number: Some("88837491".into()),
+        iban: None,
+    };
+    office
+        .suite
+        .publish_receipt(&taken.bank_reference, &taken)
+        .await;
+    let debit = eventually_some("the debit waits", DEADLINE, async || {
+        let all = office.gateway.ask(&ListDebits::default()).await.unwrap();
+        all.items.into_iter().next()
+    })
+    .await;
+    assert_eq!(debit.state, DebitState::Unmatched, "{debit:#?}");
+    assert_eq!(debit.candidates, [money.receipt_id]);
+    let into_file = RefundStep::IntoPaymentFile {
+        reference: "FILE-1".into(),
+    };
+    let refused = office.step(id, manager(), into_file).await;
+    assert_eq!(refused.unwrap_err(), "allocation.payment_taken_back");
+    let take_back = MatchDebit {
+        command_id: CommandId::generate(),
+        debit_id: debit.debit_id,
+        receipt_id: money.receipt_id,
+        actor: "user:jo".into(),
+        reason: "the cheque came back".into(),
+    };
+    let refused = office.gateway.ask(&take_back).await.unwrap_err();
+    assert_eq!(refused.code, "allocation.refund_under_way");
     let of_it = office
         .gateway
         .ask(&VoidRefunds {
@@ -446,6 +484,15 @@ async fn a_receipt_that_bounces_voids_its_refund_e43() {
     };
     let refused = office.try_refund(money.receipt_id, more).await;
     assert_eq!(refused.unwrap_err().code, "allocation.more_than_left");
+
+    // Now it is the bank's.
+    let take_back = MatchDebit {
+        command_id: CommandId::generate(),
+        ..take_back
+    };
+    let debit = office.gateway.ask(&take_back).await.unwrap();
+    assert_eq!((debit.state, debit.shortfall), (DebitState::Returned, None));
+    assert_eq!(office.left(money.receipt_id).await, gbp("0.00"));
     assert_conserved(&office.suite).await;
 }
 

@@ -17,6 +17,7 @@ use super::{State, moved};
 use crate::{
     domain::{
         Books, Changes, Receipt,
+        evidence::say,
         ledger::{self, Because, Moves, PayOut},
         returns::{self, Debit, Standing, TakeBack, Verdict},
     },
@@ -41,6 +42,8 @@ pub(crate) struct Returns {
     pub(crate) fits: HashMap<DebitId, usize>,
     /// Receipts that the debits of this batch changed.
     pub(crate) changed: Vec<ReceiptId>,
+    /// Receipts with a refund that is under way and not sent.
+    pub(crate) refunding: std::collections::HashSet<ReceiptId>,
 }
 
 /// What a decision about a debit writes and tells.
@@ -89,6 +92,7 @@ pub(super) async fn load(
         return Ok(returns);
     }
     let ids: Vec<ReceiptId> = receipts.iter().map(|receipt| receipt.id).collect();
+    returns.refunding = store::refunds::unsent(conn, &ids).await?;
     let mut standing = store::returns::standing(conn, &ids).await?;
     let mut documents: Vec<DocumentId> = Vec::new();
     for of in standing.values() {
@@ -150,6 +154,19 @@ pub(super) fn decide(
         prefix,
         cause,
         because: because("the bank took the payment back", now, debit.booked_on),
+    };
+    // E43: what is promised back to the payer is not paid back twice. A person
+    // voids the refund, and then says whose return it is.
+    let verdict = match verdict {
+        Verdict::Return(id, mut evidence) if state.returns.refunding.contains(&id) => {
+            evidence.push(say(
+                "refund",
+                false,
+                "a refund of this payment is under way: void it first",
+            ));
+            Verdict::Open(vec![id], evidence)
+        }
+        verdict => verdict,
     };
     match verdict {
         Verdict::Return(id, evidence) => {

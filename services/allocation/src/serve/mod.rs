@@ -131,6 +131,8 @@ pub(crate) struct Desk {
     pub(crate) adjustments: Vec<AdjustmentLine>,
     /// Outflows that stand.
     pub(crate) outflows: Vec<OutflowLine>,
+    /// A refund of it holds money and is not sent yet.
+    pub(crate) refunding: bool,
     pub(crate) books: Books,
     pub(crate) changes: Changes,
     /// Automatic lines that the command says were wrong.
@@ -203,6 +205,7 @@ pub(crate) async fn lay_out(
         .collect();
     let adjustments = store::movements::adjustments_of_receipt(conn, receipt.id).await?;
     let outflows = store::movements::outflows_of_receipt(conn, receipt.id).await?;
+    let refunding = store::refunds::unsent(conn, &[receipt.id]).await?;
     let mut wanted = documents.to_vec();
     wanted.extend(lines.iter().map(|(line, _)| line.document_id));
     wanted.extend(adjustments.iter().map(|line| line.document_id));
@@ -222,6 +225,7 @@ pub(crate) async fn lay_out(
         outflows,
         books,
         changes: Changes::default(),
+        refunding: !refunding.is_empty(),
         blamed: Vec::new(),
     })
 }

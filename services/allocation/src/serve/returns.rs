@@ -60,6 +60,9 @@ pub(crate) async fn return_receipt(ask: ReturnReceipt, bus: Bus) -> Result<Recei
         &[],
         |desk, because| {
             manual::still(&desk.receipt, ask.expected_version).map_err(Failure::of)?;
+            if desk.refunding {
+                return Err(refund_under_way());
+            }
             let standing = desk.standing();
             let because = Because {
                 rule: Rule::Returned,
@@ -109,6 +112,14 @@ async fn view(conn: &mut PgConnection, id: DebitId) -> Result<DebitView, Failure
     store::returns::view(conn, id)
         .await?
         .ok_or_else(|| no_debit(id))
+}
+
+/// E43: what is promised back to the payer is not paid back twice.
+fn refund_under_way() -> Failure {
+    Failure::conflict(
+        "allocation.refund_under_way",
+        "a refund of this payment is under way: void it first",
+    )
 }
 
 fn no_debit(id: DebitId) -> Failure {
@@ -244,6 +255,9 @@ async fn settle(
     let mut papers: Papers = Vec::new();
     for id in receipts {
         let laid = lay_out(tx.conn(), *id, &[]).await?;
+        if laid.refunding {
+            return Err(refund_under_way().into());
+        }
         let standing = laid.standing();
         for item in laid.books.items.into_values() {
             books.add(item);

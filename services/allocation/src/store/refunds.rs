@@ -1,5 +1,7 @@
 //! Refunds and their history.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use contracts::{
     api::controls::{RefundView, StepView},
@@ -166,6 +168,37 @@ pub(crate) async fn get(conn: &mut PgConnection, id: RefundId) -> Result<Option<
 }
 
 /// A page of refunds, newest first.
+/// Of these receipts those with a refund that holds money and is not sent yet.
+pub(crate) async fn unsent(
+    conn: &mut PgConnection,
+    receipts: &[ReceiptId],
+) -> Result<HashSet<ReceiptId>, Failure> {
+    let ids: Vec<Uuid> = receipts.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_scalar!(
+        "select receipt_id from allocation.refund
+         where receipt_id = any($1) and state in ('submitted', 'approved', 'verified', 'in_payment_file')",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(ReceiptId::from).collect())
+}
+
+/// Whether a bank line that takes money from us waits for somebody to say
+/// whether it takes this payment back.
+pub(crate) async fn may_be_taken_back(
+    conn: &mut PgConnection,
+    receipt: ReceiptId,
+) -> Result<bool, Failure> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select 1 from allocation.debit
+             where state = 'unmatched' and candidates @> array[$1::uuid]) as "waits!""#,
+        receipt.as_uuid()
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 pub(crate) async fn list(
     conn: &mut PgConnection,
     state: Option<RefundState>,

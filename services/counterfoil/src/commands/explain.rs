@@ -44,10 +44,10 @@ fn at(time: DateTime<Utc>) -> String {
 }
 
 fn weighed(score: MatchScore) -> String {
-    format!(
-        "{} of 1000 (reference {}, payer {}, amount {}, date {}, pattern {})",
-        score.total, score.reference, score.payer, score.amount, score.date, score.pattern
-    )
+    let parts = score
+        .parts()
+        .map(|(what, points)| format!("{} {points}", what.to_lowercase()));
+    format!("{} of 1000 ({})", score.total, parts.join(", "))
 }
 
 async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> anyhow::Result<()> {

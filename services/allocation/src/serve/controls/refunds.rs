@@ -234,6 +234,17 @@ pub(crate) async fn step(ask: StepRefund, bus: Bus) -> Result<RefundDetail, Refu
     let (approved, actor) = (approved.as_deref(), &ask.person.actor);
     let because = act.because(actor, "");
     let of = |refused: rules::Refused| Failure::of(refused);
+    if matches!(
+        ask.step,
+        RefundStep::Submit | RefundStep::IntoPaymentFile { .. } | RefundStep::Sent { .. }
+    ) && store::refunds::may_be_taken_back(act.tx.conn(), receipt.id).await?
+    {
+        return Err(Failure::conflict(
+            "allocation.payment_taken_back",
+            "the bank may have taken this payment back: a debit waits for somebody to say so",
+        )
+        .into());
+    }
     match &ask.step {
         RefundStep::Submit => {
             let reason = refund.reason.clone();
