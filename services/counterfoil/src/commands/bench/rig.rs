@@ -238,7 +238,7 @@ impl Rig {
     /// Waits until everything that was published has come through to
     /// reporting, and tells when that was seen.
     pub(super) async fn projected(&mut self, roles: &mut Roles) -> anyhow::Result<Instant> {
-        // Each account, document and receipt is one event of allocation.
+        // Each account, document and receipt is one event of allocation, at least.
         let events = self.blocks * (ACCOUNTS + BLOCK) + self.published;
         let durable = Durable {
             service: Role::Reporting,
@@ -250,9 +250,11 @@ impl Rig {
             .await?;
         let mut moved = (0, Instant::now());
         loop {
-            let at = consumer.get_info().await?.ack_floor.stream_sequence;
+            let info = consumer.get_info().await?;
+            let at = info.ack_floor.stream_sequence;
             let seen = Instant::now();
-            if at >= events && self.is_projected().await? {
+            let idle = info.num_pending == 0 && info.num_ack_pending == 0;
+            if at >= events && idle && self.is_projected().await? {
                 return Ok(seen);
             }
             if at > moved.0 {
