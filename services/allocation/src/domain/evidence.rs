@@ -55,6 +55,30 @@ pub fn tail_key(document_ref: &str) -> Option<String> {
     (tail.len() < plain.len() && is_tail(tail)).then(|| tail.to_owned())
 }
 
+/// Whether `tail` stands in `text` only at the end of longer numbers that have
+/// letters and digits of their own before it: `22537` in `SI/2026/22537` is that
+/// series' number, not `INV-22537` without its letters (E22).
+pub fn ends_another(text: &str, tail: &str) -> bool {
+    let mut another = false;
+    for chunk in text.split_whitespace() {
+        let whole: Vec<char> = chunk.chars().filter(char::is_ascii_alphanumeric).collect();
+        let Some(before) = whole.len().checked_sub(tail.len()) else {
+            continue;
+        };
+        let (before, end) = whole.split_at(before);
+        if reference_key(&end.iter().collect::<String>()) != tail {
+            continue;
+        }
+        let digits = before.iter().any(char::is_ascii_digit);
+        let letters = before.iter().any(char::is_ascii_alphabetic);
+        if !(digits && letters) {
+            return false;
+        }
+        another = true;
+    }
+    another
+}
+
 /// Whether a key could be the tail of a document number.
 pub fn is_tail(key: &str) -> bool {
     key.len() >= TAIL_MIN && key.bytes().all(|b| b.is_ascii_digit())

@@ -7,7 +7,7 @@ use kernel::{AccountId, DocumentId};
 
 use super::{NAMED_MAX, Payer, owed};
 use crate::domain::{
-    evidence::{is_near, is_tail, say, without_zeros, words},
+    evidence::{ends_another, is_near, is_tail, say, without_zeros, words},
     grammar::other_numbers,
     ledger::{Books, Item, Receipt},
 };
@@ -67,8 +67,9 @@ impl<'b> Named<'b> {
         let account = payer.and_then(|payer| payer.account);
         let others = other_numbers(&receipt.narrative, receipt.booked_on);
         let tails = Self::with(How::Tail, receipt, |key| {
-            // An amount or a date is no number without its letters.
-            if !is_tail(key) || others.contains(key) {
+            // An amount or a date is no number without its letters, and neither
+            // is the end of another number.
+            if !is_tail(key) || others.contains(key) || ends_another(&receipt.narrative, key) {
                 return Vec::new();
             }
             let items: Vec<&Item> = books.with_tail(key).collect();

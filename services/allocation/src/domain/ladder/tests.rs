@@ -124,6 +124,25 @@ fn several_numbers_that_add_up_are_posted_credit_notes_too() {
     );
 }
 
+/// E22: the end of a number of another series is not the number of an invoice
+/// without its letters, whatever the amount.
+#[test]
+fn e22_the_end_of_another_series_number_names_nothing() {
+    let books = books([
+        item("INV-22537", 1, "205.00"),
+        item("SI/2026/22536", 2, "80.00"),
+    ]);
+    let unknown = |text: &str| Receipt {
+        payer_name: None,
+        ..receipt("205.00", text)
+    };
+    let verdict = decide(&unknown("SI/2026/22537"), &books).unwrap();
+    assert!(verdict.lines.is_empty(), "{:?}", verdict.decision);
+    let verdict = decide(&unknown("PAYING 22537"), &books).unwrap();
+    assert_eq!(verdict.decision.rule, Rule::NearNumber);
+    assert_eq!(verdict.lines.len(), 1);
+}
+
 /// E1: two open items have the amount and nothing names either.
 #[test]
 fn e1_two_items_of_the_amount_are_only_shown() {
