@@ -272,7 +272,7 @@ impl Bench {
                  date '{today}' - 10 - (n % 50)::int, 'GBP', a.amount, a.amount, '1NV' || lpad(n::text, 8, '0'),
                  lpad(n::text, 8, '0'), now()
              from generate_series({from}, {}) n,
-                 lateral (select (1000 + n * 7919 % 999000) / 100.0 as amount) a",
+                 lateral (select (1000 + n::bigint * 7919 % 999000) / 100.0 as amount) a",
             to - 1
         );
         for statement in [accounts, items] {
@@ -301,7 +301,7 @@ impl Bench {
                      date '{today}' - 10 - (n % 50)::int, 'GBP', a.amount, a.amount, '1NV' || lpad(n::text, 8, '0'),
                      lpad(n::text, 8, '0'), now()
                  from generate_series({MANY_FROM}, {}) n,
-                     lateral (select (1000 + n * 7919 % 999000) / 100.0 as amount) a",
+                     lateral (select (1000 + n::bigint * 7919 % 999000) / 100.0 as amount) a",
                 MANY_FROM + MANY - 1
             ),
         ];
