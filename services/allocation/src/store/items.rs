@@ -259,7 +259,7 @@ pub(crate) async fn find(
     after: Option<Uuid>,
     page: &PageRequest,
 ) -> Result<Vec<OpenItemView>, Failure> {
-    let pattern = search.map(|text| format!("%{}%", text.replace(['%', '_', '\\'], "")));
+    let pattern = search.map(super::pattern);
     let key = search.map(reference_key).filter(|key| !key.is_empty());
     let rows = sqlx::query!(
         "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, a.name as account_name,

@@ -733,7 +733,7 @@ pub(crate) async fn views(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<MatterView>, Failure> {
-    let pattern = search.map(|text| format!("%{}%", text.replace(['%', '_', '\\'], "")));
+    let pattern = search.map(super::pattern);
     let rows = sqlx::query_as!(
         ViewRow,
         r#"select m.matter_id, m.matter_ref, m.version, m.account_id, m.account_ref, a.name as "account_name?",

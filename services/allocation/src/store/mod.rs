@@ -141,6 +141,11 @@ pub(crate) async fn look_up_payers(
     Ok(known)
 }
 
+/// What `ilike` finds `text` by, anywhere; its own wildcards are left out.
+pub(crate) fn pattern(text: &str) -> String {
+    format!("%{}%", text.replace(['%', '_', '\\'], ""))
+}
+
 /// An amount and currency as they were stored.
 pub(crate) fn money(amount: Decimal, currency: &str) -> Result<Money, Failure> {
     let currency = Currency::parse(currency).map_err(Failure::of)?;

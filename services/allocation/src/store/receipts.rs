@@ -359,7 +359,7 @@ pub(crate) fn masked(key: &str) -> String {
 
 /// What a search compares text and amounts with.
 pub(crate) fn searched(search: Option<&str>) -> (Option<String>, Option<Decimal>) {
-    let pattern = search.map(|text| format!("%{}%", text.replace(['%', '_', '\\'], "")));
+    let pattern = search.map(super::pattern);
     let amount = search.and_then(|text| text.replace(['£', ',', ' '], "").parse::<Decimal>().ok());
     (pattern, amount)
 }

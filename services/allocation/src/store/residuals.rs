@@ -376,7 +376,7 @@ pub(crate) async fn views(
     settings: &Settings,
     limit: i64,
 ) -> Result<Vec<ResidualView>, Failure> {
-    let pattern = search.map(|text| format!("%{}%", text.replace(['%', '_', '\\'], "")));
+    let pattern = search.map(super::pattern);
     let rows = sqlx::query!(
         r#"select r.residual_id, r.version, r.matter_id, m.matter_ref, m.title, m.fee_earner, m.account_id,
                m.account_ref, a.name as "account_name?", r.state, r.currency,
