@@ -152,13 +152,18 @@ fn make_directory(path: &Path, owner: Option<RunAs>) -> Result<(), LocalError> {
     Ok(())
 }
 
+/// What the program says when nobody watches: see `up --detach`.
+const LOG: &str = "counterfoil.log";
+
 /// Makes the directory, or checks that an existing one is empty or a stack's: its permissions are changed below,
 /// which must not happen to somebody's home directory.
 fn claim(data_dir: &Path, root: bool) -> Result<(), LocalError> {
     let io = |source| LocalError::io(format!("create {}", data_dir.display()), source);
     fs::create_dir_all(data_dir).map_err(io)?;
     let ours = data_dir.join(LOCK).exists();
-    if !ours && fs::read_dir(data_dir).map_err(io)?.next().is_some() {
+    // What a detached program says is there before it has claimed anything.
+    let strange = |entry: io::Result<fs::DirEntry>| !entry.is_ok_and(|e| e.file_name() == LOG);
+    if !ours && fs::read_dir(data_dir).map_err(io)?.any(strange) {
         return Err(LocalError::data_dir(
             data_dir,
             "is neither empty nor a data directory of Counterfoil's: give an empty or a new one",
