@@ -1,5 +1,6 @@
-//! Worklist: who must act, by when, and who may say yes. So far the service starts, owns its schema, relays its
-//! outbox, keeps dead letters and answers the ping of the NATS micro protocol.
+//! Worklist: who must act, by when, and who may say yes. See `README.md` for where what is.
+
+mod consume;
 
 use contracts::Role;
 use messaging::{Bus, Failure, Host};
@@ -14,5 +15,11 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// # Errors
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
-    Host::new(bus).run().await
+    let prefix = bus.prefix().clone();
+    Host::new(bus)
+        .consume(consume::Facts::<consume::Ingestion>::new(prefix.clone()))
+        .consume(consume::Facts::<consume::Allocation>::new(prefix.clone()))
+        .consume(consume::Facts::<consume::Disputes>::new(prefix))
+        .run()
+        .await
 }

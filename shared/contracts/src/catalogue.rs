@@ -25,6 +25,8 @@ pub struct Stream {
 pub const INBOUND: &str = "INBOUND";
 pub const INGESTION: &str = "INGESTION";
 pub const ALLOCATION: &str = "ALLOCATION";
+pub const DISPUTES: &str = "DISPUTES";
+pub const WORKLIST: &str = "WORKLIST";
 
 const fn facts(
     name: &'static str,
@@ -48,9 +50,9 @@ pub const STREAMS: [Stream; 7] = [
         &["evt.allocation.>"],
         "what moved on the ledger",
     ),
-    facts("DISPUTES", &["evt.disputes.>"], "what happened to queries"),
+    facts(DISPUTES, &["evt.disputes.>"], "what happened to queries"),
     facts("DUNNING", &["evt.dunning.>"], "who was chased, and who not"),
-    facts("WORKLIST", &["evt.worklist.>"], "who must act"),
+    facts(WORKLIST, &["evt.worklist.>"], "who must act"),
     facts("SLA", &["sla.>"], "warnings and breaches for dashboards"),
 ];
 
@@ -61,19 +63,20 @@ pub struct Durable {
     pub stream: &'static str,
 }
 
-pub const DURABLES: [Durable; 3] = [
-    Durable {
-        service: Role::Ingestion,
-        stream: INBOUND,
-    },
-    Durable {
-        service: Role::Allocation,
-        stream: INGESTION,
-    },
-    Durable {
-        service: Role::Reporting,
-        stream: ALLOCATION,
-    },
+const fn reads(service: Role, stream: &'static str) -> Durable {
+    Durable { service, stream }
+}
+
+pub const DURABLES: [Durable; 9] = [
+    reads(Role::Ingestion, INBOUND),
+    reads(Role::Allocation, INGESTION),
+    reads(Role::Allocation, DISPUTES),
+    reads(Role::Allocation, WORKLIST),
+    reads(Role::Disputes, ALLOCATION),
+    reads(Role::Worklist, INGESTION),
+    reads(Role::Worklist, ALLOCATION),
+    reads(Role::Worklist, DISPUTES),
+    reads(Role::Reporting, ALLOCATION),
 ];
 
 impl Durable {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Event, Role};
+use crate::{Event, Role, names::names};
 
 kernel::typed_id! {
     /// A request that a second person decides.
@@ -19,25 +19,6 @@ kernel::typed_id! {
     pub struct WriteOffId;
     /// One clearing of small balances.
     pub struct SmallBalanceRunId;
-}
-
-/// A closed set of names, the same in code, in the database and on the wire.
-macro_rules! names {
-    ($(#[$meta:meta])* $enum:ident { $($(#[$of:meta])* $variant:ident = $name:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-        #[serde(rename_all = "snake_case")]
-        #[schemars(extend("x-open" = true))]
-        pub enum $enum { $($(#[$of])* $variant,)+ }
-
-        impl $enum {
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-        }
-    };
 }
 
 names! {

@@ -10,15 +10,16 @@ pub mod allocation;
 pub mod api;
 pub mod catalogue;
 pub mod controls;
-
+pub mod disputes;
 pub mod inbound;
 pub mod ingestion;
 pub mod matters;
+mod names;
 pub mod role;
 pub mod rules;
 pub mod schema;
-
 pub mod subject;
+pub mod worklist;
 
 pub use role::Role;
 pub use subject::{Prefix, Shard, shard_of};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    controls, inbound, ingestion, matters, rules, subject,
+    controls, disputes, inbound, ingestion, matters, rules, subject,
 };
 
 /// Marks a vocabulary that grows: readers outside are told from the first
@@ -117,6 +117,8 @@ pub fn messages() -> Vec<Message> {
         event::<controls::RefundChanged>(),
         event::<allocation::DebitPosted>(),
         event::<allocation::ChaseableChanged>(),
+        event::<disputes::CaseChanged>(),
+        event::<disputes::CreditRequested>(),
     ]
 }
 

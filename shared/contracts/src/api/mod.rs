@@ -5,6 +5,7 @@
 pub mod allocation;
 pub mod controls;
 pub mod dead_letters;
+pub mod disputes;
 pub mod ingestion;
 pub mod matters;
 pub mod outbox;
@@ -12,6 +13,7 @@ pub mod reporting;
 pub mod returns;
 pub mod rules;
 pub mod workbench;
+pub mod worklist;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -1,0 +1,1 @@
+//! Work items, people, clocks, cover: what worklist answers.
