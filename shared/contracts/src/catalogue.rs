@@ -67,8 +67,9 @@ const fn reads(service: Role, stream: &'static str) -> Durable {
     Durable { service, stream }
 }
 
-pub const DURABLES: [Durable; 9] = [
+pub const DURABLES: [Durable; 10] = [
     reads(Role::Ingestion, INBOUND),
+    reads(Role::Ingestion, ALLOCATION),
     reads(Role::Allocation, INGESTION),
     reads(Role::Allocation, DISPUTES),
     reads(Role::Allocation, WORKLIST),

@@ -12,6 +12,7 @@ mod documents;
 pub(crate) mod duplicates;
 mod matters;
 mod receipts;
+mod refunds;
 mod remittances;
 
 pub(crate) use matters::updated;
