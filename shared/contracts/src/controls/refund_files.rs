@@ -17,7 +17,7 @@ kernel::typed_id! {
 names! {
     RefundFileFormat {
         /// ISO 20022 `pain.001.001.09`, a customer credit transfer.
-        Pain001 = "pain_001_001_09",
+        Pain001 = "pain001",
     }
 }
 
