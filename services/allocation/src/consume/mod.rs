@@ -5,6 +5,7 @@
 //! order they came in.
 
 mod accounts;
+pub(crate) mod approvals;
 pub mod chaseable;
 pub(crate) mod debits;
 mod documents;

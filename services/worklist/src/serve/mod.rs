@@ -1,0 +1,3 @@
+//! What worklist answers: a file for each topic.
+
+pub(crate) mod approvals;

@@ -1,0 +1,3 @@
+//! The only SQL of worklist.
+
+pub(crate) mod approvals;
