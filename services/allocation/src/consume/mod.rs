@@ -7,6 +7,7 @@
 mod accounts;
 pub mod chaseable;
 pub(crate) mod debits;
+pub mod disputes;
 mod documents;
 pub(crate) mod duplicates;
 mod matters;
