@@ -22,6 +22,10 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
     Host::new(bus.clone())
         .consume(consume::Ledger::new(bus.prefix().clone()))
         .consume(consume::approvals::Approvals::new(bus.prefix().clone()))
+        .consume(consume::chaseable::Terms::new(
+            consume::disputes::Disputes,
+            bus.prefix().clone(),
+        ))
         .serve(serve::list_receipts)
         .serve(serve::count_receipts)
         .serve(serve::get_receipt)

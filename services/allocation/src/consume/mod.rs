@@ -8,6 +8,7 @@ mod accounts;
 pub(crate) mod approvals;
 pub mod chaseable;
 pub(crate) mod debits;
+pub mod disputes;
 mod documents;
 pub(crate) mod duplicates;
 mod matters;
