@@ -150,6 +150,7 @@ fn components() -> Value {
     component::<Page<returns::DebitView>>(&mut answers);
     component::<returns::Offset>(&mut answers);
     component::<returns::Chaseable>(&mut answers);
+    component::<api::import_undo::ImportUndo>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);
