@@ -139,7 +139,7 @@ impl Classified for Refused {
 
 /// What we owe for refunds under way.
 fn payable() -> String {
-    chart::of_outflow(OutflowKind::Refunded, "")
+    chart::REFUNDS_PAYABLE.to_owned()
 }
 
 fn masked(key: &str) -> String {
@@ -460,7 +460,7 @@ impl Refund {
         changes.entries.push(Entry {
             id: EntryId::from(step.id),
             debit: payable(),
-            credit: chart::bank(&receipt.bank_account),
+            credit: receipt.bank(),
             amount: self.amount,
             effective_on: on,
             recorded_at: because.now,
@@ -492,7 +492,7 @@ impl Refund {
         if was_paid {
             changes.entries.push(Entry {
                 id: EntryId::from(step.id),
-                debit: chart::bank(&receipt.bank_account),
+                debit: receipt.bank(),
                 credit: payable(),
                 amount: self.amount,
                 effective_on: on,
@@ -536,6 +536,7 @@ mod tests {
             id: ReceiptId::generate(),
             version: 1,
             bank_account: "GB:200000-55779911".into(),
+            designation: contracts::ingestion::Designation::Business,
             bank_reference: None,
             booked_on: day(),
             value_on: day(),

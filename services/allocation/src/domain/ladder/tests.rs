@@ -55,6 +55,7 @@ fn receipt(amount: &str, text: &str) -> Receipt {
         id: ReceiptId::generate(),
         version: 1,
         bank_account: "GB:200000-55779911".into(),
+        designation: contracts::ingestion::Designation::Business,
         bank_reference: None,
         booked_on: day(20),
         value_on: day(20),
