@@ -22,13 +22,16 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
     Host::new(bus.clone())
         .consume(consume::Ledger::new(bus.prefix().clone()))
         .consume(consume::approvals::Approvals::new(bus.prefix().clone()))
+        .consume(consume::chaseable::Terms::new(
+            consume::disputes::Disputes,
+            bus.prefix().clone(),
+        ))
         .serve(serve::list_receipts)
         .serve(serve::count_receipts)
         .serve(serve::get_receipt)
         .serve(serve::find_items)
         .serve(serve::allocate)
         .serve(serve::undo)
-        .serve(serve::undo_run)
         .serve(serve::move_allocation)
         .serve(serve::transfer)
         .serve(serve::keep_on_account)
@@ -48,6 +51,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::workbench::acceptable)
         .serve(serve::workbench::accept)
         .serve(serve::workbench::undo_together)
+        .serve(serve::workbench::automatic)
         .serve(serve::workbench::name_items)
         .serve(serve::workbench::batch)
         .serve(serve::rules::list)

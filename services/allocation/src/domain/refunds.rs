@@ -161,7 +161,7 @@ impl Classified for Refused {
 
 /// What we owe for refunds under way.
 fn payable() -> String {
-    chart::of_outflow(OutflowKind::Refunded, "")
+    chart::REFUNDS_PAYABLE.to_owned()
 }
 
 fn masked(key: &str) -> String {
@@ -501,7 +501,7 @@ impl Refund {
         changes.entries.push(Entry {
             id: EntryId::from(step.id),
             debit: payable(),
-            credit: chart::bank(&receipt.bank_account),
+            credit: receipt.bank(),
             amount: self.amount,
             effective_on: on,
             recorded_at: because.now,
@@ -544,7 +544,7 @@ impl Refund {
         if was_paid {
             changes.entries.push(Entry {
                 id: EntryId::from(step.id),
-                debit: chart::bank(&receipt.bank_account),
+                debit: receipt.bank(),
                 credit: payable(),
                 amount: self.amount,
                 effective_on: on,
@@ -588,6 +588,7 @@ mod tests {
             id: ReceiptId::generate(),
             version: 1,
             bank_account: "GB:200000-55779911".into(),
+            designation: contracts::ingestion::Designation::Business,
             bank_reference: None,
             booked_on: day(),
             value_on: day(),
