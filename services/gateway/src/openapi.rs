@@ -147,6 +147,9 @@ fn components() -> Value {
     component::<Page<controls::LimitView>>(&mut answers);
     component::<Page<controls::RefundView>>(&mut answers);
     component::<controls::RefundDetail>(&mut answers);
+    component::<Page<controls::Payable>>(&mut answers);
+    component::<Page<controls::RefundFileView>>(&mut answers);
+    component::<controls::OrderedFile>(&mut answers);
     component::<Page<controls::WriteOffView>>(&mut answers);
     component::<controls::WriteOffDetail>(&mut answers);
     component::<Page<controls::WriteOffReason>>(&mut answers);
@@ -200,6 +203,8 @@ fn components() -> Value {
     component::<api::controls::RefundRequest>(&mut requests);
     component::<api::controls::RedraftRequest>(&mut requests);
     component::<controls::RefundStep>(&mut requests);
+    component::<api::refund_files::RefundFileRequest>(&mut requests);
+    component::<api::refund_files::RefundFileStepRequest>(&mut requests);
     component::<api::controls::WriteOffRequest>(&mut requests);
     component::<api::controls::ReversalRequest>(&mut requests);
     component::<api::controls::ClaimRequest>(&mut requests);

@@ -12,7 +12,13 @@ mod store;
 
 use std::{sync::Arc, time::Duration};
 
-use contracts::{Role, api::ingestion as api};
+use contracts::{
+    Role,
+    api::{
+        controls::{FetchRefundFile, ListRefundFiles},
+        ingestion as api,
+    },
+};
 use messaging::{Bus, Failure, Host};
 use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
@@ -47,7 +53,16 @@ pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
     let wake = Arc::new(Notify::new());
     let woken = wake.clone();
     Host::new(bus.clone())
-        .consume(consume::Inbound::new(bus))
+        .consume(consume::Inbound::new(bus.clone()))
+        .consume(consume::refund_files::RefundFiles::new(
+            bus.prefix().clone(),
+        ))
+        .serve(|call: ListRefundFiles, bus| async {
+            Ok(serve::refund_files::list(call, bus).await?)
+        })
+        .serve(|call: FetchRefundFile, bus| async {
+            Ok(serve::refund_files::fetch(call, bus).await?)
+        })
         .serve(|call: api::OpenImport, bus| async { Ok(serve::open_import(call, bus).await?) })
         .serve(move |call: api::AppendImport, bus| {
             let options = options.clone();

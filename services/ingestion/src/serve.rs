@@ -1,5 +1,7 @@
 //! What ingestion answers.
 
+pub(crate) mod refund_files;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use contracts::api::{
     ControlTotals, Page,

@@ -68,8 +68,9 @@ const fn reads(service: Role, stream: &'static str) -> Durable {
     Durable { service, stream }
 }
 
-pub const DURABLES: [Durable; 9] = [
+pub const DURABLES: [Durable; 11] = [
     reads(Role::Ingestion, INBOUND),
+    reads(Role::Ingestion, ALLOCATION),
     reads(Role::Allocation, INGESTION),
     reads(Role::Allocation, DISPUTES),
     reads(Role::Allocation, WORKLIST),
@@ -77,6 +78,7 @@ pub const DURABLES: [Durable; 9] = [
     reads(Role::Worklist, INGESTION),
     reads(Role::Worklist, ALLOCATION),
     reads(Role::Worklist, DISPUTES),
+    reads(Role::Worklist, WORKLIST),
     reads(Role::Reporting, ALLOCATION),
 ];
 

@@ -8,9 +8,11 @@
 
 mod approvals;
 mod frozen;
+mod refund_files;
 
 pub use approvals::*;
 pub use frozen::{differences, frozen, name_of, same_person};
+pub use refund_files::*;
 
 use chrono::{DateTime, Utc};
 use kernel::{AccountId, Money, ReceiptId};

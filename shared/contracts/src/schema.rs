@@ -120,6 +120,8 @@ pub fn messages() -> Vec<Message> {
         event::<controls::LimitChangeRequested>(),
         event::<controls::LimitChanged>(),
         event::<controls::RefundChanged>(),
+        event::<controls::RefundFileOrdered>(),
+        event::<controls::RefundFileMade>(),
         event::<allocation::DebitPosted>(),
         event::<allocation::ChaseableChanged>(),
         event::<disputes::CaseChanged>(),

@@ -21,11 +21,12 @@ use contracts::{
         },
         controls::{
             ApprovalDetail, ApprovalQueue, ApprovalView, Attachment, ChangeLimit, ClaimVatRelief,
-            DecideApproval, DraftRefund, GetApproval, GetRefund, ListApprovals, ListLimits,
-            ListRecoveries, ListVatRelief, Payee, Person, PreviewApproval, ProposeSmallBalances,
-            RedraftRefund, RefundContent, RefundDetail, RefundStep, RequestWriteOff,
-            ReverseWriteOff, RunStep, StepRefund, StepSmallBalances, Verdict, VoidRefunds,
-            WriteOffAsk, WriteOffDetail,
+            DecideApproval, DraftRefund, FetchRefundFile, GetApproval, GetRefund, ListApprovals,
+            ListLimits, ListPayable, ListRecoveries, ListRefundFiles, ListVatRelief,
+            OrderRefundFile, Payee, Person, PreviewApproval, ProposeSmallBalances, RedraftRefund,
+            RefundContent, RefundDetail, RefundFileStep, RefundStep, RequestWriteOff,
+            ReverseWriteOff, RunStep, StepRefund, StepRefundFile, StepSmallBalances, Verdict,
+            VoidRefunds, WriteOffAsk, WriteOffDetail,
         },
         outbox::{self, Republish, Republished},
         reporting::GetAgedDebt,
@@ -911,5 +912,166 @@ async fn a_request_that_nobody_decides_expires() {
         Some("nobody decided in time")
     );
     assert_eq!(office.left(money.receipt_id).await, gbp("40.00"));
+    assert_conserved(&office.suite).await;
+}
+
+/// ALL-7: verified refunds go into a payment file, the bank's own lines say that
+/// one is paid and that it came back; its money is unallocated again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_file_is_made_and_the_banks_lines_say_what_became_of_it() {
+    let office = Office::open().await;
+    let money = office.paid("PAID TWICE", "250.00").await;
+    let refund = office.refund(money.receipt_id, because("paid twice")).await;
+    let id = refund.refund.refund_id;
+    office
+        .carried_out(refund.refund.approval_id.unwrap(), manager())
+        .await;
+    let order = OrderRefundFile {
+        command_id: CommandId::generate(),
+        bank_account: "GB:200000-55779911".into(),
+        currency: Currency::GBP,
+        debtor_name: "Harbour Legal LLP".into(),
+        execute_on: None,
+        person: jo(),
+    };
+    let early = office.gateway.ask(&order).await.unwrap_err();
+    assert_eq!(early.code, "allocation.nothing_to_pay");
+    let verify = RefundStep::Verify {
+        how: "called back".into(),
+    };
+    office.step(id, manager(), verify).await.unwrap();
+    let payable = office.gateway.ask(&ListPayable {}).await.unwrap().items;
+    assert_eq!(payable[0].total, gbp("250.00"));
+    let order = OrderRefundFile {
+        command_id: CommandId::generate(),
+        bank_account: payable[0].bank_account.clone(),
+        ..order
+    };
+    let ordered = office.gateway.ask(&order).await.unwrap();
+    let again = office.gateway.ask(&order).await.unwrap();
+    assert_eq!(again.file_id, ordered.file_id, "the same command");
+    office.refund_is(id, RefundState::InPaymentFile).await;
+
+    let file = eventually_some("the file is made", DEADLINE, async || {
+        let files = office.gateway.ask(&ListRefundFiles::default()).await;
+        files.unwrap().items.pop()
+    })
+    .await;
+    assert_eq!((file.payments, file.total), (1, gbp("250.00")));
+    let fetch = FetchRefundFile {
+        command_id: CommandId::generate(),
+        file_id: file.file_id,
+        person: jo(),
+    };
+    let bytes = office.gateway.ask(&fetch).await.unwrap();
+    assert_eq!(office.gateway.ask(&fetch).await.unwrap(), bytes);
+    assert_eq!(bytes.sha256, file.sha256);
+    assert!(
+        bytes.text.contains("<MmbId>107999</MmbId>"),
+        "{}",
+        bytes.text
+    );
+    let (_, rest) = bytes.text.split_once("<EndToEndId>").unwrap();
+    let (reference, _) = rest.split_once('<').unwrap();
+    let files = office.gateway.ask(&ListRefundFiles::default()).await;
+    assert_eq!(files.unwrap().items[0].fetched.len(), 1, "noted once");
+
+    let sent = StepRefundFile {
+        command_id: CommandId::generate(),
+        file_id: file.file_id,
+        step: RefundFileStep::Sent,
+        person: jo(),
+    };
+    let refunds = office.gateway.ask(&sent).await.unwrap().items;
+    assert_eq!(refunds[0].state, RefundState::Sent);
+
+    // The bank's line for it, with the reference in its text.
+    let mut debit = receipt("OUTGOING", "250.00");
+    debit.direction = Direction::Debit;
+    debit.scheme = Some("faster_payment".into());
+    debit.bank_reference = "OUT-1".into();
+    debit.end_to_end_id = Some(reference.to_owned());
+    office.suite.publish_receipt("OUT-1", &debit).await;
+    office.refund_is(id, RefundState::Paid).await;
+    assert_conserved(&office.suite).await;
+
+    // It comes back.
+    let mut credit = receipt(&format!("RETURNED {reference}"), "250.00");
+    credit.bank_reference = "BACK-1".into();
+    office.suite.publish_receipt("BACK-1", &credit).await;
+    office.refund_is(id, RefundState::Returned).await;
+    assert_eq!(office.left(money.receipt_id).await, gbp("250.00"));
+    let all = ListReceipts {
+        queue: ReceiptQueue::All,
+        ..ListReceipts::default()
+    };
+    let all = office.gateway.ask(&all).await.unwrap().items;
+    let back = all
+        .iter()
+        .find(|r| r.receipt_id != money.receipt_id)
+        .unwrap();
+    assert_eq!(
+        back.unallocated,
+        gbp("0.00"),
+        "it stands on the first receipt"
+    );
+    assert_conserved(&office.suite).await;
+}
+
+/// E43: what is void by now is in the bytes of its file still: the file may not be
+/// sent, and what is left of it goes into another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_a_void_refund_is_not_sent_e43() {
+    let office = Office::open().await;
+    let mut refunds = Vec::new();
+    for (words, amount) in [("FIRST", "10.00"), ("SECOND", "20.00")] {
+        let money = office.paid(words, amount).await;
+        let refund = office.refund(money.receipt_id, because("paid twice")).await;
+        office
+            .carried_out(refund.refund.approval_id.unwrap(), manager())
+            .await;
+        let verify = RefundStep::Verify {
+            how: "called back".into(),
+        };
+        office
+            .step(refund.refund.refund_id, manager(), verify)
+            .await
+            .unwrap();
+        refunds.push(refund.refund);
+    }
+    let order = |bank_account: String| OrderRefundFile {
+        command_id: CommandId::generate(),
+        bank_account,
+        currency: Currency::GBP,
+        debtor_name: "Harbour Legal LLP".into(),
+        execute_on: None,
+        person: jo(),
+    };
+    let payable = office.gateway.ask(&ListPayable {}).await.unwrap().items;
+    let account = payable[0].bank_account.clone();
+    let file = office.gateway.ask(&order(account.clone())).await.unwrap();
+    assert_eq!(file.total, gbp("30.00"));
+    let void = VoidRefunds {
+        command_id: CommandId::generate(),
+        receipt_id: refunds[0].receipt_id,
+        reason: "returned unpaid".into(),
+        actor: "user:jo".into(),
+    };
+    office.gateway.ask(&void).await.unwrap();
+    let step = |step| StepRefundFile {
+        command_id: CommandId::generate(),
+        file_id: file.file_id,
+        step,
+        person: jo(),
+    };
+    let refused = office.gateway.ask(&step(RefundFileStep::Sent)).await;
+    assert_eq!(refused.unwrap_err().code, "allocation.file_has_void_refund");
+    let discard = step(RefundFileStep::Discarded);
+    office.gateway.ask(&discard).await.unwrap();
+    office
+        .refund_is(refunds[1].refund_id, RefundState::Verified)
+        .await;
+    let next = office.gateway.ask(&order(account)).await.unwrap();
+    assert_eq!(next.total, gbp("20.00"));
     assert_conserved(&office.suite).await;
 }

@@ -26,7 +26,7 @@ use crate::{
     domain::{
         Books, Changes, Receipt,
         ledger::Because,
-        refunds::{Refund, Step},
+        refunds::Refund,
         write_offs::{Run, SmallOf, WriteOff},
     },
     serve::controls::{debts_adjusted, quote, receipt_moved, refund_told},
@@ -61,8 +61,6 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct Written {
     changes: Changes,
-    refunds: Vec<Refund>,
-    steps: Vec<Step>,
     write_offs: Vec<WriteOff>,
     runs: Vec<Run>,
     at: Option<(DateTime<Utc>, Meta)>,
@@ -207,7 +205,8 @@ impl Consumer for Approvals {
             .changes
             .moved_receipts
             .extend(receipts.filter(|receipt| moved.contains(&receipt.id)));
-        written.refunds.extend(state.refunds.into_values());
+        let refunds = state.refunds.into_values();
+        written.changes.refunds.extend(refunds);
         written.write_offs.extend(state.write_offs.into_values());
         written.runs.extend(state.runs.into_values());
         decided.notices = ["controls", "receipts", "aged-debt"]
@@ -221,10 +220,6 @@ impl Consumer for Approvals {
             return Ok(());
         };
         let conn = tx.conn();
-        for refund in &written.refunds {
-            store::refunds::put(conn, refund).await?;
-        }
-        store::refunds::note(conn, &written.steps).await?;
         for found in &written.write_offs {
             store::write_offs::put(conn, found).await?;
         }
@@ -341,7 +336,7 @@ impl Desk<'_> {
             refund.id.as_uuid(),
             refund.version,
         )?;
-        self.written.steps.push(step);
+        self.written.changes.refund_steps.push(step);
         let receipt = refund.receipt;
         if let Some(line) = line {
             self.receipt(state, receipt, vec![line])?;

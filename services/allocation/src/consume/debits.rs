@@ -13,7 +13,7 @@ use messaging::{Decided, Failure, Meta, Outgoing};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
-use super::{State, moved};
+use super::{State, moved, refunds};
 use crate::{
     domain::{
         Books, Changes, Receipt,
@@ -44,6 +44,8 @@ pub(crate) struct Returns {
     pub(crate) changed: Vec<ReceiptId>,
     /// Receipts with a refund that is under way and not sent.
     pub(crate) refunding: std::collections::HashSet<ReceiptId>,
+    /// Refunds that lines of this batch name.
+    pub(crate) refunds: Vec<refunds::Pair>,
 }
 
 /// What a decision about a debit writes and tells.
@@ -65,6 +67,20 @@ pub(super) async fn load(
     books: &mut Books,
 ) -> Result<Returns, Failure> {
     let mut returns = Returns::default();
+    let of_debits = debits.iter().flat_map(|debit| {
+        [
+            debit.end_to_end_id.as_deref(),
+            Some(debit.narrative.as_str()),
+        ]
+    });
+    let of_credits = arriving.iter().flat_map(|credit| {
+        [
+            credit.detail.end_to_end_id.as_deref(),
+            Some(credit.narrative.as_str()),
+        ]
+    });
+    let texts: Vec<&str> = of_debits.chain(of_credits).flatten().collect();
+    returns.refunds = refunds::load(conn, texts, books).await?;
     let mut receipts = Vec::new();
     if !debits.is_empty() {
         let ids: Vec<DebitId> = debits.iter().map(|debit| debit.id).collect();
@@ -134,6 +150,17 @@ pub(super) fn decide(
     }
     let mut debit = debit.clone();
     debit.recorded_at = now;
+    let mut desk = Desk {
+        books: &mut state.books,
+        changes: &mut decided.changes,
+        events: &mut decided.events,
+        prefix,
+        cause,
+        because: because("", now, debit.booked_on),
+    };
+    if refunds::paid(&mut debit, &mut state.returns.refunds, &mut desk)? {
+        return Ok(());
+    }
     let crowded = state
         .returns
         .receipts
@@ -147,14 +174,7 @@ pub(super) fn decide(
         .values()
         .map(|(receipt, standing)| (receipt, standing));
     let verdict = returns::judge(&debit, candidates, crowded).map_err(Failure::of)?;
-    let mut desk = Desk {
-        books: &mut state.books,
-        changes: &mut decided.changes,
-        events: &mut decided.events,
-        prefix,
-        cause,
-        because: because("the bank took the payment back", now, debit.booked_on),
-    };
+    desk.because.reason = "the bank took the payment back";
     // E43: what is promised back to the payer is not paid back twice. A person
     // voids the refund, and then says whose return it is.
     let verdict = match verdict {
@@ -321,7 +341,11 @@ fn settle(standing: &mut Standing, moves: &Moves) {
 }
 
 /// Notes how the receipt stands now, once, and what is told of it.
-fn tell(event: &ReceiptReduced, receipt: &Receipt, desk: &mut Desk<'_>) -> Result<(), Failure> {
+pub(super) fn tell(
+    event: &ReceiptReduced,
+    receipt: &Receipt,
+    desk: &mut Desk<'_>,
+) -> Result<(), Failure> {
     desk.events.push(Outgoing::new(
         event,
         receipt.id.as_uuid(),
@@ -416,6 +440,8 @@ pub(super) enum Arrival {
     Awaited(Box<Debit>),
     /// It gives back what a debit took (E41).
     GivesBack(Box<Debit>),
+    /// It is a refund of ours that the payee's bank sent back.
+    Refund(Box<refunds::Pair>),
 }
 
 pub(super) fn arrival(receipt: &Receipt, returns: &mut Returns) -> Result<Arrival, Failure> {
@@ -428,6 +454,17 @@ pub(super) fn arrival(receipt: &Receipt, returns: &mut Returns) -> Result<Arriva
         {
             return Ok(Arrival::Awaited(Box::new(returns.waiting.remove(at))));
         }
+    }
+    let touched = |pair: &refunds::Pair, returns: &Returns| {
+        returns.receipts.contains_key(&pair.1.id) || returns.changed.contains(&pair.1.id)
+    };
+    let mut pairs = std::mem::take(&mut returns.refunds);
+    let refund = refunds::came_back(receipt, &mut pairs);
+    returns.refunds = pairs;
+    // With a debit of the same batch on the same receipt a person decides.
+    if let Some(pair) = refund.filter(|pair| !touched(pair, returns)) {
+        returns.changed.push(pair.1.id);
+        return Ok(Arrival::Refund(Box::new(pair)));
     }
     let given = returns
         .taken
@@ -458,6 +495,10 @@ pub(super) fn settle_arrival(
     };
     match arrival {
         Arrival::Plain => Ok(()),
+        Arrival::Refund(pair) => {
+            desk.because.not_before = receipt.booked_on;
+            refunds::give_back(receipt, *pair, &mut desk)
+        }
         Arrival::Awaited(mut debit) => {
             debit.version += 1;
             desk.because.not_before = debit.booked_on.max(receipt.booked_on);

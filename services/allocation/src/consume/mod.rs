@@ -14,6 +14,7 @@ mod documents;
 pub(crate) mod duplicates;
 mod matters;
 mod receipts;
+mod refunds;
 mod remittances;
 
 pub(crate) use matters::updated;

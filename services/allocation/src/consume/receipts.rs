@@ -51,7 +51,7 @@ pub(super) fn decide(
             moves
         }
         // What the bank has taken back, or gives back, pays nothing by itself.
-        Arrival::Awaited(_) | Arrival::GivesBack(_) => Moves::default(),
+        Arrival::Awaited(_) | Arrival::GivesBack(_) | Arrival::Refund(_) => Moves::default(),
     };
     let event = ReceiptPosted {
         receipt_id: receipt.id,

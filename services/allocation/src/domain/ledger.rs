@@ -312,6 +312,8 @@ pub struct Changes {
     pub bounced: Vec<Bounced>,
     /// Accounts whose money it was or seemed to be, until now.
     pub left: Vec<AccountId>,
+    pub refunds: Vec<super::refunds::Refund>,
+    pub refund_steps: Vec<super::refunds::Step>,
 }
 
 /// How a debit stands, with who said so and why.

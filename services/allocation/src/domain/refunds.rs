@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     allocation::{OutflowKind, OutflowLine},
     api::controls::{Attachment, RefundContent},
-    controls::{ApprovalId, RefundId, RefundState, frozen, same_person},
+    controls::{ApprovalId, RefundFileId, RefundId, RefundState, frozen, same_person},
 };
 use kernel::{AccountId, Classified, EntryId, ErrorClass, Money, MoneyError, OutflowId, ReceiptId};
 use serde_json::{Value, json};
@@ -20,6 +20,26 @@ use super::{
 /// Attachments of one refund at most.
 const EVIDENCE_MAX: usize = 20;
 const TEXT_MAX: usize = 500;
+/// A payment's reference begins so, with sixteen hex digits after it.
+const PAYMENT_PREFIX: &str = "RF";
+const PAYMENT_DIGITS: usize = 16;
+
+/// The references of payments of ours in the words of a bank line.
+pub fn payment_references<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
+    let mut found = Vec::new();
+    for text in texts {
+        for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
+            let word = word.to_ascii_uppercase();
+            let ours = word.strip_prefix(PAYMENT_PREFIX).is_some_and(|digits| {
+                digits.len() == PAYMENT_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit())
+            });
+            if ours && !found.contains(&word) {
+                found.push(word);
+            }
+        }
+    }
+    found
+}
 
 /// Where the money goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +74,8 @@ pub struct Refund {
     /// Of the content that was approved.
     pub approved_sha256: Option<String>,
     pub reference: Option<String>,
+    /// The file of ours that it is in.
+    pub payment_file: Option<RefundFileId>,
     pub changed_at: DateTime<Utc>,
 }
 
@@ -220,6 +242,7 @@ pub fn drafted(
         approval: None,
         approved_sha256: None,
         reference: None,
+        payment_file: None,
         changed_at: now,
     })
 }
@@ -443,6 +466,24 @@ impl Refund {
         Ok(self.moved(to, "", Some(reference), because))
     }
 
+    /// Its payment file was not sent.
+    ///
+    /// # Errors
+    /// When it is in none.
+    pub fn out_of_file(&mut self, because: &Because<'_>) -> Result<Step, Refused> {
+        self.expect(&[RefundState::InPaymentFile], RefundState::Verified)?;
+        self.payment_file = None;
+        self.reference = None;
+        Ok(self.moved(RefundState::Verified, because.reason, None, because))
+    }
+
+    /// What its payment is known by on the bank's lines: the same for ever, and
+    /// short enough for Bacs.
+    pub fn payment_reference(&self) -> String {
+        let id = self.id.as_uuid().simple().to_string().to_uppercase();
+        format!("{PAYMENT_PREFIX}{}", id.get(16..).unwrap_or_default())
+    }
+
     /// The bank has paid it.
     ///
     /// # Errors
@@ -468,13 +509,14 @@ impl Refund {
         Ok(step)
     }
 
-    /// The payee's bank sent it back: the money is unallocated again.
+    /// The payee's bank sent it back: the money is unallocated again. Without a
+    /// code when the money came back on a bank line that has none.
     ///
     /// # Errors
-    /// When it was not sent, or the code is none.
+    /// When it was not sent, or there is no such code.
     pub fn returned(
         &mut self,
-        code: &str,
+        code: Option<&str>,
         on: NaiveDate,
         receipt: &mut Receipt,
         changes: &mut Changes,
@@ -484,11 +526,21 @@ impl Refund {
             &[RefundState::Sent, RefundState::Paid],
             RefundState::Returned,
         )?;
-        let words = policy::arucs(code).ok_or_else(|| Refused::NoSuchCode(code.to_owned()))?;
+        let words = match code {
+            Some(code) => {
+                policy::arucs(code).ok_or_else(|| Refused::NoSuchCode(code.to_owned()))?
+            }
+            None => because.reason,
+        };
         let was_paid = self.state == RefundState::Paid;
         let line = self.free(receipt, changes, because)?;
         self.payee.account = None;
-        let step = self.moved(RefundState::Returned, words, Some(code.to_owned()), because);
+        let step = self.moved(
+            RefundState::Returned,
+            words,
+            code.map(str::to_owned),
+            because,
+        );
         if was_paid {
             changes.entries.push(Entry {
                 id: EntryId::from(step.id),
@@ -660,6 +712,18 @@ mod tests {
         assert!(refund.on_its_way(to, "PF1", &by("user:al")).is_ok());
     }
 
+    #[test]
+    fn a_payment_is_known_by_its_reference_wherever_the_bank_puts_it() {
+        let refund = draft(&received("10"), &content(None)).unwrap();
+        let reference = refund.payment_reference();
+        assert_eq!(reference.len(), 18, "Bacs has no more");
+        let told = format!("FASTER PAYMENT/{}, ACME", reference.to_lowercase());
+        assert_eq!(payment_references(["NOTPROVIDED", &told]), [reference]);
+        assert!(
+            payment_references(["RF18539007547034", "RFXYZ", "REF 0123456789ABCDEF"]).is_empty()
+        );
+    }
+
     proptest! {
         /// E43, E44: whatever order people and banks do things in, every pound of
         /// the receipt is in one place, never more goes back than came in, and
@@ -697,7 +761,7 @@ mod tests {
                         let _ = refund.on_its_way(to, "PF", &al);
                     }
                     (9, Some(refund)) => { let _ = refund.paid(day(), &receipt, &mut changes, &al); }
-                    (10, Some(refund)) => { let _ = refund.returned("B", day(), &mut receipt, &mut changes, &al); }
+                    (10, Some(refund)) => { let _ = refund.returned(Some("B"), day(), &mut receipt, &mut changes, &al); }
                     _ => {}
                 }
                 let held: Money = Money::sum(

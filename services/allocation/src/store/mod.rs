@@ -49,6 +49,10 @@ pub(crate) async fn record(
     returns::put(conn, &changes.debits).await?;
     accounts::learn(conn, &changes.learned).await?;
     matters::record_news(conn, &changes.legal).await?;
+    for refund in &changes.refunds {
+        refunds::put(conn, refund).await?;
+    }
+    refunds::note(conn, &changes.refund_steps).await?;
     Ok(left)
 }
 

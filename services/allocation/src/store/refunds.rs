@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use contracts::{
     api::controls::{RefundView, StepView},
-    controls::{ApprovalId, RefundId, RefundState},
+    controls::{ApprovalId, RefundFileId, RefundFileOrdered, RefundId, RefundState},
 };
-use kernel::{AccountId, OutflowId, ReceiptId};
+use kernel::{AccountId, Currency, OutflowId, ReceiptId};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -37,6 +37,7 @@ struct Row {
     reservation: Option<Uuid>,
     approval_id: Option<Uuid>,
     approved_sha256: Option<String>,
+    payment_file: Option<Uuid>,
     reference: Option<String>,
     changed_at: DateTime<Utc>,
 }
@@ -67,6 +68,7 @@ impl TryFrom<Row> for Refund {
             reservation: row.reservation.map(OutflowId::from),
             approval: row.approval_id.map(ApprovalId::from),
             approved_sha256: row.approved_sha256,
+            payment_file: row.payment_file.map(RefundFileId::from),
             reference: row.reference,
             changed_at: row.changed_at,
         })
@@ -102,12 +104,14 @@ pub(crate) async fn put(conn: &mut PgConnection, r: &Refund) -> Result<(), Failu
     sqlx::query!(
         "insert into allocation.refund (refund_id, version, state, receipt_id, account_id, account_ref, currency,
              amount, reason, evidence, payee_name, payee_account, payee_masked, payee_reason, to_source,
-             payee_revision, requester, reservation, approval_id, reference, changed_at, approved_sha256)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+             payee_revision, requester, reservation, approval_id, reference, changed_at, approved_sha256,
+             payment_reference, payment_file)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
          on conflict (refund_id) do update set version = $2, state = $3, account_id = $5, account_ref = $6,
              amount = $8, reason = $9, evidence = $10, payee_name = $11, payee_account = $12, payee_masked = $13,
              payee_reason = $14, to_source = $15, payee_revision = $16, requester = $17, reservation = $18,
-             approval_id = $19, reference = $20, changed_at = $21, approved_sha256 = $22",
+             approval_id = $19, reference = $20, changed_at = $21, approved_sha256 = $22,
+             payment_file = $24",
         r.id.as_uuid(),
         r.version,
         r.state.name(),
@@ -129,7 +133,9 @@ pub(crate) async fn put(conn: &mut PgConnection, r: &Refund) -> Result<(), Failu
         r.approval.map(ApprovalId::as_uuid),
         r.reference,
         r.changed_at,
-        r.approved_sha256
+        r.approved_sha256,
+        r.payment_reference(),
+        r.payment_file.map(RefundFileId::as_uuid)
     )
     .execute(conn)
     .await?;
@@ -161,7 +167,7 @@ pub(crate) async fn get(conn: &mut PgConnection, id: RefundId) -> Result<Option<
         Row,
         "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
              payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
-             approval_id, reference, changed_at, approved_sha256
+             approval_id, reference, changed_at, approved_sha256, payment_file
          from allocation.refund where refund_id = $1",
         id.as_uuid()
     )
@@ -170,7 +176,122 @@ pub(crate) async fn get(conn: &mut PgConnection, id: RefundId) -> Result<Option<
     row.map(Refund::try_from).transpose()
 }
 
-/// A page of refunds, newest first.
+/// Verified refunds of receipts on one of our bank accounts, the oldest first.
+pub(crate) async fn verified(
+    conn: &mut PgConnection,
+    bank_account: &str,
+    currency: Currency,
+    most: i64,
+) -> Result<Vec<Refund>, Failure> {
+    let found = sqlx::query_as!(
+        Row,
+        "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
+             payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
+             approval_id, reference, changed_at, approved_sha256, payment_file
+         from allocation.refund
+         where state = 'verified' and currency = $2
+           and receipt_id in (select r.receipt_id from allocation.receipt r where r.bank_account = $1)
+         order by number limit $3",
+        bank_account,
+        currency.code(),
+        most
+    )
+    .fetch_all(conn)
+    .await?;
+    found.into_iter().map(Refund::try_from).collect()
+}
+
+/// Bank accounts of ours with verified refunds that are in no file yet.
+pub(crate) async fn payable(
+    conn: &mut PgConnection,
+) -> Result<Vec<contracts::api::controls::Payable>, Failure> {
+    let rows = sqlx::query!(
+        r#"select r.bank_account, f.currency, count(*) as "refunds!", sum(f.amount) as "total!"
+           from allocation.refund f join allocation.receipt r on r.receipt_id = f.receipt_id
+           where f.state = 'verified' group by r.bank_account, f.currency order by 1, 2 limit 100"#
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(contracts::api::controls::Payable {
+                bank_account: row.bank_account,
+                refunds: row.refunds,
+                total: money(row.total, &row.currency)?,
+            })
+        })
+        .collect()
+}
+
+/// The refunds of a payment file, also those that are void by now.
+pub(crate) async fn of_file(
+    conn: &mut PgConnection,
+    file: RefundFileId,
+) -> Result<Vec<Refund>, Failure> {
+    let found = sqlx::query_as!(
+        Row,
+        "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
+             payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
+             approval_id, reference, changed_at, approved_sha256, payment_file
+         from allocation.refund where payment_file = $1 order by number",
+        file.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    found.into_iter().map(Refund::try_from).collect()
+}
+
+/// Refunds that payments with these references are of, as far as they may be
+/// paid or returned.
+pub(crate) async fn by_payment(
+    conn: &mut PgConnection,
+    references: &[String],
+) -> Result<Vec<Refund>, Failure> {
+    let found = sqlx::query_as!(
+        Row,
+        "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
+             payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
+             approval_id, reference, changed_at, approved_sha256, payment_file
+         from allocation.refund
+         where payment_reference = any($1) and state in ('in_payment_file', 'sent', 'paid') order by number",
+        references
+    )
+    .fetch_all(conn)
+    .await?;
+    found.into_iter().map(Refund::try_from).collect()
+}
+
+pub(crate) async fn note_file(
+    conn: &mut PgConnection,
+    order: &RefundFileOrdered,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "insert into allocation.refund_file (file_id, reference, payments, actor, recorded_at) values ($1, $2, $3, $4, $5)",
+        order.file_id.as_uuid(),
+        order.reference,
+        i32::try_from(order.payments.len()).unwrap_or(i32::MAX),
+        order.actor,
+        order.recorded_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many payments a file has; locked.
+pub(crate) async fn lock_file(
+    conn: &mut PgConnection,
+    file: RefundFileId,
+) -> Result<Option<usize>, Failure> {
+    let payments = sqlx::query_scalar!(
+        "select payments from allocation.refund_file where file_id = $1 for update",
+        file.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(payments.map(|payments| usize::try_from(payments).unwrap_or_default()))
+}
+
 /// Of these receipts those with a refund that holds money and is not sent yet.
 pub(crate) async fn unsent(
     conn: &mut PgConnection,
@@ -213,7 +334,7 @@ pub(crate) async fn list(
         Row,
         "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
              payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
-             approval_id, reference, changed_at, approved_sha256
+             approval_id, reference, changed_at, approved_sha256, payment_file
          from allocation.refund
          where ($1::text is null or state = $1) and ($2::uuid is null or receipt_id = $2)
            and ($3::uuid is null or number < (select b.number from allocation.refund b where b.refund_id = $3))

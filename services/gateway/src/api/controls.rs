@@ -55,16 +55,16 @@ pub(crate) fn person(caller: &Caller) -> Person {
 }
 
 /// What a client sent.
-struct Sent {
-    app: App,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+pub(super) struct Sent {
+    pub(super) app: App,
+    pub(super) caller: Caller,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 /// Carries a command out once, whatever the number of times it is sent.
-async fn command<Q: DeserializeOwned, C: Call>(
+pub(super) async fn command<Q: DeserializeOwned, C: Call>(
     sent: Sent,
     route: &'static str,
     make: impl FnOnce(CommandId, Q, Person) -> C,
@@ -797,10 +797,10 @@ pub(crate) async fn vat_relief_file(
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunsQuery {
     /// Where the page begins, from `next_cursor`.
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
     /// 50 when absent, at most 200.
     #[param(minimum = 1, maximum = 200)]
-    limit: Option<u16>,
+    pub(super) limit: Option<u16>,
 }
 
 /// Runs that clear small balances, newest first.

@@ -10,6 +10,7 @@ pub(crate) mod imports;
 pub(crate) mod matters;
 pub(crate) mod once;
 pub(crate) mod receipts;
+pub(crate) mod refund_files;
 pub(crate) mod reports;
 pub(crate) mod returns;
 pub(crate) mod rules;

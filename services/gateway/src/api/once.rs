@@ -26,7 +26,7 @@ pub(crate) fn command_id(caller: Uuid, route: &str, key: &str) -> CommandId {
     Uuid::new_v5(&COMMANDS, format!("{caller}\n{route}\n{key}").as_bytes()).into()
 }
 
-fn key(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(super) fn key(headers: &HeaderMap) -> Result<&str, Problem> {
     let key = headers
         .get("idempotency-key")
         .and_then(|value| value.to_str().ok())

@@ -110,13 +110,15 @@ impl Access {
         UserRole::TeamLeader,
         UserRole::Manager,
     ]);
-    /// Decides what others asked for; how far, allocation's limits say.
+    /// Decides what others asked for; how far, worklist's limits say.
     pub const APPROVE: Self = Self::Roles(&[
         UserRole::TeamLeader,
         UserRole::Manager,
         UserRole::Approver,
         UserRole::Cfo,
     ]);
+    /// Makes payment files of refunds, and takes them to the bank.
+    pub const PAY: Self = Self::Roles(&[UserRole::PaymentsOfficer, UserRole::Manager]);
     /// Asks for other limits.
     pub const SET_LIMITS: Self = Self::Roles(&[UserRole::Manager, UserRole::Cfo]);
     /// Brings in bank and billing files.

@@ -1,6 +1,8 @@
 //! Controls: what waits for a second person, refunds, write-offs and small
 //! balances.
 
+pub(crate) mod files;
+
 use askama::Template;
 use axum::{
     Form,
@@ -15,16 +17,17 @@ use contracts::{
             FindOpenItems, GetReceipt, ListReceipts, OpenItemView, ReceiptQueue, ReceiptView,
         },
         controls::{
-            ApprovalDetail, ApprovalQueue, ApprovalView, Attachment, DecideApproval, DraftRefund,
-            GetRefund, ListApprovals, ListRecoveries, ListRefunds, ListSmallBalances,
-            ListVatRelief, ListWriteOffReasons, ListWriteOffs, Payee, ProposeSmallBalances,
-            Recovery, RefundContent, RefundDetail, RefundStep, RefundView, RequestWriteOff,
-            ReverseWriteOff, RunStep, SmallBalanceRunView, StepRefund, StepSmallBalances, Verdict,
-            WriteOffAsk, WriteOffReason, WriteOffView,
+            ApprovalDetail, ApprovalQueue, ApprovalView, Attachment, ChangeLimit, DecideApproval,
+            DraftRefund, GetRefund, LimitView, ListApprovals, ListLimits, ListRecoveries,
+            ListRefunds, ListSmallBalances, ListVatRelief, ListWriteOffReasons, ListWriteOffs,
+            Payee, ProposeSmallBalances, Recovery, RedraftRefund, RefundContent, RefundDetail,
+            RefundStep, RefundView, RequestWriteOff, ReverseWriteOff, RunStep, SmallBalanceRunView,
+            StepRefund, StepSmallBalances, Verdict, WriteOffAsk, WriteOffReason, WriteOffView,
         },
     },
     controls::{
-        ApprovalId, RefundId, RefundState, RunState, SmallBalanceRunId, WriteOffId, WriteOffState,
+        ApprovalId, ApprovalKind, RefundId, RefundState, RunState, SmallBalanceRunId, WriteOffId,
+        WriteOffState,
     },
 };
 use kernel::{AccountNumber, BankAccount, Currency, Iban, Money, ReceiptId, SortCode};
@@ -43,10 +46,12 @@ use crate::{
         once::command_id,
         table::File,
     },
-    auth::Access,
+    auth::{Access, UserRole},
     problem::Problem,
 };
 
+/// Pieces of evidence that a form has room for.
+const ATTACHMENTS: usize = 3;
 /// Receipts or documents offered at once.
 const OFFERED: u16 = 25;
 
@@ -63,13 +68,14 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-const TABS: [(&str, &str); 6] = [
+const TABS: [(&str, &str); 7] = [
     ("waiting", "To approve"),
     ("mine", "Requested by me"),
     ("history", "History"),
     ("refunds", "Refunds"),
     ("write-offs", "Write-offs"),
     ("small", "Small balances"),
+    ("policies", "Policies"),
 ];
 
 struct Tab {
@@ -146,6 +152,14 @@ struct Next {
     kind: &'static str,
 }
 
+/// Whether its content may be written anew: not once it is in a payment file.
+fn may_be_redrafted(state: RefundState) -> bool {
+    !matches!(
+        state,
+        RefundState::InPaymentFile | RefundState::Sent | RefundState::Paid
+    )
+}
+
 fn next_steps(state: RefundState) -> Vec<Next> {
     let step = |step, title, field, label, kind| Next {
         step,
@@ -193,6 +207,9 @@ fn next_steps(state: RefundState) -> Vec<Next> {
 #[derive(Default)]
 struct Refunds {
     list: Vec<RefundView>,
+    files: files::Files,
+    /// The refund that is drafted anew, in the form.
+    again: Option<RefundDetail>,
     open: Option<(RefundDetail, Vec<Next>)>,
     search: String,
     found: Vec<ReceiptView>,
@@ -209,6 +226,14 @@ struct WriteOffs {
     reasons: Vec<WriteOffReason>,
 }
 
+/// The limits in force, and the words of a form for another.
+#[derive(Default)]
+struct Policies {
+    limits: Vec<LimitView>,
+    kinds: Vec<&'static str>,
+    roles: Vec<&'static str>,
+}
+
 #[derive(Default)]
 struct Small {
     list: Vec<(SmallBalanceRunView, Option<&'static str>)>,
@@ -221,15 +246,25 @@ struct ControlsPage {
     tabs: Vec<Tab>,
     tab: &'static str,
     may_request: bool,
+    may_pay: bool,
+    may_set_limits: bool,
     approvals: Vec<ApprovalView>,
     opened: Option<Opened>,
+    /// The address names the request that is open: only then may the page follow
+    /// it by itself, and never put another under the fingers of who decides.
+    pinned: bool,
     refunds: Refunds,
     write_offs: WriteOffs,
     small: Small,
+    policies: Policies,
     older: Option<String>,
 }
 
 impl ControlsPage {
+    fn is_redraftable(&self, detail: &RefundDetail) -> bool {
+        self.may_request && may_be_redrafted(detail.refund.state)
+    }
+
     fn is_open(&self, approval: &ApprovalView) -> bool {
         self.opened
             .as_ref()
@@ -256,6 +291,20 @@ pub(crate) async fn show(
     Ok(visit.show(StatusCode::OK, &page))
 }
 
+/// `GET /controls/refunds/new?receipt=ID`: where other pages send people to.
+pub(crate) async fn new_refund(
+    State(app): State<App>,
+    visit: Visit,
+    Query(mut pairs): Query<Pairs>,
+) -> Result<Response, PageProblem> {
+    pairs.retain(|(name, _)| name != "tab");
+    pairs.push(("tab".to_owned(), "refunds".to_owned()));
+    let page = assemble(&app, &visit, &pairs)
+        .await
+        .map_err(visit.give_up())?;
+    Ok(visit.show(StatusCode::OK, &page))
+}
+
 async fn assemble(app: &App, visit: &Visit, pairs: &Pairs) -> Result<ControlsPage, Problem> {
     let tab = TABS
         .into_iter()
@@ -275,11 +324,15 @@ async fn assemble(app: &App, visit: &Visit, pairs: &Pairs) -> Result<ControlsPag
             .collect(),
         tab,
         may_request: Access::ALLOCATE.allows(&visit.caller.roles),
+        may_pay: Access::PAY.allows(&visit.caller.roles),
+        may_set_limits: Access::SET_LIMITS.allows(&visit.caller.roles),
         approvals: Vec::new(),
         opened: None,
+        pinned: false,
         refunds: Refunds::default(),
         write_offs: WriteOffs::default(),
         small: Small::default(),
+        policies: Policies::default(),
         older: None,
     };
     let next = match tab {
@@ -303,6 +356,14 @@ async fn assemble(app: &App, visit: &Visit, pairs: &Pairs) -> Result<ControlsPag
                 })
                 .collect();
             found.next_cursor
+        }
+        "policies" => {
+            shown.policies = Policies {
+                limits: app.bus.ask(&ListLimits {}).await?.items,
+                kinds: ApprovalKind::ALL.iter().map(|kind| kind.name()).collect(),
+                roles: UserRole::ALL.iter().map(|role| role.name()).collect(),
+            };
+            None
         }
         _ => approvals(app, visit, pairs, &mut shown).await?,
     };
@@ -330,6 +391,7 @@ async fn approvals(
         })
         .await?;
     let chosen = field(pairs, "approval").parse().ok();
+    shown.pinned = chosen.is_some();
     let chosen = chosen.or_else(|| found.items.first().map(|first| first.approval_id));
     if let Some(approval_id) = chosen {
         let detail = approval(app, &visit.caller, approval_id).await?;
@@ -357,10 +419,18 @@ async fn refunds(
         })
         .await?;
     shown.refunds.list = found.items;
+    shown.refunds.files = files::look(app).await?;
     if let Ok(refund_id) = field(pairs, "refund").parse() {
         let detail = app.bus.ask(&GetRefund { refund_id }).await?;
         let next = next_steps(detail.refund.state);
-        shown.refunds.open = Some((detail, next));
+        if field(pairs, "again") == "yes" && may_be_redrafted(detail.refund.state) {
+            let receipt_id = detail.refund.receipt_id;
+            let ask = GetReceipt { receipt_id };
+            shown.refunds.of = Some(app.bus.ask(&ask).await?.receipt);
+            shown.refunds.again = Some(detail);
+        } else {
+            shown.refunds.open = Some((detail, next));
+        }
     }
     if let Ok(receipt_id) = field(pairs, "receipt").parse() {
         let detail = app.bus.ask(&GetReceipt { receipt_id }).await?;
@@ -490,7 +560,8 @@ pub(crate) async fn decide(
             (_, state) => format!("{}: {}.", state.words(), decided.title),
         })
     };
-    told(&visit, "/controls", done.await)
+    let back = format!("/controls?approval={approval_id}");
+    told(&visit, &back, done.await)
 }
 
 fn bank_account(pairs: &Pairs) -> Result<BankAccount, Problem> {
@@ -522,6 +593,48 @@ fn amount(text: &str, currency: &str, pointer: &str) -> Result<Option<Money>, Pr
         .transpose()
 }
 
+/// What shows why, as a form says it: numbered label, reference and hash.
+fn attachments(pairs: &Pairs) -> Vec<Attachment> {
+    let mut found = Vec::new();
+    for number in 1..=ATTACHMENTS {
+        let text = |name: &str| field(pairs, &format!("{name}.{number}"));
+        let (label, reference, sha256) = (text("label"), text("reference"), text("sha256"));
+        if reference.is_empty() && sha256.is_empty() {
+            continue;
+        }
+        found.push(Attachment {
+            label: some(label).unwrap_or_else(|| "Evidence".to_owned()),
+            reference: some(reference),
+            sha256: some(&sha256.to_lowercase()),
+        });
+    }
+    found
+}
+
+fn refund_content(pairs: &Pairs) -> Result<RefundContent, Problem> {
+    let payee = match field(pairs, "payee_name") {
+        "" => None,
+        name => Some(Payee {
+            name: name.to_owned(),
+            account: bank_account(pairs)?,
+            reason: field(pairs, "payee_reason").to_owned(),
+        }),
+    };
+    Ok(RefundContent {
+        amount: amount(field(pairs, "amount"), field(pairs, "currency"), "/amount")?,
+        reason: field(pairs, "reason").to_owned(),
+        payee,
+        evidence: attachments(pairs),
+    })
+}
+
+fn asked(refund: &RefundView) -> String {
+    format!(
+        "Asked for a refund of {}. The money is reserved.",
+        refund.amount.uk()
+    )
+}
+
 /// `POST /controls/refunds`
 pub(crate) async fn refund(
     State(app): State<App>,
@@ -529,53 +642,78 @@ pub(crate) async fn refund(
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageProblem> {
     let receipt = field(&pairs, "receipt");
-    let back = format!("/controls?tab=refunds&receipt={}", encoded(receipt));
+    let back = format!("/controls/refunds/new?receipt={}", encoded(receipt));
     let done = async {
         let receipt_id: ReceiptId = receipt.parse().map_err(|_| {
             Problem::invalid("gateway.bad_form", "/receipt", "the form names no receipt")
         })?;
-        let payee = match field(&pairs, "payee_name") {
-            "" => None,
-            name => Some(Payee {
-                name: name.to_owned(),
-                account: bank_account(&pairs)?,
-                reason: field(&pairs, "payee_reason").to_owned(),
-            }),
-        };
-        let evidence = some(field(&pairs, "evidence")).map(|reference| Attachment {
-            label: "Evidence".to_owned(),
-            reference: Some(reference),
-            sha256: None,
-        });
         let command = DraftRefund {
             command_id: form_command(&visit, &pairs)?,
             receipt_id,
-            content: RefundContent {
-                amount: amount(
-                    field(&pairs, "amount"),
-                    field(&pairs, "currency"),
-                    "/amount",
-                )?,
-                reason: field(&pairs, "reason").to_owned(),
-                payee,
-                evidence: evidence.into_iter().collect(),
-            },
+            content: refund_content(&pairs)?,
             submit: true,
             person: person(&visit.caller),
         };
         Ok(app.bus.ask(&command).await?.refund)
     };
     match done.await {
-        Ok(refund) => told(
-            &visit,
-            &format!("/controls?tab=refunds&refund={}", refund.refund_id),
-            Ok(format!(
-                "Asked for a refund of {}. The money is reserved.",
-                refund.amount.uk()
-            )),
-        ),
+        Ok(refund) => {
+            let to = format!("/controls?tab=refunds&refund={}", refund.refund_id);
+            told(&visit, &to, Ok(asked(&refund)))
+        }
         Err(problem) => told(&visit, &back, Err(problem)),
     }
+}
+
+/// `POST /controls/refunds/{id}/redraft`
+pub(crate) async fn redraft(
+    State(app): State<App>,
+    visit: Visit,
+    Path(refund_id): Path<RefundId>,
+    Form(pairs): Form<Pairs>,
+) -> Result<Response, PageProblem> {
+    let done = async {
+        let command = RedraftRefund {
+            command_id: form_command(&visit, &pairs)?,
+            refund_id,
+            content: refund_content(&pairs)?,
+            submit: true,
+            person: person(&visit.caller),
+        };
+        Ok(asked(&app.bus.ask(&command).await?.refund))
+    };
+    let done = done.await;
+    let again = if done.is_ok() { "" } else { "&again=yes" };
+    let back = format!("/controls?tab=refunds&refund={refund_id}{again}");
+    told(&visit, &back, done)
+}
+
+/// `POST /controls/limits`
+pub(crate) async fn change_limit(
+    State(app): State<App>,
+    visit: Visit,
+    Form(pairs): Form<Pairs>,
+) -> Result<Response, PageProblem> {
+    let done = async {
+        let wrong =
+            |pointer: &str, text: &str| Problem::invalid("gateway.bad_limit", pointer, text);
+        let kind = ApprovalKind::named(field(&pairs, "kind"))
+            .ok_or_else(|| wrong("/kind", "choose what the limit is for"))?;
+        let limit = amount(field(&pairs, "limit"), field(&pairs, "currency"), "/limit")?
+            .ok_or_else(|| wrong("/limit", "enter the new limit"))?;
+        let command = ChangeLimit {
+            command_id: form_command(&visit, &pairs)?,
+            kind,
+            role: field(&pairs, "role").to_owned(),
+            limit,
+            valid_from: field(&pairs, "valid_from").parse().ok(),
+            reason: field(&pairs, "reason").to_owned(),
+            person: person(&visit.caller),
+        };
+        let asked = app.bus.ask(&command).await?.approval;
+        Ok(format!("Asked for it: {}.", asked.title))
+    };
+    told(&visit, "/controls?tab=policies", done.await)
 }
 
 /// `POST /controls/refunds/{id}/steps`

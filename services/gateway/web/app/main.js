@@ -1,6 +1,7 @@
 // Everything here is a comfort: each page works as plain links and forms.
 
 import { start as startDrop } from './drop.js';
+import { start as startEvidence } from './evidence.js';
 import { start as startFocus } from './focus.js';
 import { start as startKeys } from './keys.js';
 import { start as startLive } from './live.js';
@@ -12,4 +13,5 @@ startManual();
 startTicks();
 startFocus();
 startDrop();
+startEvidence();
 startLive();

@@ -1,10 +1,11 @@
 //! What comes in over the broker: one consumer of `INBOUND`, one file per kind
-//! of message.
+//! of message; and of `ALLOCATION` the orders for payment files.
 
 mod accounts;
 mod documents;
 mod matters;
 mod receipts;
+pub(crate) mod refund_files;
 mod remittances;
 
 use std::{

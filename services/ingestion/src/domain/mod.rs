@@ -15,6 +15,7 @@
 //! | [`record`] | what of it is new |
 //! | [`file`](mod@file) | what a whole file adds |
 //! | [`chain`] | the statements of one account in a row |
+//! | [`pain001`] | refunds as a payment file |
 //!
 //! A new format is a module beside `camt` that ends in [`parse::Parsed`], a
 //! [`detect::Format`] and the sign to tell it by.
@@ -30,6 +31,7 @@ pub mod detect;
 pub mod file;
 pub mod inbound;
 pub mod line;
+pub mod pain001;
 pub mod parse;
 pub mod problem;
 pub mod proof;

@@ -7,6 +7,7 @@ pub(crate) mod imports;
 mod lines;
 mod matters;
 pub(crate) mod queries;
+pub(crate) mod refund_files;
 mod remittances;
 pub(crate) mod statements;
 

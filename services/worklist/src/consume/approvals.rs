@@ -34,30 +34,21 @@ impl Fact {
     }
 
     /// What it says of a request that was made before.
-    fn said(&self) -> Option<(rules::Said, &str)> {
+    fn said(&self) -> Option<rules::Said> {
         match self {
             Self::Requested(_) => None,
-            Self::Withdrawn(fact) => {
-                let said = rules::Said::Withdrawn {
-                    actor: fact.actor.clone(),
-                    reason: fact.reason.clone(),
-                };
-                Some((said, &fact.actor))
-            }
-            Self::CarriedOut(fact) => {
-                let said = rules::Said::CarriedOut {
-                    outcome: fact.outcome,
-                    reason: fact.reason.clone(),
-                    at: fact.recorded_at,
-                };
-                Some((said, ASKER))
-            }
+            Self::Withdrawn(fact) => Some(rules::Said::Withdrawn {
+                actor: fact.actor.clone(),
+                reason: fact.reason.clone(),
+            }),
+            Self::CarriedOut(fact) => Some(rules::Said::CarriedOut {
+                outcome: fact.outcome,
+                reason: fact.reason.clone(),
+                at: fact.recorded_at,
+            }),
         }
     }
 }
-
-/// Who voids what cannot be carried out.
-const ASKER: &str = "service:allocation";
 
 /// The requests that a batch is about.
 #[derive(Default)]
@@ -114,11 +105,11 @@ pub(super) fn decide(
                 }
                 state.known.insert(id, rules::requested(request));
                 new.push(id);
-                state.early.remove(&id).map(|said| (said, ASKER))
+                state.early.remove(&id)
             }
             _ => fact.said(),
         };
-        let Some((heard, actor)) = heard else {
+        let Some(heard) = heard else {
             continue;
         };
         let Some(approval) = state.known.get_mut(&id) else {
@@ -134,7 +125,7 @@ pub(super) fn decide(
             Heard::Over => {
                 let reason = approval.ended_because.clone().unwrap_or_default();
                 said.events.push(Outgoing::new(
-                    &approval.told(actor, &reason, now),
+                    &approval.told(heard.actor(), &reason, now),
                     id.as_uuid(),
                     approval.version,
                     prefix,

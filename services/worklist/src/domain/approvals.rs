@@ -1,7 +1,7 @@
 //! Four eyes: a request whose content is frozen, and who may decide it. Knows
 //! nothing of what is asked for: the service that asked carries it out.
 
-pub mod policy;
+pub(crate) mod policy;
 #[cfg(test)]
 mod tests;
 
@@ -16,62 +16,69 @@ use contracts::{
 use kernel::{AccountId, Classified, Currency, ErrorClass, Money, london_date};
 use uuid::Uuid;
 
+/// Who says that something is carried out, or cannot be: who asked for it.
+const ASKER: &str = "service:allocation";
 /// People needed at most.
 const PEOPLE_MAX: u8 = 2;
 
 /// A request for a second person.
 #[derive(Debug, Clone)]
-pub struct Approval {
-    pub id: ApprovalId,
-    pub version: i64,
-    pub kind: ApprovalKind,
-    pub subject: Uuid,
-    pub state: ApprovalState,
-    pub title: String,
-    pub amount: Money,
-    pub account: Option<AccountId>,
-    pub account_ref: Option<String>,
+pub(crate) struct Approval {
+    pub(crate) id: ApprovalId,
+    pub(crate) version: i64,
+    pub(crate) kind: ApprovalKind,
+    pub(crate) subject: Uuid,
+    pub(crate) state: ApprovalState,
+    pub(crate) title: String,
+    pub(crate) amount: Money,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) account_ref: Option<String>,
     /// Canonical JSON; `null` for requests of before worklist decided.
-    pub content: String,
+    pub(crate) content: String,
     pub content_sha256: String,
-    pub needed: u8,
-    pub requester: String,
-    pub reason: String,
-    pub requested_at: DateTime<Utc>,
-    pub expires_at: DateTime<Utc>,
-    pub decisions: Vec<Decision>,
-    pub carried_out_at: Option<DateTime<Utc>>,
-    pub ended_because: Option<String>,
+    pub(crate) needed: u8,
+    pub(crate) requester: String,
+    pub(crate) reason: String,
+    pub(crate) requested_at: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) carried_out_at: Option<DateTime<Utc>>,
+    pub(crate) ended_because: Option<String>,
 }
 
 /// What one person said.
 #[derive(Debug, Clone)]
-pub struct Decision {
-    pub actor: String,
-    pub roles: Vec<String>,
-    pub verdict: Verdict,
-    pub reason: String,
+pub(crate) struct Decision {
+    pub(crate) actor: String,
+    pub(crate) roles: Vec<String>,
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: String,
     /// The limit at that moment.
-    pub limit: Option<Money>,
-    pub at: DateTime<Utc>,
+    pub(crate) limit: Option<Money>,
+    pub(crate) at: DateTime<Utc>,
 }
 
 /// What a role may approve alone, from a day on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    pub kind: ApprovalKind,
-    pub role: String,
-    pub amount: Money,
-    pub valid_from: NaiveDate,
+pub(crate) struct Limit {
+    pub(crate) kind: ApprovalKind,
+    pub(crate) role: String,
+    pub(crate) amount: Money,
+    pub(crate) valid_from: NaiveDate,
 }
 
 /// The limits in force: one per kind, role and currency.
 #[derive(Debug, Clone, Default)]
-pub struct Limits(pub Vec<Limit>);
+pub(crate) struct Limits(pub(crate) Vec<Limit>);
 
 impl Limits {
     /// The highest among these roles; none is no right.
-    pub fn of(&self, kind: ApprovalKind, roles: &[String], currency: Currency) -> Option<Money> {
+    pub(crate) fn of(
+        &self,
+        kind: ApprovalKind,
+        roles: &[String],
+        currency: Currency,
+    ) -> Option<Money> {
         self.0
             .iter()
             .filter(|limit| {
@@ -84,7 +91,7 @@ impl Limits {
     }
 
     /// Those of a kind and currency, the lowest first.
-    pub fn policy(&self, kind: ApprovalKind, currency: Currency) -> Vec<Limit> {
+    pub(crate) fn policy(&self, kind: ApprovalKind, currency: Currency) -> Vec<Limit> {
         let mut found: Vec<Limit> = self
             .0
             .iter()
@@ -98,24 +105,24 @@ impl Limits {
 
 /// Somebody who acts for another at present: by cover or delegation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActsFor {
-    pub deputy: String,
-    pub absent: String,
+pub(crate) struct ActsFor {
+    pub(crate) deputy: String,
+    pub(crate) absent: String,
 }
 
 /// What counts at the moment of a decision.
 #[derive(Debug, Clone, Default)]
-pub struct Terms {
-    pub limits: Limits,
-    pub acts_for: Vec<ActsFor>,
+pub(crate) struct Terms {
+    pub(crate) limits: Limits,
+    pub(crate) acts_for: Vec<ActsFor>,
     /// Who has left: what they approved counts no longer (E102).
-    pub left: Vec<String>,
+    pub(crate) left: Vec<String>,
 }
 
 impl Terms {
     /// Whether `one` acts for `other`, at whatever remove: a deputy of a deputy
     /// acts for the first too.
-    pub fn acts_for(&self, one: &str, other: &str) -> bool {
+    pub(crate) fn acts_for(&self, one: &str, other: &str) -> bool {
         let other = name_of(other);
         let mut reached = vec![name_of(one)];
         let mut at = 0;
@@ -134,7 +141,7 @@ impl Terms {
 
 /// Why somebody may not decide.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub(crate) enum Refused {
     #[error("this request is {} already", .0.name())]
     Over(ApprovalState),
     #[error("this request has expired")]
@@ -181,7 +188,7 @@ impl Classified for Refused {
 /// What a service said of a request after it asked; it may come before the
 /// request itself.
 #[derive(Debug, Clone)]
-pub enum Said {
+pub(crate) enum Said {
     Withdrawn {
         actor: String,
         reason: String,
@@ -195,7 +202,7 @@ pub enum Said {
 
 /// What it came to that a service said something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub(crate) enum Heard {
     Nothing,
     /// It is carried out.
     Done,
@@ -203,9 +210,19 @@ pub enum Heard {
     Over,
 }
 
+impl Said {
+    /// Who said it.
+    pub(crate) fn actor(&self) -> &str {
+        match self {
+            Self::Withdrawn { actor, .. } => actor,
+            Self::CarriedOut { .. } => ASKER,
+        }
+    }
+}
+
 /// What a decision came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Another person must approve too.
     More,
     Approved,
@@ -214,7 +231,7 @@ pub enum Outcome {
 
 /// A request as its service made it. The hash is that of the content that came
 /// with it.
-pub fn requested(fact: &ApprovalRequested) -> Approval {
+pub(crate) fn requested(fact: &ApprovalRequested) -> Approval {
     let (content, content_sha256) = fact.content.as_ref().map_or_else(
         || ("null".to_owned(), fact.content_sha256.clone()),
         contracts::controls::frozen,
@@ -248,7 +265,7 @@ impl Approval {
     ///
     /// # Errors
     /// Why not.
-    pub fn may_decide(
+    pub(crate) fn may_decide(
         &self,
         person: &Person,
         terms: &Terms,
@@ -285,7 +302,7 @@ impl Approval {
     ///
     /// # Errors
     /// Why not.
-    pub fn may_approve(
+    pub(crate) fn may_approve(
         &self,
         person: &Person,
         terms: &Terms,
@@ -305,7 +322,7 @@ impl Approval {
     ///
     /// # Errors
     /// When this person may not.
-    pub fn decide(
+    pub(crate) fn decide(
         &mut self,
         person: &Person,
         verdict: Verdict,
@@ -362,7 +379,7 @@ impl Approval {
     }
 
     /// Nobody decided in time.
-    pub fn expire(&mut self) -> bool {
+    pub(crate) fn expire(&mut self) -> bool {
         self.end(ApprovalState::Expired, "nobody decided in time")
     }
 
@@ -382,7 +399,7 @@ impl Approval {
 
     /// Takes in what the service that asked said of it; said again, it changes
     /// nothing.
-    pub fn hear(&mut self, said: &Said) -> Heard {
+    pub(crate) fn hear(&mut self, said: &Said) -> Heard {
         let approved = self.state == ApprovalState::Approved && self.carried_out_at.is_none();
         match said {
             Said::CarriedOut {
@@ -414,7 +431,7 @@ impl Approval {
     }
 
     /// The fact about where it stands.
-    pub fn told(&self, actor: &str, reason: &str, now: DateTime<Utc>) -> ApprovalDecided {
+    pub(crate) fn told(&self, actor: &str, reason: &str, now: DateTime<Utc>) -> ApprovalDecided {
         ApprovalDecided {
             approval_id: self.id,
             version: self.version,

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::approvals::{Approval, Decision, Limit, Limits, Said, Terms};
+use crate::domain::approvals::{ActsFor, Approval, Decision, Limit, Limits, Said, Terms};
 
 fn money(amount: Decimal, currency: &str) -> Result<Money, Failure> {
     let currency = Currency::parse(currency).map_err(Failure::of)?;
@@ -300,9 +300,30 @@ pub(crate) async fn withdraw_early(
 
 /// What counts at this moment.
 pub(crate) async fn terms(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Terms, Failure> {
+    let today = london_date(now);
+    // A cover that has not begun to move work yet counts from its first day on.
+    let acts_for = sqlx::query!(
+        "select owner, covered_by from worklist.cover
+         where state = 'active' or (state = 'planned' and $1 between from_on and to_on)",
+        today
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let left = sqlx::query_scalar!(
+        r#"select actor from worklist.person where not (body ->> 'active')::boolean"#
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     Ok(Terms {
-        limits: limits(conn, london_date(now)).await?,
-        ..Terms::default()
+        limits: limits(conn, today).await?,
+        acts_for: acts_for
+            .into_iter()
+            .map(|row| ActsFor {
+                deputy: row.covered_by,
+                absent: row.owner,
+            })
+            .collect(),
+        left,
     })
 }
 

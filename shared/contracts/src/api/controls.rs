@@ -1,10 +1,12 @@
 //! Approvals, refunds, write-offs and small balances: asked and answered.
 
 mod approvals;
+mod refund_files;
 mod refunds;
 mod write_offs;
 
 pub use approvals::*;
+pub use refund_files::*;
 pub use refunds::*;
 pub use write_offs::*;
 

@@ -5,6 +5,7 @@
 //! write-off, run).
 
 mod preview;
+mod refund_files;
 mod refunds;
 mod small_balances;
 mod write_offs;
@@ -25,6 +26,7 @@ use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use uuid::Uuid;
 
 pub(crate) use preview::preview;
+pub(crate) use refund_files::{order, payable, step_file};
 pub(crate) use refunds::{
     draft, get_refund, list_refunds, redraft, step, told as refund_told, void_refunds,
 };
@@ -109,7 +111,10 @@ impl Act {
         }
         let allocated = outflows.is_empty();
         let event = receipt_moved(receipt, lines, outflows, &books, because)?;
-        self.changes.moved_receipts.push(receipt.clone());
+        // Written once, as it stands in the end: a refund drafted anew moves it twice.
+        let moved = &mut self.changes.moved_receipts;
+        moved.retain(|before| before.id != receipt.id);
+        moved.push(receipt.clone());
         let (id, version) = (receipt.id.as_uuid(), receipt.version);
         if allocated {
             self.tell(&ReceiptAllocated(event), id, version)

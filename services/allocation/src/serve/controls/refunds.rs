@@ -71,7 +71,7 @@ pub(crate) fn told(refund: &Refund, step: &Step) -> RefundChanged {
 }
 
 /// Writes a refund that came a step further, and tells.
-async fn changed(act: &mut Act, refund: &Refund, step: Step) -> Result<(), Failure> {
+pub(super) async fn changed(act: &mut Act, refund: &Refund, step: Step) -> Result<(), Failure> {
     store::refunds::put(act.tx.conn(), refund).await?;
     let event = told(refund, &step);
     store::refunds::note(act.tx.conn(), &[step]).await?;
@@ -276,7 +276,13 @@ pub(crate) async fn step(ask: StepRefund, bus: Bus) -> Result<RefundDetail, Refu
             let reason = format!("the refund was returned, code {code}");
             let because = act.because(actor, &reason);
             let (step, line) = refund
-                .returned(code, *returned_on, &mut receipt, &mut act.changes, &because)
+                .returned(
+                    Some(code),
+                    *returned_on,
+                    &mut receipt,
+                    &mut act.changes,
+                    &because,
+                )
                 .map_err(of)?;
             changed(&mut act, &refund, step).await?;
             moved_by(&mut act, &mut receipt, line, &because).await?;

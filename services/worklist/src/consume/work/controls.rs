@@ -1,9 +1,11 @@
 //! What waits for a second person, and refunds on their way.
 
+use chrono::{DateTime, Utc};
 use contracts::controls::{
-    ApprovalDecided, ApprovalRequested, ApprovalState, RefundChanged, RefundState,
+    ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalState, LimitChangeRequested,
+    RefundChanged, RefundState,
 };
-use kernel::AccountId;
+use kernel::{AccountId, Money};
 use messaging::{Failure, Raw};
 
 use crate::domain::{
@@ -11,24 +13,17 @@ use crate::domain::{
     item::Opening,
 };
 
+const WAITING: &str = "approval_waiting";
+
 pub(super) fn requested(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let asked: ApprovalRequested = raw.json()?;
     let opening = Opening {
-        subject_ref: asked.kind.name().replace('_', " "),
-        detail: asked.title.clone(),
         account_id: asked.account_id.map(AccountId::as_uuid),
         account_ref: asked.account_ref.clone(),
-        amount: Some(asked.amount),
-        wanted: None,
-        back_on: None,
-        pause: None,
-        starts_at: asked.recorded_at,
-        since: asked.recorded_at,
-        business_at: asked.recorded_at,
-        related_id: None,
+        ..waiting(asked.kind, asked.title, asked.amount, asked.recorded_at)
     };
     Ok(vec![Signal {
-        kind: "approval_waiting",
+        kind: WAITING,
         subject_id: asked.approval_id.as_uuid(),
         subject_version: 1,
         change: Change::Open(Box::new(opening)),
@@ -38,6 +33,44 @@ pub(super) fn requested(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     }])
 }
 
+/// Worklist's own request.
+pub(super) fn limit(raw: &Raw) -> Result<Vec<Signal>, Failure> {
+    let asked: LimitChangeRequested = raw.json()?;
+    let title = format!(
+        "Limit of {} for {}",
+        asked.role.replace('_', " "),
+        asked.kind.name().replace('_', " ")
+    );
+    let kind = ApprovalKind::LimitChange;
+    let opening = waiting(kind, title, asked.limit, asked.recorded_at);
+    Ok(vec![Signal {
+        kind: WAITING,
+        subject_id: asked.approval_id.as_uuid(),
+        subject_version: 1,
+        change: Change::Open(Box::new(opening)),
+        actor: asked.requester,
+        reason: asked.reason,
+        at: asked.recorded_at,
+    }])
+}
+
+fn waiting(kind: ApprovalKind, title: String, amount: Money, since: DateTime<Utc>) -> Opening {
+    Opening {
+        subject_ref: kind.name().replace('_', " "),
+        detail: title,
+        account_id: None,
+        account_ref: None,
+        amount: Some(amount),
+        wanted: None,
+        back_on: None,
+        pause: None,
+        starts_at: since,
+        since,
+        business_at: since,
+        related_id: None,
+    }
+}
+
 pub(super) fn decided(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let decided: ApprovalDecided = raw.json()?;
     // The first of two leaves it waiting.
@@ -45,10 +78,10 @@ pub(super) fn decided(raw: &Raw) -> Result<Vec<Signal>, Failure> {
         return Ok(Vec::new());
     }
     Ok(vec![Signal {
-        kind: "approval_waiting",
+        kind: WAITING,
         subject_id: decided.approval_id.as_uuid(),
-        // The request has none; its decisions count from 1.
-        subject_version: decided.version + 1,
+        // The request is its version 1.
+        subject_version: decided.version,
         change: Change::Close,
         actor: decided.actor,
         reason: format!("{}: {}", decided.state.name(), decided.reason),

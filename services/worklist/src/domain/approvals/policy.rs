@@ -6,21 +6,14 @@ use contracts::controls::ApprovalKind;
 use kernel::{Currency, Money};
 
 use super::Limit;
-
-/// The rows of a table without its head and its comments.
-fn rows(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
-    text.lines()
-        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
-        .skip(1)
-        .map(|line| line.split(',').map(str::trim).collect())
-}
+use crate::domain::data::rows;
 
 fn money(text: &str, currency: &str) -> Option<Money> {
     Money::parse(text, Currency::parse(currency).ok()?).ok()
 }
 
 /// The limits to begin with.
-pub fn shipped_limits() -> Vec<Limit> {
+pub(crate) fn shipped_limits() -> Vec<Limit> {
     rows(include_str!("../../../data/approval-limits.csv"))
         .filter_map(|row| {
             let [kind, role, currency, limit, from] = row[..] else {
@@ -60,7 +53,7 @@ fn needed_rows() -> impl Iterator<Item = Needed> {
 /// How many different people must approve so much of this kind: for each
 /// threshold the newest row that counts by `day`, and of those the highest
 /// threshold that the amount is above. 1 where none is.
-pub fn people(kind: ApprovalKind, amount: Money, day: NaiveDate) -> u8 {
+pub(crate) fn people(kind: ApprovalKind, amount: Money, day: NaiveDate) -> u8 {
     let mut found: Option<Needed> = None;
     for row in needed_rows() {
         let counts = row.kind == kind
