@@ -182,6 +182,7 @@ fn components() -> Value {
     component::<worklist::PortfolioPut>(&mut answers);
     component::<worklist::DayPlan>(&mut answers);
     component::<Page<worklist::DeadlineView>>(&mut answers);
+    component::<api::import_undo::ImportUndo>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
     component::<api::AllocationRequest>(&mut requests);

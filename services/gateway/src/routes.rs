@@ -261,6 +261,18 @@ pub(crate) fn table() -> Vec<Entry> {
         )
         .sized(Size::Upload),
         Entry::page(GET, "/imports/{id}", READ, get(pages::imports::show)),
+        Entry::page(
+            GET,
+            "/imports/{id}/undo",
+            Access::ALLOCATE,
+            get(pages::import_undo::show),
+        ),
+        Entry::page(
+            POST,
+            "/imports/{id}/undo",
+            Access::ALLOCATE,
+            post(pages::import_undo::undo),
+        ),
         Entry::page(GET, "/controls", READ, get(pages::controls::show)),
         Entry::page(
             GET,
@@ -314,6 +326,8 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(Access::IMPORT, routes!(api::imports::import)).sized(Size::Upload),
         Entry::api(READ, routes!(api::imports::list_imports)),
         Entry::api(READ, routes!(api::imports::get_import)),
+        Entry::api(READ, routes!(api::import_undo::preview)),
+        Entry::api(Access::ALLOCATE, routes!(api::import_undo::undo)),
         Entry::api(READ, routes!(api::receipts::list_receipts)),
         Entry::api(READ, routes!(api::receipts::count_receipts)),
         Entry::api(READ, routes!(api::receipts::get_receipt)),

@@ -1,7 +1,7 @@
 //! Worklist: who must act, by when, and who may say yes. See `README.md` for where what is.
 
 mod consume;
-mod domain;
+pub mod domain;
 mod events;
 mod jobs;
 mod serve;
@@ -26,6 +26,7 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
     let prefix = bus.prefix().clone();
+    serve::approvals::settle_limits(&bus).await?;
     Host::new(bus)
         .consume(consume::Facts::<consume::Ingestion>::new(prefix.clone()))
         .consume(consume::Facts::<consume::Allocation>::new(prefix.clone()))
@@ -48,6 +49,16 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::day::get_plan)
         .serve(serve::day::apply_plan)
         .serve(serve::day::list_deadlines)
+        .serve(serve::approvals::list)
+        .serve(serve::approvals::get)
+        .serve(serve::approvals::decide)
+        .serve(serve::approvals::list_limits)
+        .serve(serve::approvals::change_limit)
+        .job(
+            "expire_approvals",
+            serve::approvals::EXPIRE_EVERY,
+            serve::approvals::expire,
+        )
         .run()
         .await
 }

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod cash;
 pub(crate) mod controls;
+pub(crate) mod import_undo;
 pub(crate) mod imports;
 pub(crate) mod residual;
 pub(crate) mod show;

@@ -1,5 +1,6 @@
 //! The rules: pure, no clock, no IO.
 
+pub mod approvals;
 pub(crate) mod clock;
 pub(crate) mod cover;
 pub(crate) mod data;

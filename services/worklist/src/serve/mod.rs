@@ -1,5 +1,6 @@
 //! What worklist answers: work, people, clocks and the day.
 
+pub(crate) mod approvals;
 pub(crate) mod day;
 pub(crate) mod people;
 pub(crate) mod work;

@@ -1,6 +1,7 @@
 //! The only SQL of work, people and clocks. Rows go in and out as JSON objects
 //! of their columns, many in one statement.
 
+pub(crate) mod approvals;
 pub(crate) mod clocks;
 pub(crate) mod people;
 pub(crate) mod work;
