@@ -68,7 +68,7 @@ const fn reads(service: Role, stream: &'static str) -> Durable {
     Durable { service, stream }
 }
 
-pub const DURABLES: [Durable; 9] = [
+pub const DURABLES: [Durable; 10] = [
     reads(Role::Ingestion, INBOUND),
     reads(Role::Allocation, INGESTION),
     reads(Role::Allocation, DISPUTES),
@@ -77,6 +77,7 @@ pub const DURABLES: [Durable; 9] = [
     reads(Role::Worklist, INGESTION),
     reads(Role::Worklist, ALLOCATION),
     reads(Role::Worklist, DISPUTES),
+    reads(Role::Worklist, WORKLIST),
     reads(Role::Reporting, ALLOCATION),
 ];
 

@@ -23,6 +23,8 @@ pub(crate) struct Ingestion;
 pub(crate) struct Allocation;
 /// What happens to queries.
 pub(crate) struct Disputes;
+/// What was decided here: it ends the work of deciding.
+pub(crate) struct Own;
 
 impl Source for Ingestion {
     const STREAM: &'static str = catalogue::INGESTION;
@@ -34,6 +36,10 @@ impl Source for Allocation {
 
 impl Source for Disputes {
     const STREAM: &'static str = catalogue::DISPUTES;
+}
+
+impl Source for Own {
+    const STREAM: &'static str = catalogue::WORKLIST;
 }
 
 /// Reads one stream.
@@ -51,10 +57,10 @@ impl<S: Source> Facts<S> {
     }
 }
 
-/// An event that worklist has to do with.
-pub(crate) enum Fact {
-    Approval(Box<approvals::Fact>),
-    Work(Box<work::Fact>),
+/// An event that worklist has to do with: as a request, as work, or as both.
+pub(crate) struct Fact {
+    approval: Option<Box<approvals::Fact>>,
+    work: Option<Box<work::Fact>>,
 }
 
 /// What the batch touches, as it is now.
@@ -86,7 +92,7 @@ pub(crate) type Part<'b, F> = Vec<(usize, &'b Meta, &'b F)>;
 fn approvals_of(batch: &[Incoming<Fact>]) -> Part<'_, approvals::Fact> {
     let mut part = Vec::new();
     for (place, incoming) in batch.iter().enumerate() {
-        if let Fact::Approval(fact) = &incoming.message {
+        if let Some(fact) = &incoming.message.approval {
             part.push((place, &incoming.meta, &**fact));
         }
     }
@@ -96,7 +102,7 @@ fn approvals_of(batch: &[Incoming<Fact>]) -> Part<'_, approvals::Fact> {
 fn work_of(batch: &[Incoming<Fact>]) -> Part<'_, work::Fact> {
     let mut part = Vec::new();
     for (place, incoming) in batch.iter().enumerate() {
-        if let Fact::Work(fact) = &incoming.message {
+        if let Some(fact) = &incoming.message.work {
             part.push((place, &incoming.meta, &**fact));
         }
     }
@@ -116,10 +122,11 @@ impl<S: Source> Consumer for Facts<S> {
                 "the event does not say what it is: no ce-type",
             )
         })?;
-        if let Some(fact) = approvals::decode(kind, raw)? {
-            return Ok(Some(Fact::Approval(Box::new(fact))));
-        }
-        Ok(work::decode(kind, raw)?.map(|fact| Fact::Work(Box::new(fact))))
+        let fact = Fact {
+            approval: approvals::decode(kind, raw)?.map(Box::new),
+            work: work::decode(kind, raw)?.map(Box::new),
+        };
+        Ok((fact.approval.is_some() || fact.work.is_some()).then_some(fact))
     }
 
     async fn load(&self, tx: &mut Tx, batch: &[Incoming<Fact>]) -> Result<State, Failure> {

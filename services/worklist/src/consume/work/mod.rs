@@ -71,7 +71,7 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         "allocation.disbursement_changed.v1" => legal::disbursement(raw)?,
         "allocation.bank_move_changed.v1" => legal::bank_move(raw)?,
         "allocation.approval_requested.v1" => controls::requested(raw)?,
-        "allocation.approval_decided.v1" => controls::decided(raw)?,
+        "worklist.approval_decided.v1" => controls::decided(raw)?,
         "allocation.refund_changed.v1" => controls::refund(raw)?,
         "disputes.case_changed.v1" => disputes::case(raw)?,
         "disputes.credit_requested.v1" => disputes::credit(raw)?,
