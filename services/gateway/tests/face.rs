@@ -11,6 +11,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use contracts::api::{RefusalClass, allocation::ReceiptDetail};
+use kernel::ImportId;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use testkit::{DEADLINE, eventually};
@@ -851,6 +852,69 @@ async fn a_batch_says_of_each_what_became_of_it() {
         .unwrap();
     assert_eq!(undo.status(), StatusCode::OK);
     assert_eq!(world.undone(), [world::ALLOCATION]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_import_is_undone_once_after_its_money_was_shown() {
+    let world = World::open().await;
+    let import = ImportId::generate();
+    let api = format!("/api/v1/imports/{import}/undo");
+    let preview = world
+        .ask(Method::GET, &api)
+        .basic_auth("controller", Some(world::PASSWORD))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(preview.status(), StatusCode::OK);
+    let preview: Value = preview.json().await.unwrap();
+    assert_eq!(
+        (&preview["receipts"], &preview["lines"], &preview["more"]),
+        (&json!(1), &json!(2), &json!(false))
+    );
+    assert_eq!(
+        preview["totals"],
+        json!([{"amount": "100.00", "currency": "GBP"}])
+    );
+    assert!(world.undone().is_empty(), "shown, not done");
+    let undo = async |reason: &str| {
+        world
+            .ask(Method::POST, &api)
+            .basic_auth("controller", Some(world::PASSWORD))
+            .header("idempotency-key", "k-20")
+            .json(&json!({"reason": reason}))
+            .send()
+            .await
+            .unwrap()
+    };
+    assert_eq!(undo("").await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(undo("the wrong file").await.status(), StatusCode::OK);
+    let once = [format!("all automatic of {}", world::RECEIPT)];
+    assert_eq!(world.undone(), once);
+    let again = undo("the wrong file").await;
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    assert_eq!(world.undone(), once, "once, however often");
+
+    let session = world.session("controller").await;
+    let at = format!("/imports/{import}");
+    let read = async |path: &str| {
+        let page = world.get(path).header(header::COOKIE, &session).send();
+        page.await.unwrap().text().await.unwrap()
+    };
+    let page = read(&at).await;
+    assert!(page.contains(&format!("href=\"{at}/undo\"")), "{page}");
+    let page = read(&format!("{at}/undo")).await;
+    assert!(page.contains("Undo £100.00"), "{page}");
+    let (status, _) = form(&world, &session, &format!("{at}/undo"), &[("key", "i-1")]).await;
+    assert_eq!(
+        status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "a reason is needed"
+    );
+    let said = [("key", "i-1"), ("reason", "the wrong file")];
+    let (status, _) = form(&world, &session, &format!("{at}/undo"), &said).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(world.undone().len(), 2);
     world.close().await;
 }
 

@@ -59,6 +59,9 @@ pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
         })
         .serve(|call: api::GetImport, bus| async { Ok(serve::get_import(call, bus).await?) })
         .serve(|call: api::ListImports, bus| async { Ok(serve::list_imports(call, bus).await?) })
+        .serve(|call: api::ListImportReceipts, bus| async {
+            Ok(serve::import_receipts(call, bus).await?)
+        })
         .serve(|call: api::GetReceiptOrigin, bus| async {
             Ok(serve::receipt_origin(call, bus).await?)
         })

@@ -5,12 +5,12 @@ use contracts::api::{
     ControlTotals, Page,
     ingestion::{
         AppendImport, BankAccountView, DesignateBankAccount, GetImport, GetIngestionTotals,
-        GetReceiptOrigin, ImportState, ImportView, ListBankAccounts, ListImports, OpenImport,
-        ReceiptOrigin, SubmitImport,
+        GetReceiptOrigin, ImportState, ImportView, ListBankAccounts, ListImportReceipts,
+        ListImports, OpenImport, ReceiptOrigin, SubmitImport,
     },
 };
 use contracts::ingestion::BankAccountDesignated;
-use kernel::ImportId;
+use kernel::{ImportId, ReceiptId};
 use messaging::{Bus, Failure, Meta, Outgoing};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
@@ -198,6 +198,30 @@ pub(crate) async fn list_imports(call: ListImports, bus: Bus) -> Result<Page<Imp
     Ok(Page { items, next_cursor })
 }
 
+/// The receipts that a file brought.
+pub(crate) async fn import_receipts(
+    call: ListImportReceipts,
+    bus: Bus,
+) -> Result<Page<ReceiptId>, Failure> {
+    let after = call
+        .page
+        .cursor
+        .as_deref()
+        .map(str::parse::<Uuid>)
+        .transpose()
+        .map_err(|error| {
+            Failure::permanent("ingestion.bad_cursor", "the cursor is not one of ours")
+                .at("/cursor", error.to_string())
+        })?;
+    let limit = call.page.rows();
+    let mut items =
+        store::queries::import_receipts(bus.pool(), call.import_id, after, limit + 1).await?;
+    let more = items.len() as i64 > limit;
+    items.truncate(limit as usize);
+    let next_cursor = items.last().filter(|_| more).map(ToString::to_string);
+    Ok(Page { items, next_cursor })
+}
+
 pub(crate) async fn receipt_origin(
     call: GetReceiptOrigin,
     bus: Bus,
@@ -215,6 +239,7 @@ pub(crate) async fn receipt_origin(
 pub(crate) async fn totals(_: GetIngestionTotals, bus: Bus) -> Result<ControlTotals, Failure> {
     Ok(ControlTotals {
         currencies: store::queries::totals(bus.pool()).await?,
+        client_money: Vec::new(),
         // What ingestion promises it can only break by what it did not record.
         violations: Vec::new(),
         unpublished: bus.unpublished().await?,

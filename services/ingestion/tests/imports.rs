@@ -9,8 +9,8 @@ use contracts::api::PageRequest;
 use contracts::api::{
     RefusalClass,
     ingestion::{
-        AppendImport, GetImport, GetIngestionTotals, GetReceiptOrigin, ImportState, ListImports,
-        OpenImport, SubmitImport,
+        AppendImport, GetImport, GetIngestionTotals, GetReceiptOrigin, ImportState,
+        ListImportReceipts, ListImports, OpenImport, SubmitImport,
     },
 };
 use ingestion::Options;
@@ -269,8 +269,31 @@ async fn e29_a_file_again_and_a_file_with_one_line_more() {
     assert_eq!(world.count(LINES).await, 3);
     let told = world.facts("receipt_recorded").await.len();
 
+    // Its receipts are listed, page by page, and no other file's.
+    let mut receipts = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = PageRequest {
+            cursor,
+            limit: Some(1),
+        };
+        let import_id = first.import_id;
+        let page = world.ask(&ListImportReceipts { import_id, page }).await;
+        receipts.extend(page.items);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(receipts.len(), told, "{receipts:?}");
+
     let again = world.import("day-again.xml", TWINS).await;
     assert_eq!(again.state, ImportState::AlreadyKnown);
+    let none = ListImportReceipts {
+        import_id: again.import_id,
+        page: PageRequest::default(),
+    };
+    assert!(world.ask(&none).await.items.is_empty());
     assert_eq!((again.entries, again.recorded, again.duplicates), (3, 0, 3));
 
     // The same lines in other bytes.

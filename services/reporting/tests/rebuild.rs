@@ -253,6 +253,7 @@ async fn a_stream_without_its_beginning_replaces_nothing() {
 fn totals(of: CurrencyTotals, unpublished: i64) -> ControlTotals {
     ControlTotals {
         currencies: vec![of],
+        client_money: Vec::new(),
         violations: Vec::new(),
         unpublished,
     }

@@ -26,12 +26,13 @@ use contracts::{
             SplitReceipt, TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
         },
         reporting::{CheckInvariants, GetAgedDebt},
+        returns::ReturnReceipt,
     },
-    inbound::{BankAccountRef, BankReceipt, BillingMatter, MatterStatus},
+    inbound::{BankAccountRef, BankReceipt, BillingMatter, Direction, MatterStatus},
     ingestion::Designation,
     matters::{
-        BankMoveKind, Component, DisbursementKind, DisbursementStep, EntryKind, RecoveryState,
-        ResidualRoute, ResidualState, Side,
+        BankMove, BankMoveKind, Component, DisbursementKind, DisbursementStep, EntryKind,
+        RecoveryState, ResidualRoute, ResidualState, Side,
     },
 };
 use kernel::{CommandId, Currency, ManualClock, MatterId, Money};
@@ -621,6 +622,127 @@ async fn e91_a_receipt_on_the_client_account_pays_the_bill_and_leaves_a_due_tran
         .await
         .unwrap();
     assert_eq!(again.receipt.unallocated, gbp("1450.00"));
+    assert_conserved(&firm.suite).await;
+}
+
+/// E94, SRA 4.3, 6.1: the ladder pays a bill from the client account and a
+/// transfer is due; damages are paid out; then the bank takes all of it back. The
+/// client's money that is gone, and the costs that were moved, are missing for
+/// other clients: the firm's money is due the same day, and the breach is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn e94_a_client_receipt_that_bounces_after_its_money_was_spent_is_a_shortage_of_today() {
+    let firm = Firm::open().await;
+    let case = firm
+        .tell("m1", &matter("OIC-25-04000", MatterStatus::Opened))
+        .await;
+    let id = case.matter_id;
+    firm.bill("LB-400", "OIC-25-04000", "600.00", id).await;
+
+    // By the bill's number, all by itself: the firm's money on a client account.
+    let mut costs = receipt("LB-400", "600.00");
+    costs.bank_account = client_bank();
+    let costs = firm.pay_in(&costs).await;
+    assert_eq!(costs.state, ReceiptState::Allocated);
+    let due = firm.detail(id).await.bank_moves;
+    let [due] = due.as_slice() else {
+        panic!("{due:?}");
+    };
+    assert_eq!((due.to, due.amount), (Side::Business, gbp("600.00")));
+    assert_eq!(due.from_account.as_deref(), Some(CLIENT));
+    assert_eq!(due.due_by, day("2026-01-22"));
+    assert_conserved(&firm.suite).await;
+    firm.gateway
+        .ask(&CompleteBankMove {
+            command_id: CommandId::generate(),
+            move_id: due.move_id,
+            done_on: day("2026-01-21"),
+            from_account: CLIENT.into(),
+            to_account: BUSINESS.into(),
+            actor: "user:payments".into(),
+            reason: "moved".into(),
+        })
+        .await
+        .unwrap();
+
+    // Damages, of which most is paid to the client.
+    let mut damages = receipt("AVIVA CLAIM 78810044", "1000.00");
+    damages.bank_account = client_bank();
+    let line = damages.clone();
+    let damages = firm.pay_in(&damages).await;
+    firm.split(&damages, id, vec![part(Component::Damages, "1000.00")])
+        .await
+        .unwrap();
+    firm.give_back(id, "700.00").await.unwrap();
+    assert_eq!(firm.held(id).await, [gbp("300.00")]);
+    assert_conserved(&firm.suite).await;
+
+    // A bank line takes the damages back.
+    let mut taken = line.clone();
+    taken.direction = Direction::Debit;
+    taken.scheme = Some("cheque_return".into());
+    taken.bank_reference = format!("RTN-{}", line.bank_reference);
+    taken.booked_on = line.booked_on + TimeDelta::days(2);
+    taken.value_on = taken.booked_on;
+    firm.suite
+        .publish_receipt(&taken.bank_reference, &taken)
+        .await;
+    let detail = eventually_some("the shortage is shown", DEADLINE, async || {
+        let detail = firm.detail(id).await;
+        let short = |due: &BankMove| due.kind == BankMoveKind::Shortage;
+        detail.bank_moves.iter().any(short).then_some(detail)
+    })
+    .await;
+    assert_eq!(detail.matter.client_money, []);
+    let due = detail.bank_moves.iter();
+    let due = due.filter(|due| due.kind == BankMoveKind::Shortage);
+    let due: Vec<_> = due.map(|due| (due.to, due.amount, due.due_by)).collect();
+    let today = day("2026-01-21");
+    assert_eq!(due, [(Side::Client, gbp("700.00"), today)]);
+    assert!(
+        detail
+            .entries
+            .iter()
+            .any(|line| line.entry.kind == EntryKind::Correction
+                && line.entry.amount == gbp("700.00"))
+    );
+    assert_conserved(&firm.suite).await;
+
+    // A person says that the costs came back too.
+    let ask = GetReceipt {
+        receipt_id: costs.receipt_id,
+    };
+    let version = firm.gateway.ask(&ask).await.unwrap().receipt.version;
+    let back = firm
+        .gateway
+        .ask(&ReturnReceipt {
+            command_id: CommandId::generate(),
+            receipt_id: costs.receipt_id,
+            expected_version: Some(version),
+            amount: None,
+            scheme: Some("cheque_return".into()),
+            code: None,
+            actor: "user:payments".into(),
+            reason: "the cheque was unpaid".into(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(back.receipt.state, ReceiptState::PaidOut);
+    let detail = firm.detail(id).await;
+    assert_eq!(detail.bills[0].open, gbp("600.00"));
+    let due: Vec<_> = detail
+        .bank_moves
+        .iter()
+        .filter(|due| due.kind == BankMoveKind::Shortage)
+        .map(|due| (due.amount, due.due_by))
+        .collect();
+    assert!(due.contains(&(gbp("600.00"), today)), "{due:?}");
+    // What was taken left the client bank account, and no account of the firm's.
+    assert_eq!(firm.journal(&format!("bank:{CLIENT}")).await, "0.00");
+    assert_eq!(
+        firm.journal(&format!("client_bank:{CLIENT}")).await,
+        "-1300.00",
+        "until the firm's money is in"
+    );
     assert_conserved(&firm.suite).await;
 }
 

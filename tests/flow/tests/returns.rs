@@ -18,9 +18,10 @@ use contracts::{
         reporting::{AccountKey, AccountView, GetAccount, GetAgedDebt, GetTimeline},
         returns::{
             Chaseable, DebitView, GetChaseable, KeepOnAccount, ListDebits, MarkDebitOurs,
-            MatchDebit, MoveAllocation, OffsetDocuments, OffsetLine, ReturnReceipt, Run,
-            SettleDuplicate, TransferReceipt, UndoRun,
+            MatchDebit, MoveAllocation, OffsetDocuments, OffsetLine, ReturnReceipt, ReverseDebit,
+            Run, SettleDuplicate, TransferReceipt,
         },
+        workbench::UndoTogether,
     },
     inbound::{BankAccountRef, BankReceipt, Direction, DocumentKind, Payer},
 };
@@ -340,6 +341,133 @@ async fn a_card_dispute_takes_a_part_and_is_won() {
     assert_conserved(&office.suite).await;
 }
 
+/// E41: a person says that the bank gave back what it had taken, with the credit
+/// that brought it: the money stands on the payment again, and once.
+#[tokio::test(flavor = "multi_thread")]
+async fn e41_a_person_reverses_a_debit_with_the_credit_that_gave_it_back() {
+    let office = Office::open().await;
+    office
+        .suite
+        .publish_account("acme", &account("ACME01"))
+        .await;
+    office.bill("INV-35", "ACME01", "100.00").await;
+    let paid = collection("100.00", "INV-35");
+    office.tell(&paid).await;
+    office.receipt(&paid, ReceiptState::Allocated).await;
+    let taken = back(&paid, "dd_return", Some("0"), 3);
+    office.tell(&taken).await;
+    let debit = office.debit(&taken, DebitState::Returned).await;
+    office.owes("INV-35", "100.00").await;
+
+    let credit = BankReceipt {
+        bank_reference: "BANK-GAVE-BACK".into(),
+        ..receipt("RECALL CANCELLED", "100.00")
+    };
+    office.tell(&credit).await;
+    let gave = office.receipt(&credit, ReceiptState::Unidentified).await;
+    let reverse = ReverseDebit {
+        command_id: CommandId::generate(),
+        debit_id: debit.debit_id,
+        credit: Some(gave.receipt.receipt_id),
+        actor: "user:jo".into(),
+        reason: "the bank's letter of today".into(),
+    };
+    let reversed = office.gateway.ask(&reverse).await.unwrap();
+    assert_eq!(reversed.state, DebitState::Reversed);
+    assert_eq!(
+        office.gateway.ask(&reverse).await.unwrap(),
+        reversed,
+        "once, however often"
+    );
+    let again = ReverseDebit {
+        command_id: CommandId::generate(),
+        ..reverse
+    };
+    let refused = office.gateway.ask(&again).await.unwrap_err();
+    assert_eq!(refused.code, "allocation.debit_settled");
+    // The credit is no money of its own; what it had paid is only suggested.
+    office.receipt(&credit, ReceiptState::PaidOut).await;
+    let stands = office.receipt(&paid, ReceiptState::Unallocated).await;
+    assert_eq!(stands.receipt.unallocated, gbp("100.00"));
+    assert_eq!(stands.suggestions[0].lines[0].document_ref, "INV-35");
+    office.owes("INV-35", "100.00").await;
+    assert_conserved(&office.suite).await;
+}
+
+/// E31, E100: a payment and its return come in one batch, the return under two
+/// message ids: it takes the money once.
+#[tokio::test(flavor = "multi_thread")]
+async fn e31_e100_the_same_debit_under_two_ids_in_one_batch_with_its_payment_counts_once() {
+    let suite = Suite::start().await;
+    let gateway = suite.bus(Role::Gateway).await;
+    let ingestion = suite
+        .run(Role::Ingestion, |bus| {
+            ingestion::run(bus, ingestion::Options::default())
+        })
+        .await;
+    suite.publish_account("acme", &account("ACME01")).await;
+    suite
+        .publish_document("INV-36", &document("INV-36", "ACME01", "100.00"))
+        .await;
+    let paid = collection("100.00", "INV-36");
+    let taken = back(&paid, "dd_return", Some("0"), 3);
+    suite.publish_receipt(&paid.bank_reference, &paid).await;
+    suite.publish_receipt(&taken.bank_reference, &taken).await;
+    let told = async || -> i64 {
+        sqlx::query_scalar(
+            "select count(*) from ingestion.outbox o, ingestion.relay_cursor c
+             where (o.tx, o.seq) <= (c.tx, c.seq)",
+        )
+        .fetch_one(suite.admin_pool())
+        .await
+        .unwrap()
+    };
+    eventually("everything is told", DEADLINE, async || told().await >= 4).await;
+    // The fact of the return once more, as its own message.
+    let stream = suite.prefix().stream(contracts::catalogue::INGESTION);
+    let stream = suite.jetstream().get_stream(stream).await.unwrap();
+    let last = stream.cached_info().state.last_sequence;
+    for at in 1..=last {
+        let Ok(message) = stream.get_raw_message(at).await else {
+            continue;
+        };
+        if message.subject.contains("debit_recorded") {
+            let mut headers = message.headers.clone();
+            let id = uuid::Uuid::now_v7().to_string();
+            headers.insert("Nats-Msg-Id", id.as_str());
+            headers.insert("ce-id", id.as_str());
+            let sent = suite
+                .jetstream()
+                .publish_with_headers(message.subject, headers, message.payload)
+                .await
+                .unwrap();
+            sent.await.unwrap();
+        }
+    }
+    // Only now does anybody take them in: all in one batch.
+    let office = Office {
+        _services: vec![
+            ingestion,
+            suite.run(Role::Allocation, allocation::run).await,
+            suite.run(Role::Reporting, reporting::run).await,
+        ],
+        gateway,
+        suite,
+    };
+    eventually("the services answer", DEADLINE, async || {
+        office.gateway.ask(&ListReceipts::default()).await.is_ok()
+            && office.gateway.ask(&GetAgedDebt::default()).await.is_ok()
+    })
+    .await;
+    let receipt = office.receipt(&paid, ReceiptState::PaidOut).await;
+    assert_eq!(receipt.outflows.len(), 1, "{:?}", receipt.outflows);
+    office.debit(&taken, DebitState::Returned).await;
+    let all = office.gateway.ask(&ListDebits::default()).await.unwrap();
+    assert_eq!(all.items.len(), 1);
+    office.owes("INV-36", "100.00").await;
+    assert_conserved(&office.suite).await;
+}
+
 /// What nobody knows stays open until a person says what it is; E42: a payment
 /// that failed is taken back by a person.
 #[tokio::test(flavor = "multi_thread")]
@@ -438,17 +566,20 @@ async fn one_decision_is_undone_whole_and_a_line_moves_to_another_document() {
     let paid = receipt("INV-50 INV-51", "150.00");
     office.tell(&paid).await;
     let receipt = office.receipt(&paid, ReceiptState::Allocated).await;
-    let undo = UndoRun {
+    let undo = UndoTogether {
         command_id: CommandId::generate(),
         receipt_id: receipt.receipt.receipt_id,
-        run: Run::DecidedAt(receipt.allocations[0].recorded_at),
+        allocation_ids: Vec::new(),
+        run: Some(Run::DecidedAt(receipt.allocations[0].recorded_at)),
+        automatic: false,
+        cause: None,
         actor: "user:jo".into(),
         reason: "the wrong payer".into(),
     };
     let undone = office.gateway.ask(&undo).await.unwrap();
     assert_eq!(undone.receipt.unallocated, gbp("150.00"));
     assert_eq!(undone.allocations.len(), 4);
-    let again = UndoRun {
+    let again = UndoTogether {
         command_id: CommandId::generate(),
         ..undo
     };

@@ -20,8 +20,8 @@ use contracts::{
         },
         reporting::GetAgedDebt,
         workbench::{
-            AcceptSuggestion, Acceptable, GetBatch, ListAcceptable, NameItems, ParkReceipt,
-            UndoTogether, UnparkReceipt,
+            AcceptSuggestion, Acceptable, GetBatch, ListAcceptable, ListAutomatic, NameItems,
+            ParkReceipt, UndoTogether, UnparkReceipt,
         },
     },
 };
@@ -477,6 +477,8 @@ async fn lines_with_a_credit_note_are_undone_together() {
         allocation_ids: ["CN-1", "INV-1"]
             .map(|alone| undo(alone).allocation_id)
             .into(),
+        run: None,
+        automatic: false,
         cause: None,
         actor: "user:jo".into(),
         reason: "wrong".into(),
@@ -492,5 +494,85 @@ async fn lines_with_a_credit_note_are_undone_together() {
         currency: None,
     };
     assert_eq!(office.ask(&ask).await.items[0].item.open, gbp("100.00"));
+    assert_conserved(&office.suite).await;
+}
+
+/// What a file's receipts were allocated to by themselves is taken back as a
+/// whole; what a person decided stays, and no rule allocates it again (E48).
+#[tokio::test(flavor = "multi_thread")]
+async fn e48_all_that_came_about_by_itself_is_undone_and_stays_undone() {
+    let office = Office::open().await;
+    office.bill("INV-101", "100.00").await;
+    office.bill("INV-102", "50.00").await;
+    let own = office.pay("INV-101 AND INV-102", "150.00", 5).await;
+    assert!(own.receipt.unallocated.is_zero(), "{own:?}");
+    office.bill("INV-103", "70.00").await;
+    let by_hand = office.pay("SOMETHING ELSE", "70.00", 6).await;
+    let allocate = AllocateReceipt {
+        command_id: CommandId::generate(),
+        receipt_id: by_hand.receipt.receipt_id,
+        expected_version: None,
+        lines: vec![AllocateLine {
+            document_id: office
+                .ask(&NameItems {
+                    numbers: vec!["INV-103".into()],
+                    currency: None,
+                })
+                .await
+                .items[0]
+                .item
+                .document_id,
+            amount: gbp("70.00"),
+        }],
+        actor: "user:jo".into(),
+        reason: "known from the phone".into(),
+    };
+    office.ask(&allocate).await;
+    let both = ListAutomatic {
+        receipt_ids: vec![own.receipt.receipt_id, by_hand.receipt.receipt_id],
+    };
+    let found = office.ask(&both).await.receipts;
+    let [found] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(found.receipt_id, own.receipt.receipt_id);
+    assert_eq!((found.lines, found.amount), (2, gbp("150.00")));
+
+    let undo = UndoTogether {
+        command_id: CommandId::generate(),
+        receipt_id: own.receipt.receipt_id,
+        allocation_ids: Vec::new(),
+        run: None,
+        automatic: true,
+        cause: None,
+        actor: "user:jo".into(),
+        reason: "the wrong file".into(),
+    };
+    let undone = office.ask(&undo).await;
+    assert_eq!(office.ask(&undo).await, undone, "once, however often");
+    assert_eq!(undone.receipt.unallocated, gbp("150.00"));
+    assert_eq!(undone.allocations.len(), 4, "contras, nothing deleted");
+    assert!(office.ask(&both).await.receipts.is_empty());
+    let again = UndoTogether {
+        command_id: CommandId::generate(),
+        ..undo.clone()
+    };
+    assert_eq!(
+        office.refused(&again).await.code,
+        "allocation.nothing_stands"
+    );
+    let neither = UndoTogether {
+        command_id: CommandId::generate(),
+        automatic: false,
+        ..undo
+    };
+    assert_eq!(
+        office.refused(&neither).await.code,
+        "allocation.what_to_undo"
+    );
+    // A document that its words name comes once more: nothing moves by itself.
+    office.bill("INV-104", "10.00").await;
+    let later = office.receipt(own.receipt.receipt_id).await;
+    assert_eq!(later.receipt.unallocated, gbp("150.00"));
     assert_conserved(&office.suite).await;
 }

@@ -62,6 +62,7 @@ pub(crate) async fn record(
     changes
         .left
         .extend(store::record(tx.conn(), &changes).await?);
+    super::client_money::record(tx, &changes, prefix, now, cause).await?;
     refresh(tx, &changes, prefix, now, cause).await
 }
 

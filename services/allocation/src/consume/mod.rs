@@ -5,7 +5,9 @@
 //! order they came in.
 
 mod accounts;
+pub(crate) mod approvals;
 pub mod chaseable;
+pub(crate) mod client_money;
 pub(crate) mod debits;
 pub mod disputes;
 mod documents;
@@ -154,6 +156,7 @@ impl Consumer for Ledger {
         // Before all else, as commands about matters do.
         let matters = store::matters::lock_all(conn, &matters).await?;
         let mut books = Books::default();
+        books.clients = store::clients::lock_for(conn, &debits).await?;
         for account in store::accounts::lock(conn, &accounts).await? {
             books.accounts.insert(account.id, account);
         }

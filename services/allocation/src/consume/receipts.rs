@@ -17,8 +17,7 @@ use super::{
 use crate::domain::{
     Changes, Learned, Receipt,
     ladder::{self, Verdict},
-    ledger::{Because, Held, Moves},
-    legal::client,
+    ledger::{self, Because, Held, Moves},
     rules,
 };
 use crate::store;
@@ -38,12 +37,9 @@ pub(super) fn decide(
         return Ok(());
     }
     receipt.recorded_at = now;
-    let designation =
+    receipt.designation =
         store::matters::designation(&state.books.client_accounts, &receipt.bank_account);
-    decided
-        .changes
-        .entries
-        .push(client::banked(&receipt, designation));
+    decided.changes.entries.push(ledger::banked(&receipt));
     let arrival = debits::arrival(&receipt, &mut state.returns)?;
     let not_before = receipt.booked_on;
     let moves = match arrival {

@@ -1,18 +1,16 @@
-//! What a person may do with money after it was matched: take a whole decision
-//! back, move it to another document, say whose it is, keep it on account, and
+//! What a person may do with money after it was matched: move it to another document, say whose it is, keep it on account, and
 //! let credit notes meet invoices.
 
 use contracts::{
-    allocation::{AdjustmentKind, AdjustmentLine, AllocationLine, Decision, Rule},
+    allocation::{AdjustmentKind, AdjustmentLine, AllocationLine, Decision, OutflowKind, Rule},
     api::returns::OffsetLine,
 };
-use kernel::{
-    AccountId, AdjustmentId, AllocationId, Classified, DocumentId, ErrorClass, Money, MoneyError,
-};
+use kernel::{AccountId, AllocationId, Classified, DocumentId, ErrorClass, Money, MoneyError};
 
 use super::{
     evidence::say,
     ledger::{self, Adjust, Because, Books, Changes, Held, Line, Moves, Receipt},
+    legal,
     returns::{self, Standing, TakeBack},
 };
 
@@ -22,8 +20,6 @@ const LINES_MAX: usize = 200;
 /// Why a person's command is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("nothing of that decision stands any more")]
-    NothingStands,
     #[error("this allocation has been undone already")]
     AlreadyUndone,
     #[error("a line that uses up a credit note cannot be moved alone")]
@@ -56,6 +52,8 @@ pub enum Refused {
     LineCount,
     #[error("the lines come to {0}; an offset moves no cash and comes to nothing")]
     NotNil(String),
+    #[error(transparent)]
+    Client(#[from] legal::Refused),
     #[error("the amounts are in different currencies, or cannot be added up")]
     Sum(#[from] MoneyError),
 }
@@ -63,7 +61,6 @@ pub enum Refused {
 impl Classified for Refused {
     fn code(&self) -> &'static str {
         match self {
-            Self::NothingStands => "allocation.nothing_stands",
             Self::AlreadyUndone => "allocation.already_undone",
             Self::CreditNote => "allocation.credit_note_line",
             Self::SameDocument => "allocation.same_document",
@@ -78,6 +75,7 @@ impl Classified for Refused {
             Self::NoDuplicate => "allocation.no_duplicate",
             Self::LineCount => "allocation.line_count",
             Self::NotNil(_) => "allocation.offset_not_nil",
+            Self::Client(refused) => refused.code(),
             Self::Sum(_) => "allocation.sum",
         }
     }
@@ -85,47 +83,14 @@ impl Classified for Refused {
     fn class(&self) -> ErrorClass {
         match self {
             // Somebody else was quicker: looking again helps.
-            Self::NothingStands
-            | Self::AlreadyUndone
+            Self::AlreadyUndone
             | Self::MoreThanOpen { .. }
             | Self::NothingLeft
             | Self::NoDuplicate => ErrorClass::Conflict,
+            Self::Client(refused) => refused.class(),
             _ => ErrorClass::Permanent,
         }
     }
-}
-
-/// Takes back what one decision moved, as far as it stands.
-///
-/// # Errors
-/// When nothing of it stands.
-pub fn undo_run(
-    receipt: &mut Receipt,
-    standing: &Standing,
-    (lines, adjustments): (&[AllocationId], &[AdjustmentId]),
-    books: &mut Books,
-    changes: &mut Changes,
-    because: &Because<'_>,
-) -> Result<Moves, Refused> {
-    let mut moves = Moves::default();
-    for line in standing.lines.iter().rev() {
-        if lines.contains(&line.allocation_id) {
-            moves
-                .lines
-                .extend(ledger::undo(receipt, line, books, changes, because)?);
-        }
-    }
-    for line in standing.adjustments.iter().rev() {
-        if adjustments.contains(&line.adjustment_id) {
-            let undone = ledger::undo_adjustment(books, changes, line, Some(receipt.id), because)?;
-            moves.adjustments.extend(undone);
-        }
-    }
-    if moves.lines.is_empty() && moves.adjustments.is_empty() {
-        return Err(Refused::NothingStands);
-    }
-    decided(receipt, because);
-    Ok(moves)
 }
 
 /// Lets `amount` of an allocation pay `to` instead.
@@ -266,7 +231,16 @@ pub fn take_back(
     changes: &mut Changes,
     because: &Because<'_>,
 ) -> Result<(Moves, contracts::allocation::Returned), Refused> {
-    let kept = receipt.amount.checked_sub(receipt.paid_out)?;
+    let client = standing
+        .outflows
+        .iter()
+        .filter(|line| line.kind == OutflowKind::ClientLedger)
+        .map(|line| line.amount);
+    // What went to a client ledger can be taken back too (E94).
+    let kept = receipt
+        .amount
+        .checked_sub(receipt.paid_out)?
+        .checked_add(Money::sum(client, receipt.amount.currency())?)?;
     if !kept.is_positive() {
         return Err(Refused::NothingLeft);
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use contracts::{
     allocation::{Decision, Rule},
-    ingestion::{DocumentRecorded, ReceiptRecorded},
+    ingestion::{Designation, DocumentRecorded, ReceiptRecorded},
 };
 use kernel::Money;
 
@@ -33,6 +33,8 @@ pub fn receipt(fact: &ReceiptRecorded, now: DateTime<Utc>) -> Receipt {
         id: fact.receipt_id,
         version: 1,
         bank_account: fact.bank_account.clone(),
+        // The ledger knows whose account it is.
+        designation: Designation::default(),
         bank_reference: fact.bank_reference.clone(),
         booked_on: fact.booked_on,
         value_on: fact.value_on,

@@ -11,6 +11,7 @@ use contracts::{
         AdjustmentLine, AllocationLine, Decision, MatchScore, OutflowLine, ReceiptState, Rule,
     },
     inbound::DocumentKind,
+    ingestion::Designation,
 };
 use kernel::{
     AccountId, AllocationId, DocumentId, EntryId, Money, MoneyError, ReceiptId, RemittanceId,
@@ -25,12 +26,16 @@ pub use movements::{
 
 use super::{
     edges::{Edge, Learned},
+    legal::bounce::{Bounced, Clients},
     remittance::{self, Advice},
 };
 
 /// Ledger accounts of the journal.
 pub mod chart {
-    use contracts::allocation::{AdjustmentKind, OutflowKind};
+    use contracts::{
+        allocation::{AdjustmentKind, OutflowKind},
+        ingestion::Designation,
+    };
 
     /// What debtors owe.
     pub const DEBTORS: &str = "debtors";
@@ -40,10 +45,18 @@ pub mod chart {
     pub const RETURN_SHORTFALLS: &str = "return_shortfalls";
     /// What billing has charged.
     pub const BILLED: &str = "billed";
+    /// What we owe to clients.
+    pub const CLIENT_MONEY: &str = "client_money";
+    /// Refunds that are promised and not paid.
+    pub const REFUNDS_PAYABLE: &str = "refunds_payable";
 
-    /// The bank account with this key.
-    pub fn bank(key: &str) -> String {
-        format!("bank:{key}")
+    /// The bank account with this key. Client money and the firm's own are on
+    /// different ledger accounts, and never net.
+    pub fn bank(key: &str, whose: Designation) -> String {
+        match whose {
+            Designation::Business => format!("bank:{key}"),
+            Designation::Client => format!("client_bank:{key}"),
+        }
     }
 
     /// What bears the loss of an adjustment.
@@ -54,16 +67,17 @@ pub mod chart {
             AdjustmentKind::Discount => "discounts_allowed",
             AdjustmentKind::BankCharge => "bank_charges",
             AdjustmentKind::Offset => "offsets",
-            AdjustmentKind::ClientTransfer => "client_money",
+            AdjustmentKind::ClientTransfer => CLIENT_MONEY,
         }
     }
 
-    /// Where money goes that leaves a receipt of the bank account `bank_key`.
-    pub fn of_outflow(kind: OutflowKind, bank_key: &str) -> String {
+    /// Where money goes that leaves a receipt: what the bank takes back leaves
+    /// the bank account that it had come into.
+    pub fn of_outflow(kind: OutflowKind, receipt: &super::Receipt) -> String {
         match kind {
-            OutflowKind::Returned => bank(bank_key),
-            OutflowKind::Refunded => "refunds_payable".to_owned(),
-            OutflowKind::ClientLedger => "client_money".to_owned(),
+            OutflowKind::Returned => receipt.bank(),
+            OutflowKind::Refunded => REFUNDS_PAYABLE.to_owned(),
+            OutflowKind::ClientLedger => CLIENT_MONEY.to_owned(),
             OutflowKind::WrittenBack => "sundry_income".to_owned(),
         }
     }
@@ -165,6 +179,9 @@ pub struct Receipt {
     pub id: ReceiptId,
     pub version: i64,
     pub bank_account: String,
+    /// Whose money that account held when the receipt came: where it was booked,
+    /// and what is taken back leaves again.
+    pub designation: Designation,
     pub bank_reference: Option<String>,
     pub booked_on: NaiveDate,
     pub value_on: NaiveDate,
@@ -187,6 +204,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// The ledger account of the bank account that it came into.
+    pub fn bank(&self) -> String {
+        chart::bank(&self.bank_account, self.designation)
+    }
+
     /// Whether a person, a return or a doubt has decided about it: nothing is
     /// allocated by itself any more (E22, E48).
     pub fn is_spoken_for(&self) -> bool {
@@ -286,6 +308,8 @@ pub struct Changes {
     /// What was told about matters and bank accounts.
     pub legal: super::legal::News,
     pub debits: Vec<NotedDebit>,
+    /// Client money that went with payments that the bank took back.
+    pub bounced: Vec<Bounced>,
     /// Accounts whose money it was or seemed to be, until now.
     pub left: Vec<AccountId>,
 }
@@ -319,6 +343,8 @@ pub struct Books {
     pub learned: HashMap<String, Vec<Edge>>,
     /// Our own bank accounts that hold client money.
     pub client_accounts: HashSet<String>,
+    /// The client's part of receipts that may be taken back, under lock.
+    pub clients: Clients,
     /// Names of accounts that may have paid, where nobody knows who did.
     pub names: HashMap<AccountId, String>,
     /// Accounts with more open items than are here: nothing is proved of them.
@@ -582,7 +608,7 @@ fn note(
 pub fn banked(receipt: &Receipt) -> Entry {
     Entry {
         id: EntryId::from(receipt.id.as_uuid()),
-        debit: chart::bank(&receipt.bank_account),
+        debit: receipt.bank(),
         credit: chart::UNALLOCATED.to_owned(),
         amount: receipt.amount,
         effective_on: receipt.booked_on,

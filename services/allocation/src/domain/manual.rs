@@ -1,14 +1,14 @@
 //! What a person may do with a receipt, and what is refused.
 
 use contracts::{
-    allocation::{AllocationLine, Decision, Evidence, Rule},
+    allocation::{AdjustmentLine, AllocationLine, Decision, Evidence, Rule},
     api::allocation::AllocateLine,
 };
-use kernel::{AccountId, Classified, DocumentId, ErrorClass, Money, MoneyError};
+use kernel::{AccountId, AdjustmentId, Classified, DocumentId, ErrorClass, Money, MoneyError};
 
 use super::{
     edges::Learned,
-    ledger::{self, Because, Books, Changes, Line, Receipt},
+    ledger::{self, Because, Books, Changes, Line, Moves, Receipt},
 };
 
 /// Lines of one command at most.
@@ -47,6 +47,8 @@ pub enum Refused {
     IsContra,
     #[error("{document_ref} and other lines of this receipt need each other: undo them together")]
     UndoTogether { document_ref: String },
+    #[error("nothing of it stands any more")]
+    NothingStands,
     #[error("nothing of this receipt is left to check")]
     NothingLeft,
     #[error("this receipt is not put aside")]
@@ -71,6 +73,7 @@ impl Classified for Refused {
             Self::AlreadyUndone => "allocation.already_undone",
             Self::IsContra => "allocation.is_contra",
             Self::UndoTogether { .. } => "allocation.undo_together",
+            Self::NothingStands => "allocation.nothing_stands",
             Self::NothingLeft => "allocation.nothing_left",
             Self::NotParked => "allocation.not_parked",
             Self::NoSuggestion(_) => "allocation.no_suggestion",
@@ -86,6 +89,7 @@ impl Classified for Refused {
             | Self::MovedOn { .. }
             | Self::AlreadyUndone
             | Self::UndoTogether { .. }
+            | Self::NothingStands
             | Self::NothingLeft
             | Self::NotParked
             | Self::NoSuggestion(_) => ErrorClass::Conflict,
@@ -237,6 +241,51 @@ pub fn undo_all(
     receipt.version += 1;
     receipt.decision = by_hand(because);
     Ok(posted)
+}
+
+/// Takes `lines` back as one move, and with them what was allowed without cash
+/// because of them: the adjustments that are named, and those of the same
+/// documents (E21). `standing` are the adjustments that came with the receipt.
+///
+/// # Errors
+/// When there is nothing to take back, or a line of it does not stand.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one command's words and its books"
+)]
+pub fn undo_together(
+    receipt: &mut Receipt,
+    lines: &[(&AllocationLine, bool)],
+    named: &[AdjustmentId],
+    standing: &[AdjustmentLine],
+    books: &mut Books,
+    changes: &mut Changes,
+    because: &Because<'_>,
+) -> Result<Moves, Refused> {
+    let allowed: Vec<&AdjustmentLine> = standing
+        .iter()
+        .filter(|line| {
+            named.contains(&line.adjustment_id)
+                || lines
+                    .iter()
+                    .any(|(undone, _)| undone.document_id == line.document_id)
+        })
+        .collect();
+    let mut moves = Moves::default();
+    if lines.is_empty() {
+        if allowed.is_empty() {
+            return Err(Refused::NothingStands);
+        }
+        receipt.version += 1;
+        receipt.decision = by_hand(because);
+    } else {
+        moves.lines = undo_all(receipt, lines, books, changes, because)?;
+    }
+    for line in allowed.into_iter().rev() {
+        let contra = ledger::undo_adjustment(books, changes, line, Some(receipt.id), because);
+        moves.adjustments.extend(contra.map_err(Refused::Sum)?);
+    }
+    Ok(moves)
 }
 
 /// A decision that a person has made.

@@ -22,6 +22,7 @@ use kernel::{DebitId, DocumentId, EntryId, Money, MoneyError, ReceiptId};
 use super::{
     evidence::{self, say},
     ledger::{self, Because, Books, Changes, Entry, Line, Moves, PayOut, Receipt, chart},
+    legal::{self, bounce},
     name_key,
 };
 pub use tables::{Policy, Reason, Role, policy, reason};
@@ -380,11 +381,13 @@ impl TakeBack {
 /// Takes money back from a receipt. All of it: every line that stands is undone
 /// by a contra and every adjustment that came with the receipt is revoked (E21,
 /// E32). A part of it: what pays nothing yet goes first, then the newest lines,
-/// each only as far as needed (E41). What the receipt has no more, because it
-/// was refunded, is a shortfall that the payee owes us (E34).
+/// each only as far as needed (E41). What went to a client ledger goes back last
+/// (E94). What the receipt has no more, because it was refunded, is a shortfall
+/// that the payee owes us (E34).
 ///
 /// # Errors
-/// When currencies differ or an amount overflows.
+/// When currencies differ, an amount overflows, or client money has moved
+/// meanwhile.
 pub fn take_back(
     receipt: &mut Receipt,
     standing: &Standing,
@@ -392,7 +395,12 @@ pub fn take_back(
     books: &mut Books,
     changes: &mut Changes,
     because: &Because<'_>,
-) -> Result<(Moves, Returned), MoneyError> {
+) -> Result<(Moves, Returned), legal::Refused> {
+    let kept = receipt.amount.checked_sub(receipt.paid_out)?;
+    let missing = what.amount.checked_sub(kept)?;
+    let back = bounce::bring_back(
+        receipt, standing, missing, books, changes, what.cause, because,
+    )?;
     let kept = receipt.amount.checked_sub(receipt.paid_out)?;
     let taken = if what.amount.checked_cmp(kept)?.is_gt() {
         kept
@@ -400,7 +408,10 @@ pub fn take_back(
         what.amount
     };
     let shortfall = what.amount.checked_sub(taken)?;
-    let mut moves = Moves::default();
+    let mut moves = Moves {
+        outflows: back.outflows,
+        ..Moves::default()
+    };
     let mut gone: Vec<AllocationLine> = Vec::new();
     let whole = taken == kept;
     for line in standing.lines.iter().rev() {
@@ -434,6 +445,7 @@ pub fn take_back(
         .iter()
         .map(|line| line.effective_on)
         .chain(moves.adjustments.iter().map(|line| line.effective_on))
+        .chain(moves.outflows.iter().map(|line| line.effective_on))
         .fold(because.not_before, NaiveDate::max);
     let because = Because {
         not_before: from,
@@ -466,7 +478,7 @@ pub fn take_back(
         changes.entries.push(Entry {
             id: EntryId::from(debit.as_uuid()),
             debit: chart::RETURN_SHORTFALLS.to_owned(),
-            credit: chart::bank(&receipt.bank_account),
+            credit: receipt.bank(),
             amount: shortfall,
             effective_on: from,
             recorded_at: because.now,
@@ -488,15 +500,25 @@ pub fn take_back(
         returned_on: from,
         paid_on: receipt.booked_on,
         shortfall: shortfall.is_positive().then_some(shortfall),
+        client_shortage: back.shortage,
         reopened: reopened(&moves, &gone, books)?,
     };
     receipt.version += 1;
     receipt.suggestions.clear();
     receipt.detail.held = None;
-    receipt.decision = Decision::because(
-        because.rule,
-        vec![say("return", false, in_words(&returned))],
-    );
+    let mut evidence = vec![say("return", false, in_words(&returned))];
+    if let Some(short) = returned.client_shortage {
+        evidence.push(say(
+            "client_money",
+            false,
+            format!(
+                "{} of it was the client's and is spent: a shortage on the client ledger, which the firm makes good \
+                 today (SRA 6.1)",
+                short.display_uk()
+            ),
+        ));
+    }
+    receipt.decision = Decision::because(because.rule, evidence);
     Ok((moves, returned))
 }
 
@@ -578,7 +600,7 @@ pub fn give_back(
     if let Some(shortfall) = debit.shortfall {
         changes.entries.push(Entry {
             id: EntryId::generate(),
-            debit: chart::bank(&receipt.bank_account),
+            debit: receipt.bank(),
             credit: chart::RETURN_SHORTFALLS.to_owned(),
             amount: shortfall,
             effective_on: because.not_before,

@@ -2,13 +2,13 @@
 
 use contracts::allocation::Rule;
 use contracts::{
-    allocation::{AllocationUndone, DebtAdjusted, ReceiptAllocated},
+    allocation::{DebtAdjusted, ReceiptAllocated},
     api::{
         Refusal,
         allocation::ReceiptDetail,
         returns::{
             KeepOnAccount, MoveAllocation, Offset, OffsetDocuments, SettleDuplicate,
-            TransferReceipt, UndoRun,
+            TransferReceipt,
         },
     },
 };
@@ -20,39 +20,6 @@ use crate::{
     domain::{Books, Changes, after, ledger::Because, manual},
     store,
 };
-
-/// Takes back everything that one decision did to a receipt.
-pub(crate) async fn undo_run(ask: UndoRun, bus: Bus) -> Result<ReceiptDetail, Refusal> {
-    let command = Command {
-        id: ask.command_id.as_uuid(),
-        receipt: ask.receipt_id,
-        actor: &ask.actor,
-        reason: &ask.reason,
-    };
-    // What a decision made never changes; what of it stands is looked at under
-    // the lock.
-    let mut tx = bus.begin().await?;
-    let made = store::returns::made_by(tx.conn(), ask.receipt_id, ask.run).await?;
-    drop(tx);
-    act(
-        &bus,
-        &command,
-        &[],
-        |desk, because| {
-            let standing = desk.standing();
-            after::undo_run(
-                &mut desk.receipt,
-                &standing,
-                (&made.0, &made.1),
-                &mut desk.books,
-                &mut desk.changes,
-                because,
-            )
-        },
-        AllocationUndone,
-    )
-    .await
-}
 
 /// Lets an allocation pay another document.
 pub(crate) async fn move_allocation(

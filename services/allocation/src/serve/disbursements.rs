@@ -10,6 +10,7 @@ use contracts::{
 };
 use kernel::{DisbursementId, Money, london_date};
 use messaging::{Bus, Failure};
+use sqlx::PgConnection;
 
 use super::{
     cursor,
@@ -17,10 +18,13 @@ use super::{
     page, reason,
 };
 use crate::{
-    domain::legal::{
-        Refused,
-        client::{self, Held},
-        disbursement::{self, Disbursement},
+    domain::{
+        ledger::Because,
+        legal::{
+            Matter, Refused,
+            client::{self, Held},
+            disbursement::{self, Disbursement},
+        },
     },
     store,
 };
@@ -98,19 +102,33 @@ pub(crate) async fn note(
     amount: Option<Money>,
 ) -> Result<(), Failure> {
     let because = work.because;
-    store::disbursements::put(
-        work.tx.conn(),
-        item,
-        step,
-        on,
-        amount,
-        because.reason,
-        because.actor,
-        because.now,
-    )
-    .await?;
-    let matter = &work.held.matter;
-    let fact = DisbursementChanged {
+    put(work.tx.conn(), item, step, on, amount, &because).await?;
+    let fact = changed(item, &work.held.matter, step, on, amount, &because);
+    work.tell(bus, &fact, item.id.as_uuid(), item.version)
+}
+
+pub(crate) async fn put(
+    conn: &mut PgConnection,
+    item: &Disbursement,
+    step: DisbursementStep,
+    on: NaiveDate,
+    amount: Option<Money>,
+    because: &Because<'_>,
+) -> Result<(), Failure> {
+    let (reason, actor) = (because.reason, because.actor);
+    store::disbursements::put(conn, item, step, on, amount, reason, actor, because.now).await
+}
+
+/// What is told of a disbursement that took a step.
+pub(crate) fn changed(
+    item: &Disbursement,
+    matter: &Matter,
+    step: DisbursementStep,
+    on: NaiveDate,
+    amount: Option<Money>,
+    because: &Because<'_>,
+) -> DisbursementChanged {
+    DisbursementChanged {
         disbursement_id: item.id,
         version: item.version,
         matter_id: matter.id,
@@ -130,8 +148,7 @@ pub(crate) async fn note(
         recorded_at: because.now,
         actor: because.actor.to_owned(),
         reason: because.reason.to_owned(),
-    };
-    work.tell(bus, &fact, item.id.as_uuid(), item.version)
+    }
 }
 
 pub(crate) async fn record_disbursement(

@@ -15,10 +15,7 @@ use contracts::{
         },
     },
     ingestion::Designation,
-    matters::{
-        BankMove, BankMoveChanged, BankMoveKind, ClientMoneyMoved, DisbursementStep, EntryKind,
-        MatterEntry, Side,
-    },
+    matters::{BankMove, BankMoveKind, DisbursementStep, EntryKind, MatterEntry, Side},
 };
 use kernel::{DisbursementId, DocumentId, MatterId, Money, OutflowId, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
@@ -27,7 +24,10 @@ use uuid::Uuid;
 
 use super::{Desk, cursor, disbursements, lay_out, look_again, page, reason};
 use crate::{
-    consume::updated,
+    consume::{
+        client_money::{self, Teller},
+        updated,
+    },
     domain::{
         Books, Changes, evidence,
         ledger::{self, Because, Moves},
@@ -148,46 +148,17 @@ impl Work<'_> {
 
     /// Writes the lines with the facts about them, and commits.
     pub(crate) async fn finish(mut self, bus: &Bus) -> Result<(), Failure> {
-        let because = self.because;
         if !self.legal.entries.is_empty() {
             self.held.matter.version += 1;
-            store::matters::record(self.tx.conn(), &self.legal, &because).await?;
-            let matter = self.held.matter.clone();
-            store::matters::put(self.tx.conn(), std::slice::from_ref(&matter), because.now).await?;
-            let lines: Vec<MatterEntry> = self
-                .legal
-                .entries
-                .iter()
-                .map(|row| row.entry.clone())
-                .collect();
-            // A command moves one currency.
-            if let Some(currency) = lines.first().map(|line| line.amount.currency()) {
-                let fact = ClientMoneyMoved {
-                    matter_id: matter.id,
-                    matter_ref: matter.reference.clone(),
-                    version: matter.version,
-                    account_id: matter.account_id,
-                    account_ref: matter.account_ref.clone(),
-                    lines,
-                    client_balance: self.held.balance(currency),
-                    recorded_at: because.now,
-                    actor: because.actor.to_owned(),
-                    reason: because.reason.to_owned(),
-                };
-                self.tell(bus, &fact, matter.id.as_uuid(), matter.version)?;
-            }
-        } else if !self.legal.moves.is_empty() || !self.legal.journal.is_empty() {
-            store::matters::record(self.tx.conn(), &self.legal, &because).await?;
         }
-        let moves: Vec<BankMove> = self
-            .legal
-            .moves
-            .iter()
-            .map(|row| row.bank_move.clone())
-            .collect();
-        for bank_move in moves {
-            self.tell_move(bus, bank_move)?;
-        }
+        let teller = Teller {
+            prefix: bus.prefix(),
+            now: self.because.now,
+            cause: &self.cause,
+        };
+        let (conn, held) = (self.tx.conn(), &self.held);
+        let told = client_money::write(conn, held, &self.legal, &self.because, &teller).await?;
+        self.events.extend(told);
         self.tx.publish(&self.events).await?;
         self.tx.commit().await?;
         bus.notice(&["matters".to_owned(), "residuals".to_owned()])
@@ -195,20 +166,11 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn tell_move(&mut self, bus: &Bus, bank_move: BankMove) -> Result<(), Failure> {
+    fn tell_move(&mut self, bus: &Bus, done: &BankMove) -> Result<(), Failure> {
         let matter = &self.held.matter;
-        let version = if bank_move.done_on.is_some() { 2 } else { 1 };
-        let about = bank_move.move_id.as_uuid();
-        let fact = BankMoveChanged {
-            matter_id: matter.id,
-            matter_ref: matter.reference.clone(),
-            account_ref: matter.account_ref.clone(),
-            bank_move,
-            recorded_at: self.because.now,
-            actor: self.because.actor.to_owned(),
-            reason: self.because.reason.to_owned(),
-        };
-        self.tell(bus, &fact, about, version)
+        let (reference, account) = (&matter.reference, &matter.account_ref);
+        let fact = client_money::bank_move(matter.id, reference, account, done, &self.because);
+        self.tell(bus, &fact, done.move_id.as_uuid(), 2)
     }
 }
 
@@ -315,8 +277,8 @@ pub(crate) async fn split(ask: SplitReceipt, bus: Bus) -> Result<MatterDetail, R
     answer(&bus, ask.matter_id).await
 }
 
-/// Notes what must be moved so that the receipt's money stands on the right bank
-/// accounts after `moves`.
+/// Notes what must be moved so that the client's part of the receipt stands on a
+/// client account after `moves`.
 async fn stand_right(
     work: &mut Work<'_>,
     desk: &Desk,
@@ -324,29 +286,18 @@ async fn stand_right(
     moves: &Moves,
 ) -> Result<(), Failure> {
     let receipt = &desk.receipt;
-    let clients = store::matters::client_accounts(work.tx.conn()).await?;
-    let designation = store::matters::designation(&clients, &receipt.bank_account);
-    let sums = || -> Result<(Money, Money), kernel::MoneyError> {
-        let allocated = receipt
-            .amount
-            .checked_sub(receipt.unallocated)?
-            .checked_sub(receipt.paid_out)?;
-        // Those that stand, and what was just added or taken back.
-        let client = before
-            .iter()
-            .chain(&moves.outflows)
-            .filter(|line| line.kind == OutflowKind::ClientLedger)
-            .map(|line| line.amount);
-        Ok((allocated, Money::sum(client, receipt.amount.currency())?))
-    };
-    let (allocated, to_client) = sums().map_err(Failure::of)?;
+    // Those that stand, and what was just added or taken back.
+    let client = before
+        .iter()
+        .chain(&moves.outflows)
+        .filter(|line| line.kind == OutflowKind::ClientLedger)
+        .map(|line| line.amount);
+    let to_client = Money::sum(client, receipt.amount.currency()).map_err(Failure::of)?;
     let noted = store::matters::noted(work.tx.conn(), receipt.id, receipt.amount).await?;
     client::settle_bank(
         &work.held,
         &mut work.legal,
         receipt,
-        designation,
-        allocated,
         to_client,
         noted,
         work.because.not_before,
@@ -712,13 +663,11 @@ pub(crate) async fn complete_move(
         &work.because,
     );
     work.legal.journal.push(entry);
-    work.tell_move(
-        &bus,
-        BankMove {
-            done_on: Some(ask.done_on),
-            ..view.bank_move
-        },
-    )?;
+    let done = BankMove {
+        done_on: Some(ask.done_on),
+        ..view.bank_move
+    };
+    work.tell_move(&bus, &done)?;
     work.finish(&bus).await?;
     answer(&bus, view.matter_id).await
 }

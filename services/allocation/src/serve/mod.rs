@@ -12,9 +12,7 @@ mod returns;
 pub(crate) mod rules;
 pub(crate) mod workbench;
 
-pub(crate) use after::{
-    keep_on_account, move_allocation, offset, settle_duplicate, transfer, undo_run,
-};
+pub(crate) use after::{keep_on_account, move_allocation, offset, settle_duplicate, transfer};
 pub(crate) use chaseable::get_chaseable;
 pub(crate) use receipts::{
     allocate, count_receipts, find_items, get_receipt, list_receipts, trace_receipt, undo,
@@ -127,6 +125,8 @@ pub(crate) struct Desk {
     pub(crate) receipt: Receipt,
     /// Every line ever, and whether a contra has undone it.
     pub(crate) lines: Vec<(AllocationLine, bool)>,
+    /// Those of the lines that stand and that no person has decided.
+    pub(crate) automatic: Vec<AllocationId>,
     /// Adjustments that came with the receipt and stand.
     pub(crate) adjustments: Vec<AdjustmentLine>,
     /// Outflows that stand.
@@ -159,13 +159,17 @@ where
     if tx.claim(&[command.id]).await?.is_empty() {
         return Ok(detail(tx.conn(), command.receipt).await?);
     }
+    // Matters before receipts, as commands about matters do.
+    let today = london_date(now);
+    let clients = store::clients::lock(tx.conn(), &[command.receipt], today).await?;
     let mut desk = lay_out(tx.conn(), command.receipt, documents).await?;
+    desk.books.clients = clients;
     let because = Because {
         rule: Rule::Manual,
         reason,
         actor: command.actor,
         now,
-        not_before: london_date(now),
+        not_before: today,
     };
     let moves = decide(&mut desk, &because).map_err(Failure::of)?;
     let event = fact(look_again(&mut desk, moves, &because)?);
@@ -198,8 +202,13 @@ pub(crate) async fn lay_out(
     let mut receipt = store::receipts::lock(conn, receipt)
         .await?
         .ok_or_else(|| no_receipt(receipt))?;
-    let lines: Vec<(AllocationLine, bool)> = store::postings::of_receipt(conn, receipt.id)
-        .await?
+    let all = store::postings::of_receipt(conn, receipt.id).await?;
+    let automatic = all
+        .iter()
+        .filter(|view| !view.undone && view.line.contra_of.is_none() && view.rule != Rule::Manual)
+        .map(|view| view.line.allocation_id)
+        .collect();
+    let lines: Vec<(AllocationLine, bool)> = all
         .into_iter()
         .map(|view| (view.line, view.undone))
         .collect();
@@ -221,6 +230,7 @@ pub(crate) async fn lay_out(
     Ok(Desk {
         receipt,
         lines,
+        automatic,
         adjustments,
         outflows,
         books,

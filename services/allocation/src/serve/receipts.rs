@@ -11,13 +11,13 @@ use contracts::{
         },
     },
 };
-use kernel::{AllocationId, DocumentId};
+use kernel::{AdjustmentId, AllocationId, DocumentId};
 use messaging::{Bus, Failure};
 
 use super::{Command, Desk, act, cursor, detail, page};
 use crate::{
     domain::{
-        ledger::{self, Because, Moves},
+        ledger::{Because, Moves},
         manual::{self, Refused},
     },
     store,
@@ -153,7 +153,7 @@ pub(crate) async fn undo(ask: UndoAllocation, bus: Bus) -> Result<ReceiptDetail,
             if ask.cause == Some(UndoCause::WrongMatch) {
                 desk.blamed.push(ask.allocation_id);
             }
-            take_back(desk, &[ask.allocation_id], because)
+            take_back(desk, &[ask.allocation_id], &[], because)
         },
         AllocationUndone,
     )
@@ -161,10 +161,11 @@ pub(crate) async fn undo(ask: UndoAllocation, bus: Bus) -> Result<ReceiptDetail,
 }
 
 /// Takes lines of a receipt back, and with them what was allowed because of
-/// them.
+/// them, also what is named of that.
 pub(super) fn take_back(
     desk: &mut Desk,
     ids: &[AllocationId],
+    adjustments: &[AdjustmentId],
     because: &Because<'_>,
 ) -> Result<Moves, Refused> {
     let mut chosen = Vec::with_capacity(ids.len());
@@ -176,30 +177,13 @@ pub(super) fn take_back(
         let (line, undone) = found.ok_or(Refused::AlreadyUndone)?;
         chosen.push((line, *undone));
     }
-    let lines = manual::undo_all(
+    manual::undo_together(
         &mut desk.receipt,
         &chosen,
+        adjustments,
+        &desk.adjustments,
         &mut desk.books,
         &mut desk.changes,
         because,
-    )?;
-    // A discount or charge was allowed because of this payment (E21).
-    let mut adjustments = Vec::new();
-    for line in &desk.adjustments {
-        if !chosen
-            .iter()
-            .any(|(undone, _)| undone.document_id == line.document_id)
-        {
-            continue;
-        }
-        let receipt = Some(desk.receipt.id);
-        let contra =
-            ledger::undo_adjustment(&mut desk.books, &mut desk.changes, line, receipt, because);
-        adjustments.extend(contra.map_err(Refused::Sum)?);
-    }
-    Ok(Moves {
-        lines,
-        adjustments,
-        ..Moves::default()
-    })
+    )
 }

@@ -250,8 +250,9 @@ async fn settle(
     if tx.claim(&[about.command]).await?.is_empty() {
         return Ok(view(tx.conn(), about.debit).await?);
     }
-    // Receipts before debits, as when bank lines come in.
+    // Matters before receipts, and those before debits, as when bank lines come in.
     let mut books = Books::default();
+    books.clients = store::clients::lock(tx.conn(), receipts, london_date(now)).await?;
     let mut papers: Papers = Vec::new();
     for id in receipts {
         let laid = lay_out(tx.conn(), *id, &[]).await?;

@@ -7,12 +7,12 @@ use contracts::{
         Page, Refusal,
         allocation::{AllocateLine, ReceiptDetail, UndoCause},
         workbench::{
-            AcceptSuggestion, Acceptable, BatchView, GetBatch, ListAcceptable, NameItems,
-            NamedItems, ParkReceipt, Parked, UndoTogether, UnparkReceipt,
+            AcceptSuggestion, Acceptable, AutomaticReceipts, BatchView, GetBatch, ListAcceptable,
+            ListAutomatic, NameItems, NamedItems, ParkReceipt, Parked, UndoTogether, UnparkReceipt,
         },
     },
 };
-use kernel::{DocumentId, ReceiptId, london_date};
+use kernel::{AllocationId, DocumentId, ReceiptId, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -264,25 +264,72 @@ pub(crate) async fn accept(ask: AcceptSuggestion, bus: Bus) -> Result<ReceiptDet
 }
 
 pub(crate) async fn undo_together(ask: UndoTogether, bus: Bus) -> Result<ReceiptDetail, Refusal> {
+    let ways = [
+        !ask.allocation_ids.is_empty(),
+        ask.run.is_some(),
+        ask.automatic,
+    ];
+    if ways.into_iter().filter(|way| *way).count() != 1 {
+        let either = "name allocations, or one decision, or all that is automatic";
+        return Err(Failure::permanent("allocation.what_to_undo", either)
+            .at("/allocation_ids", either)
+            .into());
+    }
     let command = Command {
         id: ask.command_id.as_uuid(),
         receipt: ask.receipt_id,
         actor: &ask.actor,
         reason: &ask.reason,
     };
+    // What a decision made never changes; what of it stands is looked at under
+    // the lock.
+    let made = match ask.run {
+        Some(run) => {
+            let mut tx = bus.begin().await?;
+            Some(store::returns::made_by(tx.conn(), ask.receipt_id, run).await?)
+        }
+        None => None,
+    };
     act(
         &bus,
         &command,
         &[],
         |desk, because| {
+            let (lines, adjustments) = match made {
+                Some((mut lines, adjustments)) => {
+                    let stands = |id: &AllocationId| {
+                        let mut all = desk.lines.iter();
+                        all.any(|(line, undone)| line.allocation_id == *id && !undone)
+                    };
+                    lines.retain(stands);
+                    (lines, adjustments)
+                }
+                None if ask.automatic => (desk.automatic.clone(), Vec::new()),
+                None => (ask.allocation_ids, Vec::new()),
+            };
             if ask.cause == Some(UndoCause::WrongMatch) {
-                desk.blamed.clone_from(&ask.allocation_ids);
+                desk.blamed.clone_from(&lines);
             }
-            take_back(desk, &ask.allocation_ids, because)
+            take_back(desk, &lines, &adjustments, because)
         },
         AllocationUndone,
     )
     .await
+}
+
+pub(crate) async fn automatic(ask: ListAutomatic, bus: Bus) -> Result<AutomaticReceipts, Refusal> {
+    if ask.receipt_ids.len() > ListAutomatic::MAX {
+        return Err(Failure::permanent(
+            "allocation.too_many_receipts",
+            "more receipts than are looked up at once",
+        )
+        .at("/receipt_ids", format!("at most {}", ListAutomatic::MAX))
+        .into());
+    }
+    let mut tx = bus.begin().await?;
+    Ok(AutomaticReceipts {
+        receipts: store::workbench::automatic(tx.conn(), &ask.receipt_ids).await?,
+    })
 }
 
 pub(crate) async fn name_items(ask: NameItems, bus: Bus) -> Result<NamedItems, Refusal> {

@@ -1,6 +1,6 @@
 //! The terms of the invariants that only this ledger can see.
 
-use contracts::api::{ControlTotals, CurrencyTotals};
+use contracts::api::{ClientTotals, ControlTotals, CurrencyTotals};
 use kernel::Currency;
 use messaging::{Bus, Failure};
 use sqlx::PgConnection;
@@ -102,12 +102,80 @@ pub(crate) async fn totals(conn: &mut PgConnection, bus: &Bus) -> Result<Control
                where j.amount is distinct from abs(l.amount) limit $1"#,
             VIOLATIONS_MAX
         )
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await?,
     );
+    let client_money = client_money(conn).await?;
     Ok(ControlTotals {
         currencies,
+        client_money,
         violations,
         unpublished: bus.unpublished().await?,
     })
+}
+
+/// The client bank accounts of the journal, and what they are made of by the
+/// rows: what is held, what is unallocated or promised back of receipts that came
+/// there, what is noted to be moved, and the firm's part that is not noted.
+async fn client_money(conn: &mut PgConnection) -> Result<Vec<ClientTotals>, Failure> {
+    let rows = sqlx::query!(
+        r#"with receipts as (select receipt_id, currency, unallocated from allocation.receipt where client_account),
+           journal as (
+               select currency,
+                   sum(case when debit like 'client\_bank:%' then amount else 0 end)
+                       - sum(case when credit like 'client\_bank:%' then amount else 0 end) as bank,
+                   sum(case when credit = $1 then amount when debit = $1 then -amount else 0 end) as owed
+               from allocation.journal
+               where debit like 'client\_bank:%' or credit like 'client\_bank:%' or debit = $1 or credit = $1
+               group by currency),
+           terms as (
+               select currency, 'held' as term, amount from allocation.client_balance
+               union all select currency, 'cash', unallocated from receipts
+               union all
+               select f.currency, 'refunds', f.amount from allocation.refund f join receipts using (receipt_id)
+               where f.reservation is not null and f.state <> 'paid'
+               union all
+               select currency, 'due', case to_side when 'business' then amount else -amount end
+               from allocation.bank_move where done_on is null
+               union all
+               select l.currency, 'office', l.amount from allocation.allocation l join receipts using (receipt_id)
+               union all
+               select o.currency, 'office', o.amount from allocation.outflow o join receipts using (receipt_id)
+               where o.kind = 'written_back'
+               union all
+               select d.currency, 'office', -d.shortfall from allocation.debit d join receipts using (receipt_id)
+               where d.state = 'returned' and d.shortfall is not null
+               union all
+               select b.currency, 'office', case b.to_side when 'business' then -b.amount else b.amount end
+               from allocation.bank_move b join receipts using (receipt_id)),
+           sums as (
+               select currency, sum(amount) filter (where term = 'held') as held,
+                   sum(amount) filter (where term = 'cash') as cash,
+                   sum(amount) filter (where term = 'refunds') as refunds,
+                   sum(amount) filter (where term = 'due') as due,
+                   sum(amount) filter (where term = 'office') as office
+               from terms group by currency)
+           select currency as "currency!", coalesce(j.bank, 0) as "bank!", coalesce(j.owed, 0) as "owed!",
+               coalesce(s.held, 0) as "held!", coalesce(s.cash, 0) as "cash!", coalesce(s.refunds, 0) as "refunds!",
+               coalesce(s.due, 0) as "due!", coalesce(s.office, 0) as "office!"
+           from journal j full join sums s using (currency) order by 1"#,
+        chart::CLIENT_MONEY
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let of = |amount| money(amount, &row.currency);
+            Ok(ClientTotals {
+                currency: Currency::parse(&row.currency).map_err(Failure::of)?,
+                bank: of(row.bank)?,
+                held: of(row.held)?,
+                client_money_control: of(row.owed)?,
+                unallocated: of(row.cash)?,
+                refunds: of(row.refunds)?,
+                due_to_business: of(row.due)?,
+                not_noted: of(row.office)?,
+            })
+        })
+        .collect()
 }

@@ -86,7 +86,7 @@ pub(crate) async fn lock_all(
         Row,
         "select matter_id, matter_ref, version, source_version, account_id, account_ref, title, fee_earner,
              opened_on, concluded_on, closed_on, status, status_on, hold_reason, hold_until, hold_ended_on
-         from allocation.matter where matter_id = any($1) order by matter_id for update",
+         from allocation.matter where matter_id = any($1) order by matter_id for no key update",
         &ids
     )
     .fetch_all(conn)
@@ -115,21 +115,35 @@ pub(crate) async fn look_at(
 /// A matter with what is held on it. Whoever changes client money holds this
 /// lock: two commands never see the same balance.
 pub(crate) async fn lock(conn: &mut PgConnection, id: MatterId) -> Result<Held, Failure> {
-    let matter = lock_all(conn, &[id])
-        .await?
-        .pop()
-        .ok_or_else(|| no_matter(id))?;
+    let held = lock_held(conn, &[id]).await?.pop();
+    held.ok_or_else(|| no_matter(id))
+}
+
+/// Matters with what is held on them, locked in the order of their ids.
+pub(crate) async fn lock_held(
+    conn: &mut PgConnection,
+    ids: &[MatterId],
+) -> Result<Vec<Held>, Failure> {
+    let matters = lock_all(conn, ids).await?;
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query!(
-        "select currency, amount from allocation.client_balance where matter_id = $1",
-        id.as_uuid()
+        "select matter_id, currency, amount from allocation.client_balance where matter_id = any($1)",
+        &ids
     )
     .fetch_all(conn)
     .await?;
-    let balances = rows
+    let mut balances: HashMap<Uuid, Vec<Money>> = HashMap::new();
+    for row in rows {
+        let of = balances.entry(row.matter_id).or_default();
+        of.push(money(row.amount, &row.currency)?);
+    }
+    Ok(matters
         .into_iter()
-        .map(|row| money(row.amount, &row.currency))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Held::new(matter, balances))
+        .map(|matter| {
+            let of = balances.remove(&matter.id.as_uuid()).unwrap_or_default();
+            Held::new(matter, of)
+        })
+        .collect())
 }
 
 pub(crate) fn no_matter(id: MatterId) -> Failure {

@@ -2,8 +2,8 @@
 //! row, whatever the size of the batch.
 
 pub(crate) mod accounts;
-pub(crate) mod approvals;
 pub(crate) mod chaseable;
+pub(crate) mod clients;
 pub(crate) mod control;
 pub(crate) mod disbursements;
 pub(crate) mod items;

@@ -3,6 +3,7 @@
 use contracts::{
     allocation::{AllocationLine, Rule},
     api::allocation::{AllocationView, JournalEntry, PublishedEvent},
+    ingestion::Designation,
 };
 use kernel::{AccountId, AllocationId, ReceiptId};
 use messaging::Failure;
@@ -52,18 +53,20 @@ pub(crate) async fn post(conn: &mut PgConnection, changes: &Changes) -> Result<(
         "with received as (
              insert into allocation.receipt (receipt_id, version, bank_account, bank_reference, booked_on, value_on,
                  currency, amount, unallocated, payer_name, payer_account, narrative, tokens, state, account_id,
-                 decision, suggestions, paid_out, scheme, end_to_end_id, mandate_reference, held, twin, recorded_at)
+                 decision, suggestions, paid_out, scheme, end_to_end_id, mandate_reference, held, twin, recorded_at,
+                 client_account)
              select t.id, t.version, t.bank, t.bank_ref, t.booked, t.valued, t.currency, t.amount, t.unallocated, t.payer,
                  t.payer_account, t.narrative,
                  case when t.tokens = '' then '{}' else string_to_array(t.tokens, ' ') end,
-                 t.state, t.account, t.decision, t.suggestions, t.gone, t.scheme, t.e2e, t.mandate, t.held, t.twin, t.at
+                 t.state, t.account, t.decision, t.suggestions, t.gone, t.scheme, t.e2e, t.mandate, t.held, t.twin, t.at,
+                 t.client
              from unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::date[], $6::text[], $7::numeric[],
                  $8::numeric[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[],
                  $15::text[], $16::smallint[], $17::timestamptz[], $48::bigint[], $49::numeric[], $50::text[],
-                 $51::text[], $52::text[], $53::text[], $54::uuid[])
+                 $51::text[], $52::text[], $53::text[], $54::uuid[], $55::bool[])
                  as t(id, bank, bank_ref, booked, valued, currency, amount, unallocated, payer, payer_account,
                      narrative, tokens, state, account, decision, suggestions, at, version, gone, scheme, e2e,
-                     mandate, held, twin)
+                     mandate, held, twin, client)
          ), suggested as (
              insert into allocation.suggestion (receipt_id, rank, rule, confidence, account_id, lines, evidence,
                  score, would)
@@ -138,7 +141,8 @@ pub(crate) async fn post(conn: &mut PgConnection, changes: &Changes) -> Result<(
             .detail
             .held
             .and_then(Held::twin)
-            .map(ReceiptId::as_uuid)) as &[Option<Uuid>]
+            .map(ReceiptId::as_uuid)) as &[Option<Uuid>],
+        &column(receipts, |r| r.designation == Designation::Client)
     )
     .execute(conn)
     .await?;

@@ -6,6 +6,7 @@ use contracts::{
     api::allocation::{
         PastDecision, QueueCount, ReceiptQueue, ReceiptView, SuggestedLine, Suggestion,
     },
+    ingestion::Designation,
 };
 use kernel::{AccountId, DocumentId, Money, ReceiptId, london_date, london_midnight};
 use messaging::Failure;
@@ -24,6 +25,7 @@ pub(super) struct Row {
     pub(super) receipt_id: Uuid,
     pub(super) version: i64,
     pub(super) bank_account: String,
+    pub(super) client_account: bool,
     pub(super) bank_reference: Option<String>,
     pub(super) booked_on: NaiveDate,
     pub(super) value_on: NaiveDate,
@@ -54,6 +56,11 @@ impl TryFrom<Row> for Receipt {
             id: row.receipt_id.into(),
             version: row.version,
             bank_account: row.bank_account,
+            designation: if row.client_account {
+                Designation::Client
+            } else {
+                Designation::Business
+            },
             bank_reference: row.bank_reference,
             booked_on: row.booked_on,
             value_on: row.value_on,
@@ -103,7 +110,7 @@ pub(crate) async fn lock_waiting_for(
     }
     let rows = sqlx::query_as!(
         Row,
-        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+        r#"select r.receipt_id, r.version, r.bank_account, r.client_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
                 r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
@@ -122,7 +129,7 @@ pub(crate) async fn lock(
 ) -> Result<Option<Receipt>, Failure> {
     let row = sqlx::query_as!(
         Row,
-        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+        r#"select r.receipt_id, r.version, r.bank_account, r.client_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
                 r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at
@@ -143,7 +150,7 @@ pub(crate) async fn between(
 ) -> Result<Vec<Receipt>, Failure> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+        r#"select r.receipt_id, r.version, r.bank_account, r.client_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens,
                 r.account_id, null as "account_ref?", r.decision, r.scheme, r.end_to_end_id,
                 r.mandate_reference, r.held, r.twin, r.recorded_at
@@ -170,7 +177,7 @@ pub(crate) async fn lock_all(
     let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query_as!(
         Row,
-        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+        r#"select r.receipt_id, r.version, r.bank_account, r.client_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
                 r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at

@@ -105,7 +105,7 @@ pub(crate) async fn lock_receipts(
         .unzip();
     let rows = sqlx::query_as!(
         ReceiptRow,
-        r#"select r.receipt_id, r.version, r.bank_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
+        r#"select r.receipt_id, r.version, r.bank_account, r.client_account, r.bank_reference, r.booked_on, r.value_on, r.currency,
                 r.amount, r.unallocated, r.paid_out, r.payer_name, r.payer_account, r.narrative, r.tokens, r.account_id,
                 (select a.account_ref from allocation.account a where a.account_id = r.account_id) as account_ref,
                 r.decision, r.scheme, r.end_to_end_id, r.mandate_reference, r.held, r.twin, r.recorded_at

@@ -46,11 +46,11 @@ pub(crate) async fn known(
 }
 
 /// Receipts that `debits` may have taken back: of their amounts, or with their
-/// end-to-end ids. Locked in key order.
-pub(crate) async fn lock_candidates(
+/// end-to-end ids.
+pub(crate) async fn candidates(
     conn: &mut PgConnection,
     debits: &[Debit],
-) -> Result<Vec<Receipt>, Failure> {
+) -> Result<Vec<ReceiptId>, Failure> {
     let banks: Vec<String> = debits.iter().map(|d| d.bank_account.clone()).collect();
     let amounts: Vec<Decimal> = debits.iter().map(|d| d.amount.amount()).collect();
     let days: Vec<NaiveDate> = debits.iter().map(|d| d.booked_on).collect();
@@ -74,7 +74,15 @@ pub(crate) async fn lock_candidates(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let ids: Vec<ReceiptId> = ids.into_iter().map(ReceiptId::from).collect();
+    Ok(ids.into_iter().map(ReceiptId::from).collect())
+}
+
+/// The same receipts, locked in key order.
+pub(crate) async fn lock_candidates(
+    conn: &mut PgConnection,
+    debits: &[Debit],
+) -> Result<Vec<Receipt>, Failure> {
+    let ids = candidates(conn, debits).await?;
     receipts::lock_all(conn, &ids).await
 }
 

@@ -8,7 +8,7 @@ use contracts::{
     allocation::AllocationLine,
     api::{
         allocation::{AllocationView, OpenItemView, ReceiptQueue},
-        workbench::{BatchLine, NamedItem, Parked},
+        workbench::{AutomaticReceipt, BatchLine, NamedItem, Parked},
     },
 };
 use kernel::{AllocationId, ReceiptId};
@@ -215,6 +215,33 @@ pub(crate) async fn batch(conn: &mut PgConnection, batch: Uuid) -> Result<Vec<Ba
                     recorded_at: row.recorded_at,
                     undone: row.undone,
                 },
+            })
+        })
+        .collect()
+}
+
+/// What stands of receipts that no person has decided: those with any.
+pub(crate) async fn automatic(
+    conn: &mut PgConnection,
+    receipts: &[ReceiptId],
+) -> Result<Vec<AutomaticReceipt>, Failure> {
+    let ids: Vec<Uuid> = receipts.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        r#"select l.receipt_id, l.currency, count(*) as "lines!", sum(l.amount) as "amount!"
+           from allocation.allocation l
+           where l.receipt_id = any($1) and l.contra_of is null and l.rule <> 'manual'
+             and not exists (select 1 from allocation.allocation c where c.contra_of = l.allocation_id)
+           group by l.receipt_id, l.currency order by l.receipt_id"#,
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(AutomaticReceipt {
+                receipt_id: row.receipt_id.into(),
+                lines: u32::try_from(row.lines).unwrap_or(u32::MAX),
+                amount: money(row.amount, &row.currency)?,
             })
         })
         .collect()

@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod controls;
+pub(crate) mod import_undo;
 pub(crate) mod imports;
 pub(crate) mod matters;
 pub(crate) mod once;
@@ -14,6 +15,7 @@ pub(crate) mod returns;
 pub(crate) mod rules;
 pub(crate) mod table;
 pub(crate) mod workbench;
+pub(crate) mod worklist;
 
 pub(crate) use receipts::{AllocationRequest, UndoRequest};
 

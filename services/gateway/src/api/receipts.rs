@@ -119,7 +119,7 @@ pub(crate) struct UndoRequest {
     pub cause: Option<UndoCause>,
 }
 
-pub(super) fn stated(reason: &str) -> Result<String, Problem> {
+pub(crate) fn stated(reason: &str) -> Result<String, Problem> {
     let reason = reason.trim();
     if reason.is_empty() {
         return Err(Problem::invalid(

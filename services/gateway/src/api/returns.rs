@@ -10,10 +10,13 @@ use axum::{
 };
 use contracts::{
     allocation::DebitState,
-    api::returns::{
-        GetChaseable, GetDebit, KeepOnAccount, ListDebits, MarkDebitOurs, MatchDebit,
-        MoveAllocation, OffsetDocuments, OffsetLine, ReturnReceipt, ReverseDebit, Run,
-        SettleDuplicate, TransferReceipt, UndoRun,
+    api::{
+        returns::{
+            GetChaseable, GetDebit, KeepOnAccount, ListDebits, MarkDebitOurs, MatchDebit,
+            MoveAllocation, OffsetDocuments, OffsetLine, ReturnReceipt, ReverseDebit, Run,
+            SettleDuplicate, TransferReceipt,
+        },
+        workbench::UndoTogether,
     },
 };
 use kernel::{AccountId, AllocationId, DebitId, DocumentId, Money, ReceiptId};
@@ -395,10 +398,13 @@ pub(crate) async fn undo_run(
         said,
         async |command_id| {
             let request: UndoRunRequest = json(&headers, &body)?;
-            let command = UndoRun {
+            let command = UndoTogether {
                 command_id,
                 receipt_id,
-                run: request.run,
+                allocation_ids: Vec::new(),
+                run: Some(request.run),
+                automatic: false,
+                cause: None,
                 actor: caller.actor(),
                 reason: stated(&request.reason)?,
             };

@@ -364,6 +364,8 @@ pub(crate) async fn undo_all(
             command_id: part_of(command_id, first.receipt_id.as_uuid()),
             receipt_id: first.receipt_id,
             allocation_ids: of_receipt.iter().map(|line| line.allocation_id).collect(),
+            run: None,
+            automatic: false,
             cause: None,
             actor: caller.actor(),
             reason: reason.to_owned(),

@@ -17,6 +17,7 @@ use axum::{
     response::Response,
 };
 use chrono::NaiveDate;
+use contracts::allocation::{AdjustmentLine, OutflowLine};
 use contracts::api::{
     Page, PageRequest,
     allocation::{
@@ -252,6 +253,10 @@ struct Detail {
     aside: bool,
     /// The first day on which it may come back.
     tomorrow: NaiveDate,
+    /// What came with it without cash, and stands.
+    adjustments: Vec<AdjustmentLine>,
+    /// Money that left it other than onto a document, and has not come back.
+    outflows: Vec<OutflowLine>,
     history: Vec<Past>,
     exponent: u32,
 }
@@ -465,6 +470,8 @@ async fn detailed(
         evidence: found.decision.evidence,
         runner_up: found.decision.runner_up,
         would_have_matched: found.decision.would_have_matched,
+        adjustments: found.adjustments,
+        outflows: found.outflows,
         history: history(found.allocations, place, receipt.receipt_id, may_allocate),
         aside: aside(receipt.parked.as_ref(), today),
         parked: receipt.parked.clone(),
@@ -920,6 +927,8 @@ pub(crate) async fn undo(
                 command_id: command_id(visit.caller.user_id, "page", key),
                 receipt_id,
                 allocation_ids: allocations.clone(),
+                run: None,
+                automatic: false,
                 actor: visit.caller.actor(),
                 reason: reason(&pairs, "Undone on the workbench"),
                 cause,

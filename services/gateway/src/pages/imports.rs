@@ -145,6 +145,7 @@ pub(crate) async fn upload(
 struct ImportPage {
     shell: Shell,
     import: ImportView,
+    may_undo: bool,
 }
 
 impl ImportPage {
@@ -174,6 +175,9 @@ pub(crate) async fn show(
         .map_err(visit.give_up())?;
     let page = ImportPage {
         shell: visit.shell(Section::Imports, import.file_name.clone()),
+        may_undo: Access::ALLOCATE.allows(&visit.caller.roles)
+            && import.state == ImportState::Recorded
+            && !import.dry_run,
         import,
     };
     Ok(visit.show(StatusCode::OK, &page))

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Europe::London;
 use contracts::{
-    allocation::{ReceiptState, Rule},
+    allocation::{AdjustmentKind, OutflowKind, ReceiptState, Rule},
     api::ingestion::ImportState,
     inbound::{AccountKind, DocumentKind},
 };
@@ -133,6 +133,32 @@ impl Named for Rule {
             Self::Returned => "The bank took it back".to_owned(),
             Self::None => "Nothing certain".to_owned(),
         }
+    }
+}
+
+impl Named for AdjustmentKind {
+    fn said(&self) -> String {
+        match self {
+            Self::WriteOff => "Written off",
+            Self::SmallBalance => "Small balance cleared",
+            Self::Discount => "Discount allowed",
+            Self::BankCharge => "Bank charge borne",
+            Self::Offset => "Set against each other",
+            Self::ClientTransfer => "Paid from client money",
+        }
+        .to_owned()
+    }
+}
+
+impl Named for OutflowKind {
+    fn said(&self) -> String {
+        match self {
+            Self::Returned => "Taken back by the bank",
+            Self::Refunded => "Refunded, or promised",
+            Self::ClientLedger => "To the client ledger",
+            Self::WrittenBack => "Written back to income",
+        }
+        .to_owned()
     }
 }
 

@@ -19,11 +19,15 @@ use contracts::{
             ListReceipts, OpenItemView, QueueCounts, ReceiptDetail, ReceiptView, SuggestedLine,
             Suggestion, UndoAllocation,
         },
-        ingestion::{AppendImport, ImportState, ImportView, OpenImport, SubmitImport},
+        ingestion::{
+            AppendImport, GetImport, ImportState, ImportView, ListImportReceipts, OpenImport,
+            SubmitImport,
+        },
         reporting::{AgedDebt, AgedRow, AgeingBasis, Bucket, GetAgedDebt},
         workbench::{
-            AcceptSuggestion, Acceptable, BatchLine, BatchView, GetBatch, ListAcceptable,
-            NameItems, NamedItem, NamedItems, ParkReceipt, Parked, UndoTogether, UnparkReceipt,
+            AcceptSuggestion, Acceptable, AutomaticReceipt, AutomaticReceipts, BatchLine,
+            BatchView, GetBatch, ListAcceptable, ListAutomatic, NameItems, NamedItem, NamedItems,
+            ParkReceipt, Parked, UndoTogether, UnparkReceipt,
         },
     },
     inbound::DocumentKind,
@@ -228,8 +232,30 @@ fn workbench(host: Host, memory: &Shared) -> Host {
     .serve::<UnparkReceipt, _, _>(|_, _| async { Ok(detail()) })
     .serve::<UndoTogether, _, _>(move |command, _| {
         let ids = command.allocation_ids.iter().map(ToString::to_string);
-        undone.lock().unwrap().undone.extend(ids);
+        let mut memory = undone.lock().unwrap();
+        memory.undone.extend(ids);
+        if command.automatic {
+            memory
+                .undone
+                .push(format!("all automatic of {}", command.receipt_id));
+        }
         async { Ok(detail()) }
+    })
+    .serve::<ListAutomatic, _, _>(|question, _| async move {
+        // A person has decided about the other one.
+        let of = question
+            .receipt_ids
+            .into_iter()
+            .filter(|id| id.to_string() == RECEIPT);
+        Ok(AutomaticReceipts {
+            receipts: of
+                .map(|receipt_id| AutomaticReceipt {
+                    receipt_id,
+                    lines: 2,
+                    amount: gbp("100"),
+                })
+                .collect(),
+        })
     })
     .serve::<ListAcceptable, _, _>(|_, _| async {
         Ok(Page {
@@ -338,6 +364,24 @@ fn ingestion(bus: Bus, memory: Shared) -> Host {
             memory.pieces.clear();
             let view = import(&memory, ImportId::generate(), ImportState::Uploading);
             async { Ok(view) }
+        })
+        .serve::<ListImportReceipts, _, _>(|question, _| async move {
+            let first = question.page.cursor.is_none();
+            let id = if first { OTHER_RECEIPT } else { RECEIPT };
+            Ok(one_of_two(first, || id.parse().unwrap()))
+        })
+        .serve::<GetImport, _, _>(|question, _| async move {
+            let opened = OpenImport {
+                file_name: "day.xml".into(),
+                format: None,
+                dry_run: false,
+                actor: "user:controller".into(),
+            };
+            let memory = Memory {
+                opened: Some(opened),
+                ..Memory::default()
+            };
+            Ok(import(&memory, question.import_id, ImportState::Recorded))
         })
         .serve::<AppendImport, _, _>(move |piece, _| {
             let mut memory = appended.lock().unwrap();

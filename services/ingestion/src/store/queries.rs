@@ -3,6 +3,7 @@ use kernel::{BankAccount, Currency, ImportId, Money, ReceiptId};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::{PgPool, query};
+use uuid::Uuid;
 
 /// Where a receipt came from.
 pub(crate) async fn receipt_origin(
@@ -62,6 +63,28 @@ pub(crate) async fn receipt_origin(
         published_at: None,
         trace_id: row.trace_id,
     }))
+}
+
+/// The receipts that a file brought, in the order of their ids. Lines of a file
+/// are recorded while it is read: the index of days narrows that down.
+pub(crate) async fn import_receipts(
+    pool: &PgPool,
+    import_id: ImportId,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<ReceiptId>, Failure> {
+    let ids = sqlx::query_scalar!(
+        "select l.line_id from ingestion.bank_line l join ingestion.import i using (import_id)
+         where l.import_id = $1 and l.direction = 'credit' and l.amount > 0
+           and l.recorded_at >= i.opened_at and ($2::uuid is null or l.line_id > $2)
+         order by l.line_id limit $3",
+        import_id.as_uuid(),
+        after,
+        limit
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(ReceiptId::from).collect())
 }
 
 /// Receipts and documents by currency, at one moment.

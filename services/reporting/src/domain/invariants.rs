@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use contracts::api::{ControlTotals, CurrencyTotals, reporting::InvariantCheck};
+use contracts::api::{ClientTotals, ControlTotals, CurrencyTotals, reporting::InvariantCheck};
 use kernel::{Currency, Money};
 
 /// What reporting's own facts add up to in one currency.
@@ -214,6 +214,13 @@ pub(crate) fn checks(reading: &Reading) -> Vec<InvariantCheck> {
             ],
         );
     }
+    checks.extend(
+        reading
+            .allocation
+            .client_money
+            .iter()
+            .flat_map(client_money),
+    );
     // Each service's own checks, under the invariant that they mostly guard.
     for (invariant, what, violations) in [
         (
@@ -245,6 +252,37 @@ pub(crate) fn checks(reading: &Reading) -> Vec<InvariantCheck> {
     }
     checks.sort_by_key(|check| check.invariant);
     checks
+}
+
+/// Client money is where the books say, and nobody else's (SRA 4.1, 8.3).
+fn client_money(of: &ClientTotals) -> [InvariantCheck; 2] {
+    let parts = [of.unallocated, of.refunds, of.due_to_business, of.not_noted];
+    let expected = parts.into_iter().try_fold(of.held, Money::checked_add).ok();
+    let check = |what: &str, holds, detail| InvariantCheck {
+        invariant: 6,
+        what: format!("{}: {what}", of.currency),
+        holds,
+        detail,
+    };
+    [
+        check(
+            "client ledgers equal the client money control account, and hold something or nothing",
+            of.held == of.client_money_control && !of.held.is_negative(),
+            format!(
+                "client ledgers {}, control account {}",
+                of.held, of.client_money_control
+            ),
+        ),
+        check(
+            "client bank accounts equal the client money",
+            expected == Some(of.bank),
+            format!(
+                "bank accounts {}, held for clients {}, unallocated {}, refunds promised {}, due to business accounts \
+                 {}, of bills without a matter {}",
+                of.bank, of.held, of.unallocated, of.refunds, of.due_to_business, of.not_noted
+            ),
+        ),
+    ]
 }
 
 fn in_words(sum: Option<Money>) -> String {
@@ -326,6 +364,7 @@ mod tests {
         };
         let totals = |of: CurrencyTotals| ControlTotals {
             currencies: vec![of],
+            client_money: Vec::new(),
             violations: Vec::new(),
             unpublished: 0,
         };

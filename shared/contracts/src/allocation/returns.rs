@@ -41,6 +41,10 @@ pub struct Returned {
     /// What of it was on the receipt no more, because it had been refunded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortfall: Option<Money>,
+    /// What of it was a client's and had been spent: the firm makes it good the
+    /// same day (SRA 6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_shortage: Option<Money>,
     pub reopened: Vec<Reopened>,
 }
 

@@ -121,6 +121,15 @@ pub struct StatementView {
     pub problems: Vec<String>,
 }
 
+/// The receipts that a file brought, in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListImportReceipts {
+    pub import_id: ImportId,
+    #[serde(flatten)]
+    pub page: PageRequest,
+}
+call!(ListImportReceipts => Ingestion."imports"."receipts" -> Page<ReceiptId>);
+
 /// Where a receipt came from: the first link of `explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetReceiptOrigin {

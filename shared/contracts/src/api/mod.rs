@@ -110,11 +110,35 @@ impl PageRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ControlTotals {
     pub currencies: Vec<CurrencyTotals>,
+    /// Money held for clients, a row for each currency of a client account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client_money: Vec<ClientTotals>,
     /// Broken invariants, in words with the ids concerned; empty is good.
     pub violations: Vec<String>,
     /// Published facts that are still in the outbox: totals of two services can
     /// only be compared when there are none.
     pub unpublished: i64,
+}
+
+/// What the client bank accounts should hold by the books, and what it is made
+/// of, in one currency (SRA 4.1, 8.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientTotals {
+    pub currency: kernel::Currency,
+    /// The client bank accounts in the journal.
+    pub bank: kernel::Money,
+    /// What is held on client ledgers.
+    pub held: kernel::Money,
+    /// What the journal owes to clients.
+    pub client_money_control: kernel::Money,
+    /// Cash on client accounts that is not identified or allocated yet.
+    pub unallocated: kernel::Money,
+    /// Refunds out of client accounts that are promised and not paid.
+    pub refunds: kernel::Money,
+    /// What is due to be moved to a business account, less what is due from one.
+    pub due_to_business: kernel::Money,
+    /// The firm's on client accounts, with no matter that it could be noted for.
+    pub not_noted: kernel::Money,
 }
 
 /// Totals of one currency, as decimal strings inside [`kernel::Money`]. A term

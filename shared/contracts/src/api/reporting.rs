@@ -301,7 +301,7 @@ pub struct InvariantReport {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InvariantCheck {
-    /// Which of the invariants of ARCHITECTURE.md: 1 to 4.
+    /// Which of the invariants of ARCHITECTURE.md: 1 to 4, and 6.
     pub invariant: u8,
     pub what: String,
     pub holds: bool,

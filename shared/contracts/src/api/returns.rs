@@ -8,17 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::{Page, PageRequest, allocation::ReceiptDetail, call};
 use crate::allocation::{AdjustmentLine, ChaseableItem, ChaseableTotal, DebitState, Evidence};
 
-/// Takes back everything of a receipt that one decision moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct UndoRun {
-    pub command_id: CommandId,
-    pub receipt_id: ReceiptId,
-    pub run: Run,
-    pub actor: String,
-    pub reason: String,
-}
-call!(UndoRun => Allocation."receipts"."undo_run" -> ReceiptDetail);
-
 /// Which decision: its moment (`recorded_at` of its lines), the event that told
 /// of it, or the command or message that caused it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

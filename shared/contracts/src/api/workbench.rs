@@ -3,7 +3,7 @@
 //! finding again what one batch has done.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{AllocationId, CommandId, Currency, ReceiptId};
+use kernel::{AllocationId, CommandId, Currency, Money, ReceiptId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use super::{
         UndoCause,
     },
     call,
+    returns::Run,
 };
 
 /// Puts a receipt aside "to check". Its money stays unallocated. Parking a
@@ -102,13 +103,21 @@ pub struct AcceptSuggestion {
 }
 call!(AcceptSuggestion => Allocation."receipts"."accept" -> ReceiptDetail);
 
-/// Takes allocations of one receipt back as one move, all of them or none.
+/// Takes allocations of one receipt back as one move, all of them or none: those
+/// that are named, those of one decision, or all that came about by themselves.
 /// Lines with a credit note among them may not be taken apart one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UndoTogether {
     pub command_id: CommandId,
     pub receipt_id: ReceiptId,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allocation_ids: Vec<AllocationId>,
+    /// What one decision moved, as far as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    /// What no person has decided, as far as it stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
     /// See [`crate::api::allocation::UndoAllocation`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<UndoCause>,
@@ -116,6 +125,34 @@ pub struct UndoTogether {
     pub reason: String,
 }
 call!(UndoTogether => Allocation."receipts"."undo_together" -> ReceiptDetail);
+
+/// What stands of receipts that no person has decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListAutomatic {
+    /// At most [`ListAutomatic::MAX`].
+    pub receipt_ids: Vec<ReceiptId>,
+}
+call!(ListAutomatic => Allocation."receipts"."list_automatic" -> AutomaticReceipts);
+
+impl ListAutomatic {
+    pub const MAX: usize = 500;
+}
+
+/// Those of the receipts that paid something by themselves, in the order of
+/// their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AutomaticReceipts {
+    pub receipts: Vec<AutomaticReceipt>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AutomaticReceipt {
+    pub receipt_id: ReceiptId,
+    /// Lines that stand.
+    pub lines: u32,
+    /// What they come to.
+    pub amount: Money,
+}
 
 /// Documents by their numbers, as somebody has listed them. Documents that are
 /// paid are among the answers.

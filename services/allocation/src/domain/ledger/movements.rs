@@ -146,7 +146,7 @@ pub fn pay_out(
     changes.entries.push(entry(
         line.outflow_id.as_uuid(),
         chart::UNALLOCATED.to_owned(),
-        chart::of_outflow(line.kind, &receipt.bank_account),
+        chart::of_outflow(line.kind, receipt),
         line.amount,
         line.effective_on,
         because,

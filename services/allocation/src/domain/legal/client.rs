@@ -20,19 +20,12 @@ use crate::domain::ledger::{self, Adjust, Because, Books, Changes, Entry, Receip
 
 /// Ledger accounts of the journal that only client money has.
 pub mod accounts {
-    /// What we owe to clients.
-    pub const CLIENT_MONEY: &str = "client_money";
     /// What the firm has laid out for matters.
     pub const DISBURSEMENTS: &str = "disbursements";
     /// Paid to suppliers; which bank line it was is not matched yet.
     pub const SUPPLIER_PAYMENTS: &str = "supplier_payments";
     /// What the firm has put in for clients whose money was short.
     pub const SHORTAGES: &str = "client_shortages";
-
-    /// The client bank account with this key.
-    pub fn client_bank(key: &str) -> String {
-        format!("client_bank:{key}")
-    }
 }
 
 /// A matter and what is held on it, under lock.
@@ -86,7 +79,7 @@ pub struct NewEntry {
 }
 
 impl NewEntry {
-    fn new(kind: EntryKind, amount: Money, effective_on: NaiveDate) -> Self {
+    pub(super) fn new(kind: EntryKind, amount: Money, effective_on: NaiveDate) -> Self {
         Self {
             id: Uuid::now_v7(),
             side: Side::Client,
@@ -150,7 +143,7 @@ pub fn enter(
 }
 
 /// The journal row of a line that no other row books.
-fn book(
+pub(super) fn book(
     changes: &mut LegalChanges,
     entry: &MatterEntry,
     debit: String,
@@ -207,17 +200,7 @@ pub fn must_move(
     today: NaiveDate,
     settings: &Settings,
 ) -> Result<(), Refused> {
-    let days = match (kind, to) {
-        // Made good on the day it is found (SRA 6.1).
-        (BankMoveKind::Shortage, _) => 0,
-        (_, Side::Client) => settings.to_client_days,
-        (_, Side::Business) => settings.to_business_days,
-    };
-    let due_by = if days == 0 {
-        today
-    } else {
-        working_days_after(today, days)?
-    };
+    let due_by = due_by(kind, to, today, settings)?;
     changes.moves.push(MoveRow {
         matter: held.matter.id,
         bank_move: BankMove {
@@ -235,51 +218,103 @@ pub fn must_move(
     Ok(())
 }
 
-/// Notes what must be moved so that a receipt's money stands where its sides
-/// say: client money on a client account, the rest on a business account.
-/// `allocated` met documents, `to_client` went to client ledgers, `noted` is
-/// what was noted before (positive: towards the business).
+/// Notes what must be moved so that the client's part of a receipt that came
+/// into a business account stands on a client account (SRA 2.3). `to_client` went
+/// to the client ledger, `noted` is what was noted before (positive: towards the
+/// business). The firm's part of a receipt on a client account is noted with
+/// every allocation: see [`office_share`].
 ///
 /// # Errors
 /// When amounts cannot be added.
-#[allow(clippy::too_many_arguments, reason = "the terms of one sum")]
 pub fn settle_bank(
     held: &Held,
     changes: &mut LegalChanges,
     receipt: &Receipt,
-    designation: Designation,
-    allocated: Money,
     to_client: Money,
     noted: Money,
     today: NaiveDate,
     settings: &Settings,
 ) -> Result<(), Refused> {
-    let wanted = match designation {
-        Designation::Client => allocated,
-        Designation::Business => to_client.neg(),
-    };
-    let missing = wanted.checked_sub(noted)?;
+    if receipt.designation == Designation::Client {
+        return Ok(());
+    }
+    let missing = to_client.neg().checked_sub(noted)?;
     if missing.is_zero() {
         return Ok(());
     }
-    let to = if missing.is_positive() {
-        Side::Business
+    let (to, from) = if missing.is_positive() {
+        // What goes back the way it came stands on no account that we know.
+        (Side::Business, None)
     } else {
-        Side::Client
+        (Side::Client, Some(receipt.bank_account.clone()))
     };
-    // What goes back the way it came stands on no account that we know.
-    let stands_here = (to == Side::Business) == (designation == Designation::Client);
     must_move(
         held,
         changes,
         BankMoveKind::MixedReceipt,
         to,
         missing.abs(),
-        stands_here.then(|| receipt.bank_account.clone()),
+        from,
         Some(receipt.id),
         today,
         settings,
     )
+}
+
+/// What of a client account must go to a business account, or come back from
+/// there, because a receipt paid delivered bills of a matter (SRA 4.2, 4.3).
+/// `missing` is what was allocated to them less what was noted before; below
+/// nothing when it was taken back. What the bank has taken back is missing for
+/// other clients: made good the same day (SRA 6.1, E94).
+///
+/// # Errors
+/// When the day it is due cannot be worked out.
+pub fn office_share(
+    missing: Money,
+    bank_account: &str,
+    receipt: ReceiptId,
+    returned: bool,
+    today: NaiveDate,
+    settings: &Settings,
+) -> Result<BankMove, Refused> {
+    let (kind, to, from) = match (missing.is_positive(), returned) {
+        (true, _) => (
+            BankMoveKind::MixedReceipt,
+            Side::Business,
+            Some(bank_account.to_owned()),
+        ),
+        (false, true) => (BankMoveKind::Shortage, Side::Client, None),
+        (false, false) => (BankMoveKind::MixedReceipt, Side::Client, None),
+    };
+    Ok(BankMove {
+        move_id: BankMoveId::generate(),
+        kind,
+        to,
+        amount: missing.abs(),
+        from_account: from,
+        receipt_id: Some(receipt),
+        arose_on: today,
+        due_by: due_by(kind, to, today, settings)?,
+        done_on: None,
+    })
+}
+
+fn due_by(
+    kind: BankMoveKind,
+    to: Side,
+    today: NaiveDate,
+    settings: &Settings,
+) -> Result<NaiveDate, Refused> {
+    let days = match (kind, to) {
+        // Made good on the day it is found (SRA 6.1).
+        (BankMoveKind::Shortage, _) => 0,
+        (_, Side::Client) => settings.to_client_days,
+        (_, Side::Business) => settings.to_business_days,
+    };
+    if days == 0 {
+        return Ok(today);
+    }
+    working_days_after(today, days)
 }
 
 /// Lets client money pay a delivered bill of the matter, up to the less of what
@@ -395,8 +430,8 @@ pub fn pay(
     book(
         changes,
         &entry,
-        accounts::CLIENT_MONEY.to_owned(),
-        accounts::client_bank(payment.bank_account),
+        chart::CLIENT_MONEY.to_owned(),
+        chart::bank(payment.bank_account, Designation::Client),
         because,
     );
     Ok(entry)
@@ -458,7 +493,7 @@ pub fn undo_payment(
         changes,
         &contra,
         bank,
-        accounts::CLIENT_MONEY.to_owned(),
+        chart::CLIENT_MONEY.to_owned(),
         because,
     );
     Ok(contra)
@@ -494,76 +529,6 @@ pub fn contra(entry: &MatterEntry, id: Uuid, because: &Because<'_>) -> NewEntry 
     }
 }
 
-/// Takes back what a receipt brought to the client ledger, because the bank took
-/// the payment back (E94). What has been spent meanwhile is a shortage: the firm
-/// puts its own money in, the same day, so that no other client pays for it
-/// (SRA 5.3, 6.1). Gives the shortage; nothing when all of it was still there.
-///
-/// `contras` are the client's lines of the receipt that stand, each with the id
-/// of the outflow's contra that brings the money back to the receipt.
-///
-/// # Errors
-/// When amounts cannot be added.
-pub fn bounce(
-    held: &mut Held,
-    changes: &mut LegalChanges,
-    receipt: ReceiptId,
-    contras: &[(MatterEntry, Uuid)],
-    cause: Uuid,
-    settings: &Settings,
-    because: &Because<'_>,
-) -> Result<Option<Money>, Refused> {
-    let Some((first, _)) = contras.first() else {
-        return Ok(None);
-    };
-    let currency = first.amount.currency();
-    let back = Money::sum(contras.iter().map(|(entry, _)| entry.amount), currency)?;
-    let short = back.checked_sub(held.balance(currency))?;
-    let short = short.is_positive().then_some(short);
-    if let Some(short) = short {
-        let new = NewEntry {
-            receipt: Some(receipt),
-            ..NewEntry::new(EntryKind::Correction, short, because.not_before)
-        };
-        let entry = enter(held, changes, new, cause)?;
-        book(
-            changes,
-            &entry,
-            accounts::SHORTAGES.to_owned(),
-            accounts::CLIENT_MONEY.to_owned(),
-            because,
-        );
-        must_move(
-            held,
-            changes,
-            BankMoveKind::Shortage,
-            Side::Client,
-            short,
-            None,
-            None,
-            because.not_before,
-            settings,
-        )?;
-    }
-    for (entry, outflow) in contras {
-        undoable(entry, false)?;
-        enter(held, changes, contra(entry, *outflow, because), cause)?;
-    }
-    Ok(short)
-}
-
-/// The entry of a receipt on the bank account that it came into.
-pub fn banked(receipt: &Receipt, designation: Designation) -> Entry {
-    let entry = ledger::banked(receipt);
-    match designation {
-        Designation::Business => entry,
-        Designation::Client => Entry {
-            debit: accounts::client_bank(&receipt.bank_account),
-            ..entry
-        },
-    }
-}
-
 /// The entry of money that was moved between our bank accounts.
 pub fn moved(
     bank_move: &BankMove,
@@ -573,8 +538,14 @@ pub fn moved(
     because: &Because<'_>,
 ) -> Entry {
     let (debit, credit) = match bank_move.to {
-        Side::Client => (accounts::client_bank(to), chart::bank(from)),
-        Side::Business => (chart::bank(to), accounts::client_bank(from)),
+        Side::Client => (
+            chart::bank(to, Designation::Client),
+            chart::bank(from, Designation::Business),
+        ),
+        Side::Business => (
+            chart::bank(to, Designation::Business),
+            chart::bank(from, Designation::Client),
+        ),
     };
     Entry {
         id: EntryId::from(bank_move.move_id.as_uuid()),

@@ -4,12 +4,14 @@
 //! | module | says |
 //! |---|---|
 //! | [`client`] | what may happen to client money, and what it writes |
+//! | [`bounce`] | what a payment that the bank took back takes from client ledgers |
 //! | [`split`] | which part of a mixed receipt is the client's (rules 2.1, 4.2) |
 //! | [`residual`] | when client money has no reason to be held, and how it may leave (2.5, 5.1) |
 //! | [`disbursement`] | the steps of what was spent on a matter |
 //! | [`files`] | exact file numbers, and where they differ from the case system's |
 //! | [`closure`] | why a file cannot be closed |
 
+pub mod bounce;
 pub mod client;
 pub mod closure;
 pub mod disbursement;
@@ -230,6 +232,8 @@ pub enum Refused {
     Missing(&'static str),
     #[error("{0} lies in the future")]
     Future(NaiveDate),
+    #[error("client money of this receipt has moved meanwhile: try again")]
+    Unsettled,
     #[error("the setting {0} is missing or unusable")]
     Setting(String),
     #[error(transparent)]
@@ -266,6 +270,7 @@ impl Classified for Refused {
             Self::StepAmount(_) => "matters.step_amount",
             Self::Missing(_) => "matters.missing",
             Self::Future(_) => "matters.future",
+            Self::Unsettled => "matters.unsettled",
             Self::Setting(_) => "matters.setting",
             Self::Money(_) => "matters.money",
             Self::Calendar(_) => "matters.calendar",
@@ -287,6 +292,7 @@ impl Classified for Refused {
             | Self::SamePerson
             | Self::MovedOn { .. }
             | Self::Step { .. } => ErrorClass::Conflict,
+            Self::Unsettled => ErrorClass::Transient,
             Self::Setting(_) => ErrorClass::Bug,
             _ => ErrorClass::Permanent,
         }

@@ -21,14 +21,14 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    LegalChanges, Matter, Settings,
-    client::{self, Held, Payment, accounts},
+    LegalChanges, Matter, Settings, bounce,
+    client::{self, Held, Payment},
     disbursement::{self, Disbursement},
     files, residual,
     residual::{Proposal, Residual},
     split::{self, Part},
 };
-use crate::domain::ledger::{self, Because, Books, Changes, Detail, Item, Receipt};
+use crate::domain::ledger::{self, Because, Books, Changes, Detail, Item, Receipt, chart};
 
 fn gbp(text: &str) -> Money {
     Money::parse(text, Currency::GBP).unwrap()
@@ -96,6 +96,7 @@ fn receipt(amount: Money) -> Receipt {
         id: ReceiptId::generate(),
         version: 1,
         bank_account: "GB:200000-55779911".into(),
+        designation: Designation::Business,
         bank_reference: None,
         booked_on: day("2026-03-09"),
         value_on: day("2026-03-09"),
@@ -291,7 +292,7 @@ fn an_office_transfer_goes_as_far_as_the_bill_and_the_balance() {
     let entry = &changes.entries[0];
     assert_eq!(
         (entry.debit.as_str(), entry.credit.as_str()),
-        (accounts::CLIENT_MONEY, "debtors")
+        (chart::CLIENT_MONEY, "debtors")
     );
     let due = &legal.moves[0].bank_move;
     assert_eq!(
@@ -339,11 +340,13 @@ fn e94_a_bounced_receipt_after_a_transfer_is_a_shortage_of_the_same_day() {
     let contra =
         ledger::undo_outflow(&mut money, &mut changes, &moves.outflows[0], &because()).unwrap();
     let mut bounced = LegalChanges::default();
-    let short = client::bounce(
+    money.designation = Designation::Client;
+    let short = bounce::bounce(
         &mut client,
         &mut bounced,
-        money.id,
+        &money,
         &[(received, contra.outflow_id.as_uuid())],
+        gbp("1000"),
         Uuid::now_v7(),
         &settings(),
         &because(),
@@ -366,15 +369,14 @@ fn e94_a_bounced_receipt_after_a_transfer_is_a_shortage_of_the_same_day() {
 #[test]
 fn what_stands_on_the_wrong_account_must_be_moved_and_only_once() {
     let client = held("0");
-    let money = receipt(gbp("100"));
-    let noted = |designation, allocated, to_client, before| {
+    let noted = |designation, to_client, before| {
         let mut legal = LegalChanges::default();
+        let mut money = receipt(gbp("100"));
+        money.designation = designation;
         client::settle_bank(
             &client,
             &mut legal,
             &money,
-            designation,
-            gbp(allocated),
             gbp(to_client),
             gbp(before),
             day("2026-03-06"),
@@ -385,19 +387,50 @@ fn what_stands_on_the_wrong_account_must_be_moved_and_only_once() {
         row.map(|row| (row.bank_move.to, row.bank_move.amount, row.bank_move.due_by))
     };
     // A Friday: the next working day is Monday.
+    let monday = day("2026-03-09");
     assert_eq!(
-        noted(Designation::Business, "40", "60", "0"),
-        Some((Side::Client, gbp("60"), day("2026-03-09")))
+        noted(Designation::Business, "60", "0"),
+        Some((Side::Client, gbp("60"), monday))
     );
-    assert_eq!(
-        noted(Designation::Client, "40", "60", "0"),
-        Some((Side::Business, gbp("40"), day("2026-03-09")))
-    );
-    assert_eq!(noted(Designation::Business, "40", "60", "-60"), None);
+    assert_eq!(noted(Designation::Business, "60", "-60"), None);
     // Taken back after the move was noted: the other way.
     assert_eq!(
-        noted(Designation::Business, "0", "0", "-60"),
-        Some((Side::Business, gbp("60"), day("2026-03-09")))
+        noted(Designation::Business, "0", "-60"),
+        Some((Side::Business, gbp("60"), monday))
+    );
+    // It stands on a client account, as it should.
+    assert_eq!(noted(Designation::Client, "60", "0"), None);
+    // The firm's part there goes to a business account; what the bank has taken
+    // back of it is missing for other clients today (E94).
+    let share = |missing: &str, returned| {
+        let due = client::office_share(
+            gbp(missing),
+            "GB:200000-1",
+            ReceiptId::generate(),
+            returned,
+            day("2026-03-06"),
+            &settings(),
+        )
+        .unwrap();
+        (due.kind, due.to, due.amount, due.due_by)
+    };
+    let mixed = BankMoveKind::MixedReceipt;
+    assert_eq!(
+        share("40", false),
+        (mixed, Side::Business, gbp("40"), monday)
+    );
+    assert_eq!(
+        share("-40", false),
+        (mixed, Side::Client, gbp("40"), monday)
+    );
+    assert_eq!(
+        share("-40", true),
+        (
+            BankMoveKind::Shortage,
+            Side::Client,
+            gbp("40"),
+            day("2026-03-06")
+        )
     );
 }
 
@@ -843,7 +876,7 @@ proptest! {
                             let id = entry.entry_id.as_uuid();
                             let ok = client::undo_payment(
                                 &mut client, &mut legal, entry, undone.contains(&id),
-                                accounts::client_bank("GB:200000-1"), Uuid::now_v7(), &because(),
+                                chart::bank("GB:200000-1", Designation::Client), Uuid::now_v7(), &because(),
                             ).is_ok();
                             if ok {
                                 undone.push(id);
@@ -871,9 +904,9 @@ proptest! {
                             let contra = ledger::undo_outflow(&mut kept.0, &mut kept.1, line, &because()).unwrap();
                             let outflow = contra.outflow_id.as_uuid();
                             let ok = if matches!(act, Act::Bounce(_)) {
-                                client::bounce(
-                                    &mut kept.3, &mut kept.2, kept.0.id, &[(entry.clone(), outflow)], Uuid::now_v7(),
-                                    &settings(), &because(),
+                                bounce::bounce(
+                                    &mut kept.3, &mut kept.2, &kept.0, &[(entry.clone(), outflow)], entry.amount,
+                                    Uuid::now_v7(), &settings(), &because(),
                                 ).is_ok()
                             } else {
                                 let new = client::contra(entry, outflow, &because());
@@ -900,7 +933,7 @@ proptest! {
             prop_assert!(!balance.is_negative());
             let lines = legal.entries.iter().filter(|row| row.entry.side == Side::Client).map(|row| row.entry.amount);
             prop_assert_eq!(Money::sum(lines, Currency::GBP).unwrap(), balance);
-            let owed = journal(&changes, &legal).get(accounts::CLIENT_MONEY).copied().unwrap_or_default();
+            let owed = journal(&changes, &legal).get(chart::CLIENT_MONEY).copied().unwrap_or_default();
             prop_assert_eq!(owed, balance.amount(), "the journal owes what the ledger holds");
         }
         for money in &receipts {

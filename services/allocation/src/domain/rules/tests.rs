@@ -68,6 +68,7 @@ fn paid(amount: &str, words: &str) -> Receipt {
         id: ReceiptId::generate(),
         version: 1,
         bank_account: "GB:200000-55779911".into(),
+        designation: contracts::ingestion::Designation::Business,
         bank_reference: None,
         booked_on: day(11, 20),
         value_on: day(11, 20),

@@ -1,10 +1,12 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    allocation::{AllocationLine, Decision, Evidence, ReceiptState, Rule},
+    allocation::{
+        AdjustmentKind, AllocationLine, Decision, Evidence, OutflowKind, ReceiptState, Rule,
+    },
     api::allocation::{QueueCount, SuggestedLine},
     inbound::DocumentKind,
 };
-use kernel::{AccountId, AllocationId};
+use kernel::{AccountId, AdjustmentId, AllocationId, OutflowId};
 
 use super::*;
 use crate::auth::{Caller, UserRole};
@@ -109,6 +111,25 @@ fn detail(receipt: ReceiptView, manual: Option<Manual>, history: Vec<Past>) -> D
             adjust: "/cash?a=1".into(),
         }],
         manual,
+        adjustments: vec![AdjustmentLine {
+            adjustment_id: AdjustmentId::generate(),
+            kind: AdjustmentKind::Discount,
+            document_id: document,
+            document_ref: "INV-7".into(),
+            account_id: AccountId::generate(),
+            amount: gbp("12.50"),
+            effective_on: day(),
+            contra_of: None,
+            cause: None,
+        }],
+        outflows: vec![OutflowLine {
+            outflow_id: OutflowId::generate(),
+            kind: OutflowKind::Returned,
+            amount: gbp("30.00"),
+            effective_on: day(),
+            contra_of: None,
+            cause: None,
+        }],
         history,
         exponent: 2,
         aside: receipt.parked.is_some(),
@@ -182,6 +203,25 @@ fn what_a_payer_writes_is_text_and_never_markup() {
     assert!(
         html.contains("value=\"acme &#38; co\""),
         "the search is kept"
+    );
+}
+
+#[test]
+fn the_card_shows_what_was_settled_without_cash_what_left_and_the_way_to_a_refund() {
+    let receipt = receipt("10250", "10250");
+    let refund = format!("/controls/refunds/new?receipt={}", receipt.receipt_id);
+    let shown = |may| page(Some(detail(receipt.clone(), None, Vec::new())), may);
+    let html = shown(true);
+    for part in [
+        "Discount allowed</th><td>INV-7</td><td class=\"num\">£12.50",
+        "Taken back by the bank</th><td>–</td><td class=\"num\">£30.00",
+        refund.as_str(),
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(
+        !shown(false).contains(&refund),
+        "only whoever may ask for one"
     );
 }
 
