@@ -6,8 +6,6 @@ mod jobs;
 mod serve;
 mod store;
 
-use std::time::Duration;
-
 use contracts::Role;
 use messaging::{Bus, Failure, Host};
 
@@ -21,9 +19,13 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// # Errors
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
-    serve::controls::settle_limits(&bus).await?;
     Host::new(bus.clone())
         .consume(consume::Ledger::new(bus.prefix().clone()))
+        .consume(consume::approvals::Approvals::new(bus.prefix().clone()))
+        .consume(consume::chaseable::Terms::new(
+            consume::disputes::Disputes,
+            bus.prefix().clone(),
+        ))
         .serve(serve::list_receipts)
         .serve(serve::count_receipts)
         .serve(serve::get_receipt)
@@ -84,11 +86,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::disbursements::record_disbursement)
         .serve(serve::disbursements::move_disbursement)
         .job("residual_radar", jobs::EVERY, jobs::radar)
-        .serve(serve::controls::list_approvals)
-        .serve(serve::controls::get_approval)
-        .serve(serve::controls::decide)
-        .serve(serve::controls::list_limits)
-        .serve(serve::controls::change_limit)
+        .serve(serve::controls::preview)
         .serve(serve::controls::draft)
         .serve(serve::controls::redraft)
         .serve(serve::controls::step)
@@ -107,11 +105,6 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::controls::step_run)
         .serve(serve::controls::list_runs)
         .serve(serve::controls::get_run)
-        .job(
-            "expire_approvals",
-            Duration::from_mins(1),
-            serve::controls::expire,
-        )
         .run()
         .await
 }

@@ -1,5 +1,11 @@
-//! Disputes: query, dispute and complaint cases. So far the service starts, owns its schema, relays its
-//! outbox, keeps dead letters and answers the ping of the NATS micro protocol.
+//! Disputes: query, dispute and complaint cases. See `README.md` for where what
+//! is.
+
+pub mod consume;
+pub mod domain;
+mod jobs;
+mod serve;
+mod store;
 
 use contracts::Role;
 use messaging::{Bus, Failure, Host};
@@ -14,5 +20,21 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// # Errors
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
-    Host::new(bus).run().await
+    Host::new(bus.clone())
+        .consume(consume::Ledger::new(bus.prefix().clone()))
+        .serve(serve::open_case)
+        .serve(serve::step_case)
+        .serve(serve::list_cases)
+        .serve(serve::get_case)
+        .serve(serve::count_cases)
+        .serve(serve::get_taxonomy)
+        .serve(serve::get_feedback)
+        .serve(serve::nudge_stakeholder)
+        .serve(serve::read_nudge)
+        .serve(serve::comment_by_link)
+        .job("suspected_queries", jobs::EVERY, jobs::suspect)
+        .job("explained_queries", jobs::EVERY, jobs::clear_explained)
+        .job("close_resolved", jobs::EVERY, jobs::close_resolved)
+        .run()
+        .await
 }

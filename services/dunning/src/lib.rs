@@ -1,6 +1,8 @@
 //! Dunning: who is chased, how, and why not. So far the service starts, owns its schema, relays its
 //! outbox, keeps dead letters and answers the ping of the NATS micro protocol.
 
+pub mod domain;
+
 use contracts::Role;
 use messaging::{Bus, Failure, Host};
 

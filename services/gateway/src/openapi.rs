@@ -9,8 +9,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contracts::{
-    api::{Page, allocation, controls, ingestion, matters, reporting, returns, rules, workbench},
+    api::{
+        Page, allocation, controls, ingestion, matters, reporting, returns, rules, workbench,
+        worklist,
+    },
     rules::RuleSet,
+    worklist as work,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
@@ -88,6 +92,20 @@ pub(crate) fn ageing_basis() -> Object {
     one_of(["due", "document"], "due")
 }
 
+pub(crate) fn work_view() -> Object {
+    one_of(["mine", "team", "unowned", "snoozed", "ended"], "mine")
+}
+
+/// Optional: it has no default.
+pub(crate) fn sla_state() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some([
+            "none", "running", "paused", "warned", "breached", "met",
+        ]))
+        .build()
+}
+
 /// Adds the schema of `T`, and of all that it holds, to the components.
 fn component<T: JsonSchema>(generator: &mut SchemaGenerator) {
     generator.subschema_for::<T>();
@@ -150,6 +168,20 @@ fn components() -> Value {
     component::<Page<returns::DebitView>>(&mut answers);
     component::<returns::Offset>(&mut answers);
     component::<returns::Chaseable>(&mut answers);
+    component::<Page<worklist::WorkRow>>(&mut answers);
+    component::<worklist::WorkCounts>(&mut answers);
+    component::<worklist::WorkDetail>(&mut answers);
+    component::<worklist::Acted>(&mut answers);
+    component::<Page<worklist::KindView>>(&mut answers);
+    component::<Page<work::SlaPolicy>>(&mut answers);
+    component::<worklist::Team>(&mut answers);
+    component::<work::Person>(&mut answers);
+    component::<worklist::AbsencePlanned>(&mut answers);
+    component::<worklist::CoverView>(&mut answers);
+    component::<Page<work::PortfolioRule>>(&mut answers);
+    component::<worklist::PortfolioPut>(&mut answers);
+    component::<worklist::DayPlan>(&mut answers);
+    component::<Page<worklist::DeadlineView>>(&mut answers);
     component::<api::import_undo::ImportUndo>(&mut answers);
     component::<Problem>(&mut answers);
     let mut requests = settings().into_generator();
@@ -196,6 +228,12 @@ fn components() -> Value {
     component::<api::returns::MatchDebitRequest>(&mut requests);
     component::<api::returns::DebitOursRequest>(&mut requests);
     component::<api::returns::ReverseDebitRequest>(&mut requests);
+    component::<api::worklist::WorkActionRequest>(&mut requests);
+    component::<api::worklist::PolicyRequest>(&mut requests);
+    component::<api::worklist::PersonRequest>(&mut requests);
+    component::<api::worklist::AbsenceRequest>(&mut requests);
+    component::<api::worklist::WorkReason>(&mut requests);
+    component::<api::worklist::PortfolioRequest>(&mut requests);
 
     let mut schemas = requests.take_definitions(true);
     // What both hold (such as money) reads the same either way.

@@ -14,7 +14,12 @@ use utoipa::openapi::path::Paths;
 use utoipa_axum::{router::UtoipaMethodRouter, routes};
 
 use crate::{
-    App, api, assets,
+    App,
+    api::{
+        self,
+        worklist::{MANAGE, WORK},
+    },
+    assets,
     auth::{Access, Caller, UserRole, identify},
     openapi, pages,
     problem::Problem,
@@ -122,6 +127,17 @@ pub(crate) fn table() -> Vec<Entry> {
         // Pages.
         Entry::page(POST, "/sign-out", READ, post(pages::sign_in::sign_out)),
         Entry::page(GET, "/", READ, get(|| async { Redirect::to("/cash") })),
+        Entry::page(GET, "/today", READ, get(pages::worklist::today::show)),
+        Entry::page(POST, "/today/{id}", WORK, post(pages::worklist::today::act)),
+        Entry::page(GET, "/team", READ, get(pages::worklist::team::show)),
+        Entry::page(POST, "/team", MANAGE, post(pages::worklist::team::act)),
+        Entry::page(GET, "/settings", READ, get(pages::worklist::settings::show)),
+        Entry::page(
+            POST,
+            "/settings",
+            WORK,
+            post(pages::worklist::settings::save),
+        ),
         Entry::page(GET, "/cash", READ, get(pages::cash::show)),
         Entry::page(
             POST,
@@ -407,6 +423,22 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(Access::ALLOCATE, routes!(api::matters::move_disbursement)),
         Entry::api(READ, routes!(api::matters::bank_accounts)),
         Entry::api(DECIDE, routes!(api::matters::designate)),
+        Entry::api(READ, routes!(api::worklist::list_work)),
+        Entry::api(READ, routes!(api::worklist::count_work)),
+        Entry::api(READ, routes!(api::worklist::get_work)),
+        Entry::api(WORK, routes!(api::worklist::act)),
+        Entry::api(READ, routes!(api::worklist::list_kinds)),
+        Entry::api(READ, routes!(api::worklist::list_policies)),
+        Entry::api(Access::SET_LIMITS, routes!(api::worklist::put_policy)),
+        Entry::api(READ, routes!(api::worklist::list_people)),
+        Entry::api(MANAGE, routes!(api::worklist::put_person)),
+        Entry::api(MANAGE, routes!(api::worklist::plan_absence)),
+        Entry::api(MANAGE, routes!(api::worklist::end_cover)),
+        Entry::api(READ, routes!(api::worklist::list_portfolio)),
+        Entry::api(MANAGE, routes!(api::worklist::put_portfolio)),
+        Entry::api(READ, routes!(api::worklist::day_plan)),
+        Entry::api(MANAGE, routes!(api::worklist::apply_plan)),
+        Entry::api(READ, routes!(api::worklist::list_deadlines)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

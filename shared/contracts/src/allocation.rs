@@ -211,6 +211,17 @@ pub struct Decision {
     /// The remittance advice that belongs to the receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remittance_id: Option<RemittanceId>,
+    /// What the payer left unpaid and the rules say is disputed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputed: Vec<DisputedPart>,
+}
+
+/// A part of a document that was not paid with the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DisputedPart {
+    pub document_id: DocumentId,
+    /// Positive.
+    pub amount: Money,
 }
 
 impl Decision {
@@ -225,6 +236,7 @@ impl Decision {
             runner_up_score: None,
             gap: None,
             remittance_id: None,
+            disputed: Vec::new(),
         }
     }
 }

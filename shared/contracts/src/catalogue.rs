@@ -27,6 +27,7 @@ pub const INGESTION: &str = "INGESTION";
 pub const ALLOCATION: &str = "ALLOCATION";
 pub const DISPUTES: &str = "DISPUTES";
 pub const WORKLIST: &str = "WORKLIST";
+pub const SLA: &str = "SLA";
 
 const fn facts(
     name: &'static str,
@@ -53,7 +54,7 @@ pub const STREAMS: [Stream; 7] = [
     facts(DISPUTES, &["evt.disputes.>"], "what happened to queries"),
     facts("DUNNING", &["evt.dunning.>"], "who was chased, and who not"),
     facts(WORKLIST, &["evt.worklist.>"], "who must act"),
-    facts("SLA", &["sla.>"], "warnings and breaches for dashboards"),
+    facts(SLA, &["sla.>"], "warnings and breaches for dashboards"),
 ];
 
 /// A durable consumer: a service's own place in a stream.
@@ -243,7 +244,21 @@ pub fn outsider_permissions(who: Outsider, prefix: &Prefix) -> Permissions {
         Outsider::BankFeed => may.publish.push(prefix.subject("in.bank.receipts.>")),
         Outsider::Billing => may.publish.push(prefix.subject("in.billing.>")),
         Outsider::Remittance => may.publish.push(prefix.subject("in.remittances.>")),
-        Outsider::Dashboard => may.subscribe.push(prefix.subject("sla.>")),
+        // Listens, and may read back what the stream still has, through a pull
+        // consumer that lives only that long.
+        Outsider::Dashboard => {
+            may.subscribe.push(prefix.subject("sla.>"));
+            let stream = prefix.stream(SLA);
+            may.publish.extend([
+                format!("$JS.API.STREAM.INFO.{stream}"),
+                format!("$JS.API.CONSUMER.CREATE.{stream}"),
+                format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
+                format!("$JS.API.CONSUMER.INFO.{stream}.*"),
+                format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*"),
+                format!("$JS.ACK.{stream}.>"),
+                format!("$JS.ACK.*.*.{stream}.>"),
+            ]);
+        }
     }
     may
 }

@@ -1,12 +1,21 @@
-//! Four eyes: what needs a second person, and what became of it. Published by
-//! allocation; the approvals themselves are generic, so that the worklist can
-//! take them over.
+//! Four eyes: what needs a second person, and what became of it.
+//!
+//! The way of a request: the service that needs a second person freezes what it
+//! asks for and says `approval_requested`; worklist keeps it and says
+//! `approval_decided`; the service compares, carries out, and says
+//! `approval_carried_out`. What is changed or taken back before is
+//! `approval_withdrawn`.
+
+mod approvals;
+mod frozen;
+
+pub use approvals::*;
+pub use frozen::{differences, frozen, name_of, same_person};
 
 use chrono::{DateTime, Utc};
 use kernel::{AccountId, Money, ReceiptId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{Event, Role, names::names};
 
@@ -19,90 +28,6 @@ kernel::typed_id! {
     pub struct WriteOffId;
     /// One clearing of small balances.
     pub struct SmallBalanceRunId;
-}
-
-names! {
-    /// What a request is for. Limits are per kind.
-    ApprovalKind {
-        Refund = "refund",
-        WriteOff = "write_off",
-        SmallBalances = "small_balances",
-        /// A new limit for a role: nobody raises a limit alone.
-        LimitChange = "limit_change",
-    }
-}
-
-names! {
-    ApprovalState {
-        Pending = "pending",
-        Approved = "approved",
-        Rejected = "rejected",
-        /// Nobody decided in time.
-        Expired = "expired",
-        /// What was to be approved changed, was taken back, or cannot be any more.
-        Voided = "voided",
-    }
-}
-
-/// Somebody asks a second person. Nothing is carried out yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ApprovalRequested {
-    pub approval_id: ApprovalId,
-    pub kind: ApprovalKind,
-    /// The refund, write-off, run or limit that is to be approved.
-    pub subject_id: Uuid,
-    /// In one line, for a list.
-    pub title: String,
-    /// What the approver's limit is held against; never negative.
-    pub amount: Money,
-    pub account_id: Option<AccountId>,
-    pub account_ref: Option<String>,
-    /// SHA-256 (hex) of the frozen content as canonical JSON.
-    pub content_sha256: String,
-    /// How many different people must approve.
-    pub needed: u8,
-    pub requester: String,
-    pub reason: String,
-    pub expires_at: DateTime<Utc>,
-    pub recorded_at: DateTime<Utc>,
-}
-
-impl Event for ApprovalRequested {
-    const CONTEXT: Role = Role::Allocation;
-    const NAME: &'static str = "approval_requested";
-
-    fn partition_key(&self) -> &str {
-        self.account_ref.as_deref().unwrap_or(self.kind.name())
-    }
-}
-
-/// A request came a step further: somebody approved (the first of two leaves it
-/// pending) or rejected it, or it expired or was voided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ApprovalDecided {
-    pub approval_id: ApprovalId,
-    /// Rises by one with every decision.
-    pub version: i64,
-    pub kind: ApprovalKind,
-    pub subject_id: Uuid,
-    pub state: ApprovalState,
-    pub amount: Money,
-    pub account_id: Option<AccountId>,
-    pub account_ref: Option<String>,
-    pub content_sha256: String,
-    pub requester: String,
-    pub actor: String,
-    pub reason: String,
-    pub recorded_at: DateTime<Utc>,
-}
-
-impl Event for ApprovalDecided {
-    const CONTEXT: Role = Role::Allocation;
-    const NAME: &'static str = "approval_decided";
-
-    fn partition_key(&self) -> &str {
-        self.account_ref.as_deref().unwrap_or(self.kind.name())
-    }
 }
 
 names! {

@@ -247,6 +247,9 @@ pub enum RemainderAction {
     Discount,
     /// Kept by a bank on the way. Under only.
     BankCharge,
+    /// The documents are paid as far as the cash goes, and what is missing
+    /// becomes a dispute. Under only.
+    Dispute,
     /// The documents are paid, the rest waits on the receipt. Over only.
     OnAccount,
     /// The same, and the rest looks like a refund. Over only.
@@ -261,6 +264,7 @@ impl RemainderAction {
             Self::WriteOff => "write_off",
             Self::Discount => "discount",
             Self::BankCharge => "bank_charge",
+            Self::Dispute => "dispute",
             Self::OnAccount => "on_account",
             Self::SuggestRefund => "suggest_refund",
             Self::Person => "person",

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    controls, disputes, inbound, ingestion, matters, rules, subject,
+    controls, disputes, inbound, ingestion, matters, rules, subject, worklist,
 };
 
 /// Marks a vocabulary that grows: readers outside are told from the first
@@ -113,12 +113,27 @@ pub fn messages() -> Vec<Message> {
         event::<allocation::ReceiptReduced>(),
         event::<allocation::DebtAdjusted>(),
         event::<controls::ApprovalRequested>(),
+        event::<controls::ApprovalWithdrawn>(),
+        event::<controls::ApprovalCarriedOut>(),
         event::<controls::ApprovalDecided>(),
+        event::<controls::DecidedByAllocation>(),
+        event::<controls::LimitChangeRequested>(),
+        event::<controls::LimitChanged>(),
         event::<controls::RefundChanged>(),
         event::<allocation::DebitPosted>(),
         event::<allocation::ChaseableChanged>(),
         event::<disputes::CaseChanged>(),
         event::<disputes::CreditRequested>(),
+        event::<worklist::WorkItemChanged>(),
+        event::<worklist::WorkEscalated>(),
+        Message {
+            address: "counterfoil.sla.{level}.{kind}".to_owned(),
+            ..event::<worklist::SlaBreach>()
+        },
+        event::<worklist::PersonChanged>(),
+        event::<worklist::CoverChanged>(),
+        event::<worklist::PortfolioChanged>(),
+        event::<worklist::PolicyChanged>(),
     ]
 }
 
@@ -165,15 +180,21 @@ fn async_api(messages: &[Message]) -> Value {
     let mut operations = Map::new();
     for message in messages {
         let key = format!("{}_{}", message.context, message.name.replace('.', "_"));
-        let parameter = if message.inbound {
-            "the feed or billing system"
-        } else {
-            "two hex digits: see subject::shard_of"
-        };
-        let parameter_name = message
+        let parameters: Map<String, Value> = message
             .address
-            .rsplit_once('{')
-            .map_or("", |(_, rest)| rest.trim_end_matches('}'));
+            .split(['{', '}'])
+            .skip(1)
+            .step_by(2)
+            .map(|name| {
+                let about = match name {
+                    "shard" => "two hex digits: see subject::shard_of",
+                    "level" => "warning or breached",
+                    "kind" => "the kind of work",
+                    _ => "the feed or billing system",
+                };
+                (name.to_owned(), json!({ "description": about }))
+            })
+            .collect();
         let stream = STREAMS
             .iter()
             .find(|s| {
@@ -188,7 +209,7 @@ fn async_api(messages: &[Message]) -> Value {
             .map(|s| s.name);
         channels.insert(key.clone(), json!({
             "address": message.address,
-            "parameters": { parameter_name: { "description": parameter } },
+            "parameters": parameters,
             "messages": { "message": {
                 "name": message.name,
                 "contentType": "application/json",

@@ -61,6 +61,11 @@ impl Prefix {
         ))
     }
 
+    /// Where dashboards hear that work of `kind` is nearly late, or late.
+    pub fn sla(&self, level: crate::worklist::SlaLevel, kind: &str) -> String {
+        self.subject(format_args!("sla.{}.{kind}", level.name()))
+    }
+
     /// All events of one context.
     pub fn events_of(&self, context: Role) -> String {
         self.subject(format_args!("evt.{context}.>"))

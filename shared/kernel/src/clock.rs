@@ -78,6 +78,21 @@ pub fn london_midnight(at: DateTime<Utc>) -> DateTime<Utc> {
         .map_or(at, |midnight| midnight.to_utc())
 }
 
+/// That time of that day in London. A time that the clocks skip in spring is the
+/// hour after, one that they show twice in autumn the first.
+pub fn london_time(date: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
+    let wanted = date.and_time(time);
+    wanted
+        .and_local_timezone(London)
+        .earliest()
+        .or_else(|| {
+            (wanted + TimeDelta::hours(1))
+                .and_local_timezone(London)
+                .earliest()
+        })
+        .map_or_else(|| wanted.and_utc(), |at| at.to_utc())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +134,19 @@ mod tests {
             ("2026-10-25T22:00:00Z", "2026-10-24T23:00:00Z"),
         ] {
             assert_eq!(london_midnight(at(moment)), at(began), "{moment}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_a_london_day_follows_summer_time_e62() {
+        for (day, time, moment) in [
+            ("2026-01-31", "09:00:00", "2026-01-31T09:00:00Z"),
+            ("2026-07-01", "09:00:00", "2026-07-01T08:00:00Z"),
+            // Skipped, and shown twice.
+            ("2026-03-29", "01:30:00", "2026-03-29T01:30:00Z"),
+            ("2026-10-25", "01:30:00", "2026-10-25T00:30:00Z"),
+        ] {
+            assert_eq!(london_time(date(day), time.parse().unwrap()), at(moment));
         }
     }
 

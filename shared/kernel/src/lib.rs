@@ -39,7 +39,7 @@ mod rows;
 
 pub use bank::{AccountNumber, BankAccount, BankError, Iban, SortCode};
 pub use calendar::{CalendarError, Division, WorkingCalendar};
-pub use clock::{Clock, ManualClock, SystemClock, london_date, london_midnight};
+pub use clock::{Clock, ManualClock, SystemClock, london_date, london_midnight, london_time};
 pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{

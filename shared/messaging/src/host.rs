@@ -21,6 +21,8 @@ use crate::{
 pub(crate) const REFUSAL: &str = "Counterfoil-Refusal";
 /// Requests of one service answered at the same time; more wait.
 const REQUESTS_MAX: usize = 64;
+/// Before a task that failed is begun again.
+const TROUBLE: Duration = Duration::from_millis(500);
 
 type Task = BoxFuture<'static, Result<(), Failure>>;
 type Handler =
@@ -132,6 +134,36 @@ impl Host {
             }
         };
         self.tasks.push((name, task.boxed()));
+        self
+    }
+
+    /// Something that goes on until shutdown and keeps its own time. If it fails it
+    /// is begun again.
+    #[must_use]
+    pub fn task<F, Fut>(mut self, name: &'static str, task: F) -> Self
+    where
+        F: Fn(Bus) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let bus = self.bus.clone();
+        let running = async move {
+            while !bus.shutdown().is_cancelled() {
+                if let Err(error) = task(bus.clone()).await {
+                    tracing::warn!(
+                        task = name,
+                        code = error.code(),
+                        "a task begins again: {}",
+                        error.chain()
+                    );
+                    tokio::select! {
+                        () = bus.shutdown().cancelled() => {}
+                        () = tokio::time::sleep(TROUBLE) => {}
+                    }
+                }
+            }
+            Ok(())
+        };
+        self.tasks.push((name, running.boxed()));
         self
     }
 

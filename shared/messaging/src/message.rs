@@ -314,6 +314,14 @@ impl Outgoing {
         })
     }
 
+    /// The same on a subject of its own, such as [`Prefix::sla`]; below what the
+    /// service may publish to, or the relay would stand still.
+    #[must_use]
+    pub fn on(mut self, subject: String) -> Self {
+        self.subject = subject;
+        self
+    }
+
     pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let id = self.event_id.to_string();

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::BTreeMap;
+
 use contracts::{
     Role,
     allocation::{DebitState, ReceiptState},
@@ -18,21 +20,24 @@ use contracts::{
             ReceiptQueue, ReceiptView,
         },
         controls::{
-            ApprovalDetail, ApprovalQueue, Attachment, ChangeLimit, ClaimVatRelief, DecideApproval,
-            DraftRefund, GetApproval, ListApprovals, ListRecoveries, ListVatRelief, Payee, Person,
-            ProposeSmallBalances, RedraftRefund, RefundContent, RefundDetail, RefundStep,
-            RequestWriteOff, ReverseWriteOff, RunStep, StepRefund, StepSmallBalances, Verdict,
-            VoidRefunds, WriteOffAsk, WriteOffDetail,
+            ApprovalDetail, ApprovalQueue, ApprovalView, Attachment, ChangeLimit, ClaimVatRelief,
+            DecideApproval, DraftRefund, GetApproval, GetRefund, ListApprovals, ListLimits,
+            ListRecoveries, ListVatRelief, Payee, Person, PreviewApproval, ProposeSmallBalances,
+            RedraftRefund, RefundContent, RefundDetail, RefundStep, RequestWriteOff,
+            ReverseWriteOff, RunStep, StepRefund, StepSmallBalances, Verdict, VoidRefunds,
+            WriteOffAsk, WriteOffDetail,
         },
+        outbox::{self, Republish, Republished},
         reporting::GetAgedDebt,
         returns::{ListDebits, MatchDebit},
     },
+    catalogue,
     controls::{
         ApprovalId, ApprovalKind, ApprovalState, RefundId, RefundState, RunState, WriteOffState,
     },
     inbound::{BankAccountRef, Direction},
 };
-use kernel::{CommandId, Currency, Money, ReceiptId};
+use kernel::{Clock, CommandId, Currency, ManualClock, Money, ReceiptId, SystemClock};
 use messaging::Bus;
 use testkit::{
     DEADLINE, Running, Suite, account, assert_conserved, document, eventually, eventually_some,
@@ -41,7 +46,7 @@ use testkit::{
 
 /// Dropped in this order: nobody works any more when the database goes.
 struct Office {
-    _services: Vec<Running>,
+    services: BTreeMap<Role, Running>,
     gateway: Bus,
     suite: Suite,
 }
@@ -80,24 +85,28 @@ fn because(reason: &str) -> RefundContent {
 
 impl Office {
     async fn open() -> Self {
-        let suite = Suite::start().await;
-        let services = vec![
-            suite
-                .run(Role::Ingestion, |bus| {
-                    ingestion::run(bus, ingestion::Options::default())
-                })
-                .await,
-            suite.run(Role::Allocation, allocation::run).await,
-            suite.run(Role::Reporting, reporting::run).await,
-        ];
+        Self::open_at(SystemClock).await
+    }
+
+    async fn open_at(clock: impl Clock) -> Self {
+        let suite = Suite::start_with(clock, |_| {}).await;
         let gateway = suite.bus(Role::Gateway).await;
-        let office = Self {
+        let mut office = Self {
             suite,
             gateway,
-            _services: services,
+            services: BTreeMap::new(),
         };
+        for role in [
+            Role::Ingestion,
+            Role::Allocation,
+            Role::Worklist,
+            Role::Reporting,
+        ] {
+            office.start(role).await;
+        }
         eventually("the services answer", DEADLINE, async || {
             office.gateway.ask(&ListReceipts::default()).await.is_ok()
+                && office.gateway.ask(&ListLimits {}).await.is_ok()
                 && office.gateway.ask(&GetAgedDebt::default()).await.is_ok()
         })
         .await;
@@ -106,6 +115,26 @@ impl Office {
             .publish_account("acme", &account("ACME01"))
             .await;
         office
+    }
+
+    async fn start(&mut self, role: Role) {
+        let suite = &self.suite;
+        let running = match role {
+            Role::Ingestion => {
+                let run = |bus| ingestion::run(bus, ingestion::Options::default());
+                suite.run(role, run).await
+            }
+            Role::Allocation => suite.run(role, allocation::run).await,
+            Role::Worklist => suite.run(role, worklist::run).await,
+            _ => suite.run(role, reporting::run).await,
+        };
+        self.services.insert(role, running);
+    }
+
+    async fn stop(&mut self, role: Role) {
+        if let Some(running) = self.services.remove(&role) {
+            running.stop().await;
+        }
     }
 
     /// ACME pays `amount` from its own account and quotes `words`.
@@ -194,12 +223,25 @@ impl Office {
         answer.map(|d| d.refund.state).map_err(|r| r.code)
     }
 
+    async fn approval(&self, approval_id: ApprovalId) -> Option<ApprovalDetail> {
+        let ask = GetApproval {
+            approval_id,
+            person: manager(),
+        };
+        self.gateway.ask(&ask).await.ok()
+    }
+
+    /// Decides, once worklist has heard of the request.
     async fn decide(
         &self,
         approval_id: ApprovalId,
         who: Person,
         verdict: Verdict,
     ) -> Result<ApprovalDetail, String> {
+        eventually_some("worklist knows of the request", DEADLINE, async || {
+            self.approval(approval_id).await
+        })
+        .await;
         let ask = DecideApproval {
             command_id: CommandId::generate(),
             approval_id,
@@ -213,6 +255,56 @@ impl Office {
     async fn approve(&self, approval_id: ApprovalId, who: Person) -> Result<ApprovalState, String> {
         let decided = self.decide(approval_id, who, Verdict::Approve).await;
         decided.map(|detail| detail.approval.state)
+    }
+
+    /// Waits until what was approved is carried out, or void.
+    async fn became(&self, approval_id: ApprovalId) -> ApprovalView {
+        eventually_some("it is carried out or void", DEADLINE, async || {
+            let found = self.approval(approval_id).await?.approval;
+            let over = found.carried_out_at.is_some() || found.state == ApprovalState::Voided;
+            over.then_some(found)
+        })
+        .await
+    }
+
+    /// Approves, and waits until it is carried out.
+    async fn carried_out(&self, approval_id: ApprovalId, who: Person) {
+        let state = self.approve(approval_id, who).await;
+        assert_eq!(state, Ok(ApprovalState::Approved));
+        let became = self.became(approval_id).await;
+        assert_eq!(became.ended_because, None);
+        assert!(became.carried_out_at.is_some());
+    }
+
+    async fn refund_is(&self, refund_id: RefundId, state: RefundState) {
+        eventually(&format!("the refund is {state:?}"), DEADLINE, async || {
+            let found = self.gateway.ask(&GetRefund { refund_id }).await;
+            found.is_ok_and(|found| found.refund.state == state)
+        })
+        .await;
+    }
+
+    /// Everything that `role` ever said, once more.
+    async fn say_again(&self, role: Role) {
+        let mut after = None;
+        loop {
+            let ask = Republish {
+                from: chrono::DateTime::UNIX_EPOCH,
+                to: None,
+                after,
+            };
+            let subject = self
+                .suite
+                .prefix()
+                .subject(format_args!("svc.{role}.{}.republish", outbox::NOUN));
+            let said: Republished = messaging::ask(self.gateway.nats(), &subject, &ask, DEADLINE)
+                .await
+                .unwrap();
+            after = said.next;
+            if after.is_none() {
+                break;
+            }
+        }
     }
 
     async fn write_off(&self, item: &OpenItemView) -> WriteOffDetail {
@@ -273,28 +365,35 @@ async fn an_overpayment_is_refunded_with_four_eyes() {
     // Jo neither approves it nor verifies the bank details, whatever the role.
     let jo_as_manager = person("Jo", &["manager", "cfo"]);
     let refused = office.approve(approval, jo_as_manager.clone()).await;
-    assert_eq!(refused.unwrap_err(), "allocation.own_request");
+    assert_eq!(refused.unwrap_err(), "worklist.own_request");
     let verify = || RefundStep::Verify {
         how: "called back".into(),
     };
     let early = office.step(id, manager(), verify()).await;
     assert_eq!(early.unwrap_err(), "allocation.refund_state");
 
-    let seen = office
+    let seen = office.approval(approval).await.unwrap();
+    assert_eq!(seen.approval.why_not, None);
+    assert_eq!(seen.content["payee"]["account"], "****7491");
+    // Who may approve how much, the lowest first.
+    assert_eq!(seen.policy[0].role, "team_leader");
+    assert_eq!(seen.policy[0].limit, gbp("500.00"));
+    let now = office
         .gateway
-        .ask(&GetApproval {
-            approval_id: approval,
-            person: manager(),
+        .ask(&PreviewApproval {
+            kind: seen.approval.kind,
+            subject_id: seen.approval.subject_id,
         })
         .await
         .unwrap();
-    assert_eq!(seen.approval.why_not, None);
-    assert_eq!(seen.differences, []);
-    assert_eq!(seen.content["payee"]["account"], "****7491");
+    assert_eq!(now.content, seen.content);
     assert_eq!(
-        office.approve(approval, manager()).await,
-        Ok(ApprovalState::Approved)
+        (now.ledger[0].before, now.ledger[0].after),
+        (gbp("250.00"), gbp("0.00"))
     );
+    assert!(now.checks.iter().all(|check| check.passed), "{now:#?}");
+    office.carried_out(approval, manager()).await;
+    office.refund_is(id, RefundState::Approved).await;
     let own = office.step(id, jo_as_manager, verify()).await;
     assert_eq!(own.unwrap_err(), "allocation.own_verification");
     assert_eq!(
@@ -354,12 +453,13 @@ async fn an_overpayment_is_refunded_with_four_eyes() {
         office.approve(approval, manager()).await,
         Ok(ApprovalState::Pending)
     );
-    let same = office.approve(approval, person("MAX", &["cfo"])).await;
-    assert_eq!(same.unwrap_err(), "allocation.decided_already");
-    assert_eq!(
-        office.approve(approval, person("fay", &["cfo"])).await,
-        Ok(ApprovalState::Approved)
-    );
+    let max_by_cli = Person {
+        actor: "cli:MAX".into(),
+        roles: vec!["cfo".into()],
+    };
+    let same = office.approve(approval, max_by_cli).await;
+    assert_eq!(same.unwrap_err(), "worklist.decided_already");
+    office.carried_out(approval, person("fay", &["cfo"])).await;
     assert_conserved(&office.suite).await;
 }
 
@@ -407,6 +507,9 @@ async fn a_rejected_refund_frees_its_money() {
         .await
         .unwrap();
     assert_eq!(decided.approval.state, ApprovalState::Rejected);
+    office
+        .refund_is(refund.refund.refund_id, RefundState::Rejected)
+        .await;
     let take = allocate(&money, &item, "100.00");
     let done = office.gateway.ask(&take).await.unwrap();
     assert_eq!(done.receipt.state, ReceiptState::Allocated);
@@ -422,7 +525,7 @@ async fn a_receipt_that_bounces_voids_its_refund_e43() {
     let refund = office.refund(money.receipt_id, because("paid twice")).await;
     let id = refund.refund.refund_id;
     let approval = refund.refund.approval_id.unwrap();
-    office.approve(approval, manager()).await.unwrap();
+    office.carried_out(approval, manager()).await;
 
     // The bank takes it back: nothing is paid out twice, and nothing goes on.
     let mut taken = receipt("BOUNCES SOON", "80.00");
@@ -520,10 +623,10 @@ async fn a_limit_lowered_while_a_request_waits_counts_e102() {
     let cfo = || person("fay", &["cfo"]);
     let limit = asked.approval.approval_id;
     let own = office.approve(limit, manager()).await;
-    assert_eq!(own.unwrap_err(), "allocation.own_request");
-    office.approve(limit, cfo()).await.unwrap();
+    assert_eq!(own.unwrap_err(), "worklist.own_request");
+    office.carried_out(limit, cfo()).await;
     let refused = office.approve(approval, manager()).await;
-    assert_eq!(refused.unwrap_err(), "allocation.above_limit");
+    assert_eq!(refused.unwrap_err(), "worklist.above_limit");
 
     // A part is paid meanwhile: what was asked for is not what is there.
     let money = office.paid("A PART", "1.00").await;
@@ -532,18 +635,23 @@ async fn a_limit_lowered_while_a_request_waits_counts_e102() {
         .ask(&allocate(&money, &item, "1.00"))
         .await
         .unwrap();
-    let seen = office
-        .gateway
-        .ask(&GetApproval {
-            approval_id: approval,
-            person: cfo(),
-        })
-        .await
-        .unwrap();
-    assert_eq!(seen.differences[0].pointer, "/lines/0/open/amount");
+    let seen = office.approval(approval).await.unwrap();
+    let now = PreviewApproval {
+        kind: seen.approval.kind,
+        subject_id: seen.approval.subject_id,
+    };
+    let now = office.gateway.ask(&now).await.unwrap();
+    let differences = contracts::controls::differences(&seen.content, &now.content);
+    assert_eq!(differences[0].pointer, "/lines/0/open/amount");
     assert_eq!(
         office.approve(approval, cfo()).await,
-        Ok(ApprovalState::Voided)
+        Ok(ApprovalState::Approved)
+    );
+    let became = office.became(approval).await;
+    assert_eq!(became.state, ApprovalState::Voided);
+    assert_eq!(
+        became.ended_because.as_deref(),
+        Some("what was asked for has changed since")
     );
     assert_eq!(office.item("INV-1021").await.open, gbp("399.00"));
     assert_conserved(&office.suite).await;
@@ -561,17 +669,17 @@ async fn a_payment_after_a_write_off_reverses_it_e45() {
     let id = asked.write_off.write_off_id;
     assert_eq!(asked.lines[0].vat, Some(gbp("200.00")));
     assert_eq!(office.item("INV-4501").await.open, gbp("1200.00"));
-    let waiting = office
-        .gateway
-        .ask(&ListApprovals {
+    let waiting = eventually_some("it waits", DEADLINE, async || {
+        let ask = ListApprovals {
             queue: ApprovalQueue::Waiting,
             person: manager(),
             page: contracts::api::PageRequest::default(),
-        })
-        .await
-        .unwrap();
-    let approval = waiting.items[0].approval_id;
-    office.approve(approval, manager()).await.unwrap();
+        };
+        office.gateway.ask(&ask).await.unwrap().items.pop()
+    })
+    .await;
+    let approval = waiting.approval_id;
+    office.carried_out(approval, manager()).await;
     assert_eq!(office.find("INV-4501").await, None);
     office.owed("0.00").await;
     assert_conserved(&office.suite).await;
@@ -655,7 +763,7 @@ async fn small_balances_are_cleared_together_and_come_back_together_e7() {
     assert_eq!(run.run.amount, gbp("0.85"));
     assert_eq!(office.item("INV-0701").await.open, gbp("0.60"));
     let approval = run.run.approval_id.unwrap();
-    office.approve(approval, manager()).await.unwrap();
+    office.carried_out(approval, manager()).await;
     assert_eq!(office.find("INV-0701").await, None);
     assert_eq!(office.left(over.receipt_id).await, gbp("0.00"));
     office.owed("0.00").await;
@@ -674,5 +782,134 @@ async fn small_balances_are_cleared_together_and_come_back_together_e7() {
     assert_eq!(office.item("INV-0701").await.open, gbp("0.60"));
     assert_eq!(office.left(over.receipt_id).await, gbp("0.25"));
     office.owed("0.60").await;
+    assert_conserved(&office.suite).await;
+}
+
+/// A request that is changed or taken back is void for who is to decide it; what
+/// was drafted anew is another request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_drafted_anew_is_void_and_asked_again() {
+    let office = Office::open().await;
+    let money = office.paid("TOO MUCH", "90.00").await;
+    let first = office.refund(money.receipt_id, because("paid twice")).await;
+    let id = first.refund.refund_id;
+    let before = first.refund.approval_id.unwrap();
+    let again = RedraftRefund {
+        command_id: CommandId::generate(),
+        refund_id: id,
+        content: RefundContent {
+            amount: Some(gbp("60.00")),
+            ..because("a part was theirs")
+        },
+        submit: true,
+        person: jo(),
+    };
+    let again = office.gateway.ask(&again).await.unwrap();
+    let after = again.refund.approval_id.unwrap();
+    let became = office.became(before).await;
+    assert_eq!(became.ended_because.as_deref(), Some("drafted anew"));
+    let late = office.approve(before, manager()).await;
+    assert_eq!(late.unwrap_err(), "worklist.approval_over");
+    office.carried_out(after, manager()).await;
+    office.refund_is(id, RefundState::Approved).await;
+    assert_eq!(office.left(money.receipt_id).await, gbp("30.00"));
+    assert_conserved(&office.suite).await;
+}
+
+/// E101: approved, and the broker takes no word of it: half done. Once it is
+/// back the rest is done, once, however often everything is said again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_the_broker_lost_is_carried_out_once_e101() {
+    let mut office = Office::open().await;
+    let item = office.billed("INV-1011", "70.00", None).await;
+    let asked = office.write_off(&item).await;
+    let approval = asked.write_off.approval_id.unwrap();
+    let other = office.paid("OVERPAID", "20.00").await;
+    let refund = office.refund(other.receipt_id, because("paid twice")).await;
+    let second = refund.refund.approval_id.unwrap();
+    eventually("worklist knows of both", DEADLINE, async || {
+        office.approval(approval).await.is_some() && office.approval(second).await.is_some()
+    })
+    .await;
+
+    office.stop(Role::Allocation).await;
+    let stream = office.suite.prefix().stream(catalogue::WORKLIST);
+    office
+        .suite
+        .jetstream()
+        .delete_stream(&stream)
+        .await
+        .unwrap();
+    let approved = office.approve(approval, manager()).await;
+    assert_eq!(approved, Ok(ApprovalState::Approved));
+    let decided = office.decide(second, manager(), Verdict::Reject).await;
+    assert_eq!(decided.unwrap().approval.state, ApprovalState::Rejected);
+    let seen = office.approval(approval).await.unwrap().approval;
+    assert_eq!(seen.carried_out_at, None, "half done");
+    let worklist = office.suite.bus(Role::Worklist).await;
+    assert!(worklist.unpublished().await.unwrap() >= 2);
+
+    // Worklist falls over too; then everything is there again.
+    if let Some(running) = office.services.remove(&Role::Worklist) {
+        running.crash().await;
+    }
+    runtime::service::apply_streams(office.suite.config())
+        .await
+        .unwrap();
+    office.start(Role::Allocation).await;
+    office.start(Role::Worklist).await;
+    office.became(approval).await;
+    assert_eq!(office.find("INV-1011").await, None);
+    office
+        .refund_is(refund.refund.refund_id, RefundState::Rejected)
+        .await;
+    assert_eq!(office.left(other.receipt_id).await, gbp("20.00"));
+
+    let version = office.approval(approval).await.unwrap().approval.version;
+    office.say_again(Role::Worklist).await;
+    office.say_again(Role::Allocation).await;
+    // What comes after is handled after.
+    let probe = office.billed("INV-1012", "5.00", None).await;
+    let probe = office
+        .write_off(&probe)
+        .await
+        .write_off
+        .approval_id
+        .unwrap();
+    office.carried_out(probe, manager()).await;
+    let after = office.approval(approval).await.unwrap().approval;
+    assert_eq!(after.version, version);
+    let adjusted: i64 = sqlx::query_scalar("select count(*) from allocation.adjustment")
+        .fetch_one(office.suite.admin_pool())
+        .await
+        .unwrap();
+    assert_eq!(adjusted, 2, "each write-off once");
+    assert_conserved(&office.suite).await;
+}
+
+/// Nobody decides in time: the request is over, and its money free again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_decides_expires() {
+    let clock = ManualClock::new("2026-03-02T10:00:00Z".parse().unwrap());
+    let office = Office::open_at(clock.clone()).await;
+    let money = office.paid("FORGOTTEN", "40.00").await;
+    let refund = office.refund(money.receipt_id, because("paid twice")).await;
+    let approval = refund.refund.approval_id.unwrap();
+    eventually("worklist knows of it", DEADLINE, async || {
+        office.approval(approval).await.is_some()
+    })
+    .await;
+    assert_eq!(office.left(money.receipt_id).await, gbp("0.00"));
+    clock.advance(chrono::TimeDelta::days(14));
+    office
+        .refund_is(refund.refund.refund_id, RefundState::Expired)
+        .await;
+    let found = office.approval(approval).await.unwrap().approval;
+    assert_eq!(found.state, ApprovalState::Expired);
+    assert_eq!(
+        found.ended_because.as_deref(),
+        Some("nobody decided in time")
+    );
+    assert_eq!(office.left(money.receipt_id).await, gbp("40.00"));
     assert_conserved(&office.suite).await;
 }

@@ -8,7 +8,7 @@ use contracts::{Prefix, allocation::ChaseableChanged};
 use kernel::AccountId;
 use messaging::{Consumer, Decided, Failure, Incoming, Meta, Outgoing, Raw, Tx};
 
-pub use crate::store::chaseable::Term;
+pub use crate::store::chaseable::Word;
 use crate::{
     domain::{Changes, chaseable},
     store,
@@ -147,11 +147,11 @@ async fn tell(
 pub trait ChaseTerms: Send + Sync + 'static {
     const STREAM: &'static str;
 
-    /// The terms that a fact sets or ends; none if it is about something else.
+    /// What a fact says; nothing if it is about something else.
     ///
     /// # Errors
     /// When the fact cannot be read.
-    fn terms(&self, raw: &Raw) -> Result<Vec<Term>, Failure>;
+    fn word(&self, raw: &Raw) -> Result<Option<Word>, Failure>;
 }
 
 /// Keeps the terms that a service tells of.
@@ -166,38 +166,39 @@ impl<S: ChaseTerms> Terms<S> {
     }
 }
 
-/// Terms with the moment and the cause of the batch.
+/// Words with the moment and the cause of the batch.
 #[derive(Default)]
 pub struct Said {
-    terms: Vec<Term>,
+    words: Vec<Word>,
     at: Option<(DateTime<Utc>, Meta)>,
 }
 
 impl<S: ChaseTerms> Consumer for Terms<S> {
     const STREAM: &'static str = S::STREAM;
-    type Message = Vec<Term>;
+    type Message = Word;
     type State = ();
     type Changes = Said;
 
-    fn decode(&self, raw: &Raw) -> Result<Option<Vec<Term>>, Failure> {
-        let terms = self.source.terms(raw)?;
-        Ok((!terms.is_empty()).then_some(terms))
+    fn decode(&self, raw: &Raw) -> Result<Option<Word>, Failure> {
+        self.source.word(raw)
     }
 
-    async fn load(&self, _: &mut Tx, _: &[Incoming<Vec<Term>>]) -> Result<(), Failure> {
+    async fn load(&self, _: &mut Tx, _: &[Incoming<Word>]) -> Result<(), Failure> {
         Ok(())
     }
 
     fn decide(
         &self,
         (): (),
-        batch: &[Incoming<Vec<Term>>],
+        batch: &[Incoming<Word>],
         now: DateTime<Utc>,
     ) -> Result<Decided<Said>, Failure> {
-        let terms = batch.iter().flat_map(|incoming| incoming.message.clone());
         Ok(Decided {
             changes: Said {
-                terms: terms.collect(),
+                words: batch
+                    .iter()
+                    .map(|incoming| incoming.message.clone())
+                    .collect(),
                 at: batch.first().map(|incoming| (now, incoming.meta.clone())),
             },
             events: Vec::new(),
@@ -210,7 +211,7 @@ impl<S: ChaseTerms> Consumer for Terms<S> {
         let Some((now, cause)) = said.at else {
             return Ok(());
         };
-        let accounts = store::chaseable::put_terms(tx.conn(), &said.terms, now).await?;
+        let accounts = store::chaseable::put_words(tx.conn(), &said.words, now).await?;
         let accounts = accounts.into_iter().collect();
         tell(tx, accounts, &self.prefix, now, &cause).await
     }

@@ -5,9 +5,11 @@
 //! order they came in.
 
 mod accounts;
+pub(crate) mod approvals;
 pub mod chaseable;
 pub(crate) mod client_money;
 pub(crate) mod debits;
+pub mod disputes;
 mod documents;
 pub(crate) mod duplicates;
 mod matters;

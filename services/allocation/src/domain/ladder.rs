@@ -73,7 +73,13 @@ fn climb(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
         Found::One(advice, _) | Found::Near(advice, _) => (advice.advised(), true),
         Found::None | Found::Several(_) => (Vec::new(), false),
     };
-    let list = by_list::follow(receipt, books, payer, &told)?;
+    let mut list = by_list::follow(receipt, books, payer, &told)?;
+    if let Found::One(advice, _) = &found
+        && apart
+        && !advice.is_surely_of(receipt)
+    {
+        list.doubt_twins(receipt.unallocated, books);
+    }
     let listed = list.items.iter().map(|item| item.id).collect();
     let scale = Scale::new(receipt, books, payer, &named, listed);
     let certain = match &found {
@@ -93,7 +99,10 @@ fn climb(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
         };
         by_list::beside(rest, receipt, payer, &list, &found)?
     };
-    if let Found::One(advice, _) = &found {
+    // One that may be another payment's stays free for that.
+    if let Found::One(advice, _) = &found
+        && !list.has_twin()
+    {
         verdict.decision.remittance_id = Some(advice.id);
     }
     rank(&mut verdict, &scale);

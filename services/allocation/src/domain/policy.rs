@@ -1,32 +1,30 @@
-//! The tables behind the controls: limits, thresholds, reasons and periods, each
-//! with the day from which it counts.
+//! The tables behind the controls: thresholds, reasons and periods, each with the
+//! day from which it counts.
 
-use chrono::{Months, NaiveDate};
-use contracts::{api::controls::WriteOffReason, controls::ApprovalKind};
+use chrono::{Months, NaiveDate, TimeDelta};
+use contracts::api::controls::WriteOffReason;
 use kernel::{Currency, Money};
 
-use super::{approvals::Limit, data::rows};
+use super::data::rows;
 
 fn date(text: &str) -> Option<NaiveDate> {
     text.parse().ok()
 }
 
-/// The limits that the program ships with.
-pub fn shipped_limits() -> Vec<Limit> {
-    rows(include_str!("../../data/approval-limits.csv"))
+/// How long a request waits for a second person: the newest row that counts by
+/// `day`.
+pub fn pending_for(day: NaiveDate) -> TimeDelta {
+    let days = rows(include_str!("../../data/approval-expiry.csv"))
         .filter_map(|row| {
-            let [kind, role, currency, limit, from] = row[..] else {
+            let [days, from] = row[..] else {
                 return None;
             };
-            let currency = Currency::parse(currency).ok()?;
-            Some(Limit {
-                kind: *ApprovalKind::ALL.iter().find(|k| k.name() == kind)?,
-                role: role.to_owned(),
-                amount: Money::parse(limit, currency).ok()?,
-                valid_from: date(from)?,
-            })
+            Some((date(from)?, days.parse::<i64>().ok()?))
         })
-        .collect()
+        .filter(|(from, _)| *from <= day)
+        .max_by_key(|(from, _)| *from)
+        .map_or(0, |(_, days)| days);
+    TimeDelta::days(days)
 }
 
 /// What counts as a small balance.
@@ -108,8 +106,7 @@ mod tests {
 
     #[test]
     fn every_shipped_row_is_read() {
-        let text = include_str!("../../data/approval-limits.csv");
-        assert_eq!(shipped_limits().len(), rows(text).count());
+        assert_eq!(pending_for(day("2026-11-26")), TimeDelta::days(14));
         let gbp = small(Currency::GBP, day("2026-11-26")).unwrap();
         assert_eq!(gbp.at_most.amount().to_string(), "1.00");
         assert_eq!(small(Currency::GBP, day("2025-12-31")), None);

@@ -6,14 +6,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     allocation::{OutflowKind, OutflowLine},
     api::controls::{Attachment, RefundContent},
-    controls::{ApprovalId, RefundId, RefundState},
+    controls::{ApprovalId, RefundId, RefundState, frozen, same_person},
 };
 use kernel::{AccountId, Classified, EntryId, ErrorClass, Money, MoneyError, OutflowId, ReceiptId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    approvals::same_person,
     ledger::{self, Because, Changes, Entry, PayOut, Receipt, chart},
     policy,
 };
@@ -52,6 +51,8 @@ pub struct Refund {
     pub requester: String,
     pub reservation: Option<OutflowId>,
     pub approval: Option<ApprovalId>,
+    /// Of the content that was approved.
+    pub approved_sha256: Option<String>,
     pub reference: Option<String>,
     pub changed_at: DateTime<Utc>,
 }
@@ -217,6 +218,7 @@ pub fn drafted(
         requester: requester.to_owned(),
         reservation: None,
         approval: None,
+        approved_sha256: None,
         reference: None,
         changed_at: now,
     })
@@ -387,10 +389,21 @@ impl Refund {
         Ok((self.moved(to, reason, None, because), line))
     }
 
+    /// `sha256` is that of the content that was approved.
+    ///
     /// # Errors
-    /// When it waits for no approval.
-    pub fn approved(&mut self, reason: &str, because: &Because<'_>) -> Result<Step, Refused> {
+    /// When it waits for no approval, or is not as it was asked for.
+    pub fn approved(
+        &mut self,
+        sha256: &str,
+        reason: &str,
+        because: &Because<'_>,
+    ) -> Result<Step, Refused> {
         self.expect(&[RefundState::Submitted], RefundState::Approved)?;
+        if frozen(&self.content()).1 != sha256 {
+            return Err(Refused::NotAsApproved);
+        }
+        self.approved_sha256 = Some(sha256.to_owned());
         Ok(self.moved(RefundState::Approved, reason, None, because))
     }
 
@@ -407,8 +420,7 @@ impl Refund {
         Ok(self.moved(RefundState::Verified, &how, None, because))
     }
 
-    /// It is in a payment file, or the file was sent. `approved_sha256` is the
-    /// content that was approved.
+    /// It is in a payment file, or the file was sent.
     ///
     /// # Errors
     /// When it is not as approved, or not so far.
@@ -416,7 +428,6 @@ impl Refund {
         &mut self,
         to: RefundState,
         reference: &str,
-        approved_sha256: Option<&str>,
         because: &Because<'_>,
     ) -> Result<Step, Refused> {
         let from = if to == RefundState::Sent {
@@ -425,7 +436,7 @@ impl Refund {
             RefundState::Verified
         };
         self.expect(&[from], to)?;
-        if approved_sha256 != Some(super::approvals::frozen(&self.content()).1.as_str()) {
+        if self.approved_sha256.as_deref() != Some(frozen(&self.content()).1.as_str()) {
             return Err(Refused::NotAsApproved);
         }
         let reference = text(reference).ok_or(Refused::NoReference)?;
@@ -636,19 +647,17 @@ mod tests {
         refund
             .submit(&mut receipt, &mut changes, &by("user:jo"))
             .unwrap();
-        let (_, approved) = crate::domain::approvals::frozen(&refund.content());
-        refund.approved("", &by("user:al")).unwrap();
+        let refused = refund.approved("of something else", "", &by("user:al"));
+        assert_eq!(refused.unwrap_err().code(), "allocation.not_as_approved");
+        let approved = frozen(&refund.content()).1;
+        refund.approved(&approved, "", &by("user:al")).unwrap();
         refund.verified("called back", &by("user:al")).unwrap();
         refund.payee.revision += 1;
         let to = RefundState::InPaymentFile;
-        let refused = refund.on_its_way(to, "PF1", Some(&approved), &by("user:al"));
+        let refused = refund.on_its_way(to, "PF1", &by("user:al"));
         assert_eq!(refused.unwrap_err().code(), "allocation.not_as_approved");
         refund.payee.revision -= 1;
-        assert!(
-            refund
-                .on_its_way(to, "PF1", Some(&approved), &by("user:al"))
-                .is_ok()
-        );
+        assert!(refund.on_its_way(to, "PF1", &by("user:al")).is_ok());
     }
 
     proptest! {
@@ -678,15 +687,14 @@ mod tests {
                         allocated += pounds;
                     }
                     (2, Some(refund)) => { let _ = refund.submit(&mut receipt, &mut changes, &jo); }
-                    (3, Some(refund)) => { let _ = refund.approved("", &al); }
+                    (3, Some(refund)) => { let sha = frozen(&refund.content()).1; let _ = refund.approved(&sha, "", &al); }
                     (4, Some(refund)) => { let _ = refund.stop(RefundState::Rejected, "", &mut receipt, &mut changes, &al); }
                     (5, Some(refund)) => { let _ = refund.stop(RefundState::Expired, "", &mut receipt, &mut changes, &al); }
                     (6, Some(refund)) => { let _ = refund.stop(RefundState::Voided, "", &mut receipt, &mut changes, &al); }
                     (7, Some(refund)) => { let _ = refund.verified("called", &al); }
                     (8, Some(refund)) => {
-                        let (_, sha) = crate::domain::approvals::frozen(&refund.content());
                         let to = if refund.state == RefundState::InPaymentFile { RefundState::Sent } else { RefundState::InPaymentFile };
-                        let _ = refund.on_its_way(to, "PF", Some(&sha), &al);
+                        let _ = refund.on_its_way(to, "PF", &al);
                     }
                     (9, Some(refund)) => { let _ = refund.paid(day(), &receipt, &mut changes, &al); }
                     (10, Some(refund)) => { let _ = refund.returned("B", day(), &mut receipt, &mut changes, &al); }

@@ -82,6 +82,12 @@ impl Advice {
             .collect()
     }
 
+    /// Whether it is surely `receipt` that it is about, and not another payment
+    /// of the same payer and total.
+    pub fn is_surely_of(&self, receipt: &Receipt) -> bool {
+        self.used_by == Some(receipt.id) || agrees_by_reference(self, receipt)
+    }
+
     /// Whether the ledger may hold `receipt`'s money for this advice.
     pub fn is_in_time(&self, booked_on: NaiveDate) -> bool {
         window(self.paid_on).is_some_and(|window| window.holds(self.paid_on, booked_on))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use contracts::allocation::TermKind;
-use kernel::{AccountId, DocumentId, EventId};
+use kernel::{AccountId, DocumentId, EventId, Money};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -211,67 +211,98 @@ pub(crate) async fn put(
     Ok(())
 }
 
-/// What another service says of a part of a debt from now on; nothing left of it
-/// takes it away.
+/// All that a dispute, promise, plan or collection says of debts from now on:
+/// it replaces what the same one said before.
 #[derive(Debug, Clone)]
-pub struct Term {
+pub struct Word {
     pub subject: Uuid,
-    pub document: DocumentId,
     pub kind: TermKind,
-    /// `None`: it does not hold any more.
-    pub amount: Option<kernel::Money>,
+    /// Rises with every word of a subject: an older one is no news.
+    pub version: i64,
+    /// What of each document is not chased; positive.
+    pub parts: Vec<(DocumentId, Money)>,
     pub event: EventId,
 }
 
-/// Writes terms, the latest of each last; returns the accounts concerned.
-pub(crate) async fn put_terms(
+/// Takes the words that are news; returns the accounts concerned.
+pub(crate) async fn put_words(
     conn: &mut PgConnection,
-    terms: &[Term],
+    words: &[Word],
     now: DateTime<Utc>,
 ) -> Result<Vec<AccountId>, Failure> {
-    // One row can be written once in a statement: the last word counts.
-    let mut last: BTreeMap<(Uuid, &'static str, Uuid), &Term> = BTreeMap::new();
-    for term in terms {
-        last.insert(
-            (term.document.as_uuid(), term.kind.name(), term.subject),
-            term,
-        );
+    let mut newest: BTreeMap<(Uuid, &'static str), &Word> = BTreeMap::new();
+    for word in words {
+        let known = newest
+            .entry((word.subject, word.kind.name()))
+            .or_insert(word);
+        if known.version < word.version {
+            *known = word;
+        }
     }
-    let documents: Vec<Uuid> = last.keys().map(|(document, ..)| *document).collect();
-    let kinds: Vec<&str> = last.keys().map(|(_, kind, _)| *kind).collect();
-    let subjects: Vec<Uuid> = last.keys().map(|(.., subject)| *subject).collect();
-    let events: Vec<Uuid> = last.values().map(|term| term.event.as_uuid()).collect();
-    let amounts: Vec<Option<Decimal>> = last
-        .values()
-        .map(|term| term.amount.map(kernel::Money::amount))
-        .collect();
-    let currencies: Vec<Option<&str>> = last
-        .values()
-        .map(|term| term.amount.map(|money| money.currency().code()))
-        .collect();
-    sqlx::query!(
-        "delete from allocation.chase_term t using unnest($1::uuid[], $2::text[], $3::uuid[]) as d(document, kind, subject)
-         where t.document_id = d.document and t.kind = d.kind and t.subject = d.subject",
-        &documents,
+    let subjects: Vec<Uuid> = newest.keys().map(|(subject, _)| *subject).collect();
+    let kinds: Vec<&str> = newest.keys().map(|(_, kind)| *kind).collect();
+    let versions: Vec<i64> = newest.values().map(|word| word.version).collect();
+    let news = sqlx::query!(
+        "insert into allocation.chase_word as w (subject, kind, version)
+         select * from unnest($1::uuid[], $2::text[], $3::bigint[])
+         on conflict (subject, kind) do update set version = excluded.version where w.version < excluded.version
+         returning subject, kind",
+        &subjects,
         &kinds as &[&str],
-        &subjects
+        &versions
     )
-    .execute(&mut *conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let is_news = |subject: Uuid, kind: &str| {
+        news.iter()
+            .any(|row| row.subject == subject && row.kind == kind)
+    };
+    newest.retain(|(subject, kind), _| is_news(*subject, kind));
+    let subjects: Vec<Uuid> = newest.keys().map(|(subject, _)| *subject).collect();
+    let kinds: Vec<&str> = newest.keys().map(|(_, kind)| *kind).collect();
+    let mut documents = sqlx::query_scalar!(
+        "delete from allocation.chase_term t using unnest($1::uuid[], $2::text[]) as d(subject, kind)
+         where t.subject = d.subject and t.kind = d.kind returning t.document_id",
+        &subjects,
+        &kinds as &[&str]
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let parts: Vec<(&Word, DocumentId, Money)> = newest
+        .values()
+        .flat_map(|word| {
+            word.parts
+                .iter()
+                .map(move |(document, amount)| (*word, *document, *amount))
+        })
+        .filter(|(.., amount)| amount.is_positive())
+        .collect();
+    let of_parts: Vec<Uuid> = parts.iter().map(|(_, d, _)| d.as_uuid()).collect();
+    let subjects: Vec<Uuid> = parts.iter().map(|(word, ..)| word.subject).collect();
+    let kinds: Vec<&str> = parts.iter().map(|(word, ..)| word.kind.name()).collect();
+    let events: Vec<Uuid> = parts
+        .iter()
+        .map(|(word, ..)| word.event.as_uuid())
+        .collect();
+    let amounts: Vec<Decimal> = parts.iter().map(|(.., amount)| amount.amount()).collect();
+    let currencies: Vec<&str> = parts
+        .iter()
+        .map(|(.., amount)| amount.currency().code())
+        .collect();
     sqlx::query!(
         "insert into allocation.chase_term (document_id, kind, subject, event_id, amount, currency, recorded_at)
-         select t.*, $7 from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::text[])
-             as t(document, kind, subject, event, amount, currency) where t.amount > 0",
-        &documents,
+         select t.*, $7 from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::text[]) as t",
+        &of_parts,
         &kinds as &[&str],
         &subjects,
         &events,
-        &amounts as &[Option<Decimal>],
-        &currencies as &[Option<&str>],
+        &amounts,
+        &currencies as &[&str],
         now
     )
     .execute(&mut *conn)
     .await?;
+    documents.extend(of_parts);
     let rows = sqlx::query_scalar!(
         "select distinct account_id from allocation.open_item where document_id = any($1)",
         &documents

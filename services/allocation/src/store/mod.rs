@@ -2,7 +2,6 @@
 //! row, whatever the size of the batch.
 
 pub(crate) mod accounts;
-pub(crate) mod approvals;
 pub(crate) mod chaseable;
 pub(crate) mod clients;
 pub(crate) mod control;

@@ -36,6 +36,7 @@ struct Row {
     requester: String,
     reservation: Option<Uuid>,
     approval_id: Option<Uuid>,
+    approved_sha256: Option<String>,
     reference: Option<String>,
     changed_at: DateTime<Utc>,
 }
@@ -65,6 +66,7 @@ impl TryFrom<Row> for Refund {
             requester: row.requester,
             reservation: row.reservation.map(OutflowId::from),
             approval: row.approval_id.map(ApprovalId::from),
+            approved_sha256: row.approved_sha256,
             reference: row.reference,
             changed_at: row.changed_at,
         })
@@ -100,12 +102,12 @@ pub(crate) async fn put(conn: &mut PgConnection, r: &Refund) -> Result<(), Failu
     sqlx::query!(
         "insert into allocation.refund (refund_id, version, state, receipt_id, account_id, account_ref, currency,
              amount, reason, evidence, payee_name, payee_account, payee_masked, payee_reason, to_source,
-             payee_revision, requester, reservation, approval_id, reference, changed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+             payee_revision, requester, reservation, approval_id, reference, changed_at, approved_sha256)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
          on conflict (refund_id) do update set version = $2, state = $3, account_id = $5, account_ref = $6,
              amount = $8, reason = $9, evidence = $10, payee_name = $11, payee_account = $12, payee_masked = $13,
              payee_reason = $14, to_source = $15, payee_revision = $16, requester = $17, reservation = $18,
-             approval_id = $19, reference = $20, changed_at = $21",
+             approval_id = $19, reference = $20, changed_at = $21, approved_sha256 = $22",
         r.id.as_uuid(),
         r.version,
         r.state.name(),
@@ -126,7 +128,8 @@ pub(crate) async fn put(conn: &mut PgConnection, r: &Refund) -> Result<(), Failu
         r.reservation.map(OutflowId::as_uuid),
         r.approval.map(ApprovalId::as_uuid),
         r.reference,
-        r.changed_at
+        r.changed_at,
+        r.approved_sha256
     )
     .execute(conn)
     .await?;
@@ -158,7 +161,7 @@ pub(crate) async fn get(conn: &mut PgConnection, id: RefundId) -> Result<Option<
         Row,
         "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
              payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
-             approval_id, reference, changed_at
+             approval_id, reference, changed_at, approved_sha256
          from allocation.refund where refund_id = $1",
         id.as_uuid()
     )
@@ -210,7 +213,7 @@ pub(crate) async fn list(
         Row,
         "select refund_id, version, state, receipt_id, account_id, account_ref, currency, amount, reason, evidence,
              payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
-             approval_id, reference, changed_at
+             approval_id, reference, changed_at, approved_sha256
          from allocation.refund
          where ($1::text is null or state = $1) and ($2::uuid is null or receipt_id = $2)
            and ($3::uuid is null or number < (select b.number from allocation.refund b where b.refund_id = $3))

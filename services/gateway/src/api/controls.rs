@@ -12,17 +12,17 @@ use contracts::{
     api::{
         Call,
         controls::{
-            ApprovalQueue, ChangeLimit, ClaimVatRelief, DecideApproval, DraftRefund, GetApproval,
-            GetRefund, GetSmallBalances, GetWriteOff, ListApprovals, ListLimits, ListRecoveries,
-            ListRefunds, ListSmallBalances, ListVatRelief, ListWriteOffReasons, ListWriteOffs,
-            Person, ProposeSmallBalances, RedraftRefund, RefundContent, RefundStep,
-            RequestWriteOff, ReverseWriteOff, RunStep, StepRefund, StepSmallBalances, Verdict,
-            WriteOffAsk,
+            ApprovalDetail, ApprovalQueue, ChangeLimit, ClaimVatRelief, DecideApproval,
+            DraftRefund, GetApproval, GetRefund, GetSmallBalances, GetWriteOff, ListApprovals,
+            ListLimits, ListRecoveries, ListRefunds, ListSmallBalances, ListVatRelief,
+            ListWriteOffReasons, ListWriteOffs, Person, PreviewApproval, ProposeSmallBalances,
+            RedraftRefund, RefundContent, RefundStep, RequestWriteOff, ReverseWriteOff, RunStep,
+            StepRefund, StepSmallBalances, Verdict, WriteOffAsk,
         },
     },
     controls::{
-        ApprovalId, ApprovalKind, RefundId, RefundState, SmallBalanceRunId, WriteOffId,
-        WriteOffState,
+        ApprovalId, ApprovalKind, ApprovalState, RefundId, RefundState, SmallBalanceRunId,
+        WriteOffId, WriteOffState, differences,
     },
 };
 use kernel::{AccountId, CommandId, Currency, Money, ReceiptId};
@@ -133,11 +133,36 @@ pub(crate) async fn get_approval(
     Extension(caller): Extension<Caller>,
     Path(approval_id): Path<ApprovalId>,
 ) -> Result<Response, Problem> {
+    Ok(Json(approval(&app, &caller, approval_id).await?).into_response())
+}
+
+/// A request as worklist keeps it and, while it is pending, as the service that
+/// asked sees it now. When that one does not answer the rest is shown all the
+/// same.
+pub(crate) async fn approval(
+    app: &App,
+    caller: &Caller,
+    approval_id: ApprovalId,
+) -> Result<ApprovalDetail, Problem> {
     let ask = GetApproval {
         approval_id,
-        person: person(&caller),
+        person: person(caller),
     };
-    Ok(Json(app.bus.ask(&ask).await?).into_response())
+    let mut detail = app.bus.ask(&ask).await?;
+    let about = &detail.approval;
+    if about.state == ApprovalState::Pending && about.kind != ApprovalKind::LimitChange {
+        let preview = PreviewApproval {
+            kind: about.kind,
+            subject_id: about.subject_id,
+        };
+        if let Ok(now) = app.bus.ask(&preview).await {
+            if !detail.content.is_null() {
+                detail.differences = differences(&detail.content, &now.content);
+            }
+            detail.preview = Some(now);
+        }
+    }
+    Ok(detail)
 }
 
 /// What an approver says.
@@ -148,8 +173,9 @@ pub(crate) struct DecisionRequest {
     pub reason: String,
 }
 
-/// Approves, and carries out what was asked for when nobody else must approve.
-/// Refused to who asked for it, and above one's limit.
+/// Approves. What was asked for is carried out a moment after the last approval
+/// that it needs: then the approval has `carried_out_at`. Refused to who asked for
+/// it, to who acts for them, and above one's limit.
 #[utoipa::path(
     post, path = "/api/v1/approvals/{id}/approve", tag = "controls", operation_id = "approve",
     params(

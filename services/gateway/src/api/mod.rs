@@ -15,6 +15,7 @@ pub(crate) mod returns;
 pub(crate) mod rules;
 pub(crate) mod table;
 pub(crate) mod workbench;
+pub(crate) mod worklist;
 
 pub(crate) use receipts::{AllocationRequest, UndoRequest};
 

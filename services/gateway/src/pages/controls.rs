@@ -16,7 +16,7 @@ use contracts::{
         },
         controls::{
             ApprovalDetail, ApprovalQueue, ApprovalView, Attachment, DecideApproval, DraftRefund,
-            GetApproval, GetRefund, ListApprovals, ListRecoveries, ListRefunds, ListSmallBalances,
+            GetRefund, ListApprovals, ListRecoveries, ListRefunds, ListSmallBalances,
             ListVatRelief, ListWriteOffReasons, ListWriteOffs, Payee, ProposeSmallBalances,
             Recovery, RefundContent, RefundDetail, RefundStep, RefundView, RequestWriteOff,
             ReverseWriteOff, RunStep, SmallBalanceRunView, StepRefund, StepSmallBalances, Verdict,
@@ -38,7 +38,7 @@ use crate::{
     App,
     api::{
         Path,
-        controls::{person, vat_relief_file},
+        controls::{approval, person, vat_relief_file},
         encoded,
         once::command_id,
         table::File,
@@ -321,23 +321,18 @@ async fn approvals(
         "history" => ApprovalQueue::History,
         _ => ApprovalQueue::Waiting,
     };
-    let person = person(&visit.caller);
     let found = app
         .bus
         .ask(&ListApprovals {
             queue,
-            person: person.clone(),
+            person: person(&visit.caller),
             page: page(field(pairs, "cursor")),
         })
         .await?;
     let chosen = field(pairs, "approval").parse().ok();
     let chosen = chosen.or_else(|| found.items.first().map(|first| first.approval_id));
     if let Some(approval_id) = chosen {
-        let ask = GetApproval {
-            approval_id,
-            person,
-        };
-        let detail = app.bus.ask(&ask).await?;
+        let detail = approval(app, &visit.caller, approval_id).await?;
         let mut list = Vec::new();
         facts("", &detail.content, &mut list);
         shown.opened = Some(Opened {

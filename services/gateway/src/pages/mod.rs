@@ -11,6 +11,7 @@ pub(crate) mod residual;
 pub(crate) mod show;
 pub(crate) mod sign_in;
 mod visit;
+pub(crate) mod worklist;
 
 use askama::Template;
 use axum::{
@@ -24,6 +25,8 @@ pub(crate) use visit::{Toast, Undo, Visit};
 /// A place in the rail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
+    Today,
+    Team,
     Cash,
     Accounts,
     AgedDebt,
@@ -43,7 +46,19 @@ pub(crate) struct Place {
     pub key: &'static str,
 }
 
-pub(crate) const RAIL: [Place; 6] = [
+pub(crate) const RAIL: [Place; 8] = [
+    Place {
+        section: Section::Today,
+        title: "Today",
+        href: "/today",
+        key: "t",
+    },
+    Place {
+        section: Section::Team,
+        title: "Team",
+        href: "/team",
+        key: "m",
+    },
     Place {
         section: Section::Cash,
         title: "Cash",

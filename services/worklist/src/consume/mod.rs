@@ -4,6 +4,8 @@
 mod approvals;
 mod work;
 
+pub(crate) use work::Known;
+
 use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};

@@ -402,6 +402,24 @@ impl Postgres {
             .disable_statement_logging()
     }
 
+    /// Whether this Postgres was built with lz4. The compression that every one
+    /// has (pglz) costs about 50 us for each page that is touched first after a
+    /// checkpoint, lz4 a fifth of it.
+    fn knows_lz4(&self) -> bool {
+        let mut command = process::command(
+            &self.install.bin.join("postgres"),
+            &self.directory,
+            self.run_as,
+        );
+        command.arg("-D").arg(&self.directory).args([
+            "-C",
+            "wal_compression",
+            "-c",
+            "wal_compression=lz4",
+        ]);
+        command.output().is_ok_and(|said| said.status.success())
+    }
+
     fn write_settings(&self, port: u16) -> Result<(), LocalError> {
         let Settings {
             shared_buffers_mb,
@@ -409,6 +427,7 @@ impl Postgres {
             durable,
         } = self.settings;
         let durable = if durable { "on" } else { "off" };
+        let compression = if self.knows_lz4() { "lz4" } else { "on" };
         let mut text = format!(
             "# Written by counterfoil at every start. Lasting changes: `alter system set …`.\n\
              listen_addresses = '127.0.0.1'\n\
@@ -423,7 +442,7 @@ impl Postgres {
              fsync = {durable}\n\
              synchronous_commit = on\n\
              full_page_writes = {durable}\n\
-             wal_compression = on\n\
+             wal_compression = {compression}\n\
              min_wal_size = 256MB\n\
              max_wal_size = 4GB\n\
              checkpoint_timeout = 15min\n\

@@ -28,6 +28,8 @@ pub(super) struct List<'b> {
     told: usize,
     /// Why it cannot be followed to the letter.
     trouble: Vec<Evidence>,
+    /// The payer owes the same amounts on other documents too.
+    twin: bool,
 }
 
 /// Reads `told` against the ledger: every line has to name one open document of
@@ -51,6 +53,7 @@ pub(super) fn follow<'b>(
         account,
         told: told.len(),
         trouble: Vec::new(),
+        twin: false,
     };
     let mut seen = BTreeSet::new();
     let mut sum = Money::zero(cash.currency());
@@ -155,6 +158,34 @@ pub(super) fn follow<'b>(
 impl List<'_> {
     fn object(&mut self, kind: &str, why: impl Into<String>) {
         self.trouble.push(say(kind, false, why));
+    }
+
+    /// Objects when the payer owes the same amounts once more on documents that
+    /// are not listed: two payments of one total may be on their way, and only
+    /// payer and total say which of them the list is about.
+    pub(super) fn doubt_twins(&mut self, cash: Money, books: &Books) {
+        let Some(account) = self.account.filter(|_| self.is_whole()) else {
+            return;
+        };
+        let mut others: Vec<Money> = owed(account, cash, books)
+            .into_iter()
+            .filter(|item| self.items.iter().all(|listed| listed.id != item.id))
+            .map(|item| item.open)
+            .collect();
+        self.twin = self.lines.iter().all(|line| {
+            let same = others.iter().position(|open| *open == line.amount);
+            same.map(|at| others.swap_remove(at)).is_some()
+        });
+        if self.twin {
+            self.object(
+                "amount",
+                "the payer owes the same amounts on other documents too: the advice may be about another payment",
+            );
+        }
+    }
+
+    pub(super) const fn has_twin(&self) -> bool {
+        self.twin
     }
 
     /// Whether it can be followed to the letter.
@@ -274,6 +305,7 @@ pub(super) fn beside(
     let would = match (found, list.trouble.first()) {
         (Found::Several(_), _) => "automatic if one of the advices had its reference in the text",
         (Found::Near(..), _) => "automatic if the advice came to the amount",
+        _ if list.twin => "automatic if the advice had its reference in the text",
         (_, Some(_)) => "automatic if every line listed were an open document, with its amount",
         (_, None) => "automatic if text and advice named the same documents",
     };

@@ -326,6 +326,26 @@ fn an_advice_apart_says_what_is_paid() {
     assert_eq!(verdict.decision.remittance_id, None);
 }
 
+/// The payer owes the same amounts twice: payer and total do not say which of
+/// two payments an advice is about, its reference does.
+#[test]
+fn an_advice_whose_amounts_are_owed_twice_is_only_suggested() {
+    let rent = |number: &str| item(number, 1, "200.00");
+    let mut ledger = books(["INV-1", "INV-2", "INV-3", "INV-4"].map(rent));
+    let told = [("INV-1", "200.00"), ("INV-2", "200.00")];
+    ledger.add_advice(advice("ADV-1", "400.00", &told));
+    let verdict = decide(&receipt("400.00", "MONTHLY ACCOUNT"), &ledger).unwrap();
+    assert!(verdict.lines.is_empty());
+    assert_eq!(verdict.suggestions[0].rule, Rule::Remittance);
+    assert_eq!(verdict.suggestions[0].lines.len(), 2);
+    assert_eq!(
+        verdict.decision.remittance_id, None,
+        "it is still free for the payment that it is about"
+    );
+    let verdict = decide(&receipt("400.00", "BP0042117"), &ledger).unwrap();
+    assert_eq!(lines(&verdict), ["200.00", "200.00"]);
+}
+
 /// One that a receipt has used is nobody else's, and two that fit equally are
 /// nobody's.
 #[test]

@@ -195,9 +195,10 @@ impl Problems {
             (RemainderAction::WriteOff, _) if side.is_none() => {
                 Some("there is no tolerance on this side")
             }
-            (RemainderAction::Discount | RemainderAction::BankCharge, When::Over) => {
-                Some("only when less was paid")
-            }
+            (
+                RemainderAction::Discount | RemainderAction::BankCharge | RemainderAction::Dispute,
+                When::Over,
+            ) => Some("only when less was paid"),
             (RemainderAction::OnAccount | RemainderAction::SuggestRefund, When::Under) => {
                 Some("only when more was paid")
             }
@@ -220,6 +221,7 @@ impl Problems {
                     row.action,
                     RemainderAction::OnAccount
                         | RemainderAction::SuggestRefund
+                        | RemainderAction::Dispute
                         | RemainderAction::Person
                 )
         };

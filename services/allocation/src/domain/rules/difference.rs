@@ -6,7 +6,7 @@
 
 use chrono::{Days, NaiveDate};
 use contracts::{
-    allocation::{AdjustmentKind, Evidence},
+    allocation::{AdjustmentKind, DisputedPart, Evidence},
     rules::{DiscountBase, EarlySettlement, Limit, Remainder, RemainderAction, RungMode, When},
 };
 use kernel::{DocumentId, Money, MoneyError, Rounding, WorkingCalendar};
@@ -83,6 +83,7 @@ fn take(verdict: &mut Verdict, meant: &Meant, done: Done, said: Vec<Evidence>, h
     verdict.payer = Some(meant.account);
     verdict.lines = done.lines;
     verdict.settled = done.settled;
+    verdict.decision.disputed = done.disputed;
     verdict.suggestions.clear();
     verdict.decision.rule = meant.rule;
     verdict.decision.would_have_matched = None;
@@ -97,9 +98,12 @@ fn take(verdict: &mut Verdict, meant: &Meant, done: Done, said: Vec<Evidence>, h
 }
 
 /// What a row does.
+#[derive(Default)]
 struct Done {
     lines: Vec<Line>,
     settled: Vec<Settled>,
+    /// What is missing and becomes a dispute.
+    disputed: Vec<DisputedPart>,
     said: &'static str,
 }
 
@@ -217,6 +221,7 @@ impl<'b> Difference<'b> {
                     _ => Ok(Err("it is more than banks may keep".to_owned())),
                 }
             }
+            RemainderAction::Dispute => self.dispute(),
             RemainderAction::Discount => match &policy.rules.discount {
                 Some(terms) => self.discount(terms),
                 None => Ok(Err("there is no discount".to_owned())),
@@ -227,8 +232,8 @@ impl<'b> Difference<'b> {
             )),
             RemainderAction::Person => Ok(Ok(Done {
                 lines: spread(self.cash, &self.items)?,
-                settled: Vec::new(),
                 said: "a person looks",
+                ..Done::default()
             })),
         }
     }
@@ -236,9 +241,34 @@ impl<'b> Difference<'b> {
     fn leave(&self, said: &'static str) -> Done {
         Done {
             lines: whole(self.items.iter().copied()),
-            settled: Vec::new(),
             said,
+            ..Done::default()
         }
+    }
+
+    /// The cash pays the documents as far as it goes; of those that it does not
+    /// pay wholly, the rest is disputed.
+    fn dispute(&self) -> Result<Result<Done, String>, MoneyError> {
+        let lines = match &self.meant.advised {
+            Some(lines) => lines.clone(),
+            None => spread(self.cash, &self.items)?,
+        };
+        let disputed = shortfalls(&self.items, &lines)?
+            .into_iter()
+            .filter(|(document, left)| {
+                left.is_positive() && lines.iter().any(|line| line.document == *document)
+            })
+            .map(|(document_id, amount)| DisputedPart {
+                document_id,
+                amount,
+            })
+            .collect();
+        Ok(Ok(Done {
+            lines,
+            disputed,
+            said: "what is missing is disputed",
+            ..Done::default()
+        }))
     }
 
     /// E7 to E9: within the smaller of percent and amount, and within what the
@@ -321,6 +351,7 @@ impl<'b> Difference<'b> {
                 .collect(),
             lines,
             said,
+            ..Done::default()
         }))
     }
 
@@ -345,6 +376,7 @@ impl<'b> Difference<'b> {
                 kind: AdjustmentKind::SmallBalance,
             }],
             said: "kept as a small balance",
+            ..Done::default()
         })
     }
 
@@ -430,6 +462,7 @@ impl<'b> Difference<'b> {
             lines,
             settled,
             said: "the discount for early settlement",
+            ..Done::default()
         }))
     }
 }

@@ -400,6 +400,7 @@ fn hold(verdict: &mut Verdict, would: &str) {
         verdict.suggestions.truncate(SUGGESTIONS_MAX);
     }
     verdict.decision.rule = Rule::None;
+    verdict.decision.disputed.clear();
     verdict.decision.would_have_matched = Some(would.to_owned());
 }
 

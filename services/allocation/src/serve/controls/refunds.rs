@@ -10,7 +10,7 @@ use contracts::{
             RefundView, StepRefund, VoidRefunds,
         },
     },
-    controls::{ApprovalKind, ApprovalState, RefundChanged, RefundId, RefundState},
+    controls::{ApprovalKind, ApprovalWithdrawn, RefundChanged, RefundId, RefundState},
 };
 use kernel::ReceiptId;
 use messaging::{Bus, Failure};
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Other refunds like one are looked for so far back.
-const ALIKE: TimeDelta = TimeDelta::days(90);
+pub(super) const ALIKE: TimeDelta = TimeDelta::days(90);
 
 fn no_refund(id: RefundId) -> Failure {
     Failure::not_found("allocation.no_refund", format!("there is no refund {id}"))
@@ -51,10 +51,9 @@ pub(super) async fn lock(act: &mut Act, id: RefundId) -> Result<(Refund, Receipt
     Ok((refund, receipt))
 }
 
-/// Writes a refund that came a step further, and tells.
-pub(super) async fn changed(act: &mut Act, refund: &Refund, step: Step) -> Result<(), Failure> {
-    store::refunds::put(act.tx.conn(), refund).await?;
-    let event = RefundChanged {
+/// The fact that a refund came a step further.
+pub(crate) fn told(refund: &Refund, step: &Step) -> RefundChanged {
+    RefundChanged {
         refund_id: refund.id,
         version: refund.version,
         state: refund.state,
@@ -65,10 +64,16 @@ pub(super) async fn changed(act: &mut Act, refund: &Refund, step: Step) -> Resul
         payee_account: refund.payee.masked.clone(),
         to_source: refund.payee.to_source,
         reference: step.reference.clone(),
-        recorded_at: act.now,
+        recorded_at: step.at,
         actor: step.actor.clone(),
         reason: step.reason.clone(),
-    };
+    }
+}
+
+/// Writes a refund that came a step further, and tells.
+async fn changed(act: &mut Act, refund: &Refund, step: Step) -> Result<(), Failure> {
+    store::refunds::put(act.tx.conn(), refund).await?;
+    let event = told(refund, &step);
     store::refunds::note(act.tx.conn(), &[step]).await?;
     act.tell(&event, refund.id.as_uuid(), refund.version)
 }
@@ -89,7 +94,7 @@ async fn moved_by(
 }
 
 /// Ends a refund before it is sent; its money is free again.
-pub(super) async fn stop(
+async fn stop(
     act: &mut Act,
     refund: &mut Refund,
     receipt: &mut Receipt,
@@ -103,23 +108,23 @@ pub(super) async fn stop(
     moved_by(act, receipt, line, because).await
 }
 
-/// A request that still waits is void: what it was for is changed or over.
-async fn void_request(
-    act: &mut Act,
-    refund: &Refund,
-    because: &Because<'_>,
-) -> Result<(), Failure> {
-    let Some(id) = refund.approval else {
-        return Ok(());
-    };
-    let Some(mut approval) = store::approvals::lock(act.tx.conn(), id).await? else {
-        return Ok(());
-    };
-    if approval.state != ApprovalState::Pending {
-        return Ok(());
+/// Takes back a request that still waits: what it was for is changed or over.
+fn withdraw(act: &mut Act, refund: &Refund, because: &Because<'_>) -> Result<(), Failure> {
+    match (refund.approval, refund.state) {
+        (Some(approval_id), RefundState::Submitted) => {
+            let withdrawn = ApprovalWithdrawn {
+                approval_id,
+                kind: ApprovalKind::Refund,
+                subject_id: refund.id.as_uuid(),
+                account_ref: refund.account_ref.clone(),
+                actor: because.actor.to_owned(),
+                reason: because.reason.to_owned(),
+                recorded_at: act.now,
+            };
+            act.tell(&withdrawn, approval_id.as_uuid(), 2)
+        }
+        _ => Ok(()),
     }
-    approval.end(ApprovalState::Voided);
-    act.decided(&approval, because.actor, because.reason).await
 }
 
 /// Reserves the money and asks for approval.
@@ -133,31 +138,24 @@ async fn submit(
         .submit(receipt, &mut act.changes, because)
         .map_err(Failure::of)?;
     let to = refund.payee.name.as_deref().unwrap_or("the payer");
-    let approval = act
-        .request(
-            Ask {
-                kind: ApprovalKind::Refund,
-                subject: refund.id.as_uuid(),
-                title: format!(
-                    "Refund {} to {to}{}",
-                    refund.amount.display_uk(),
-                    if refund.payee.to_source {
-                        ""
-                    } else {
-                        " (not the account that paid)"
-                    }
-                ),
-                amount: refund.amount,
-                account: refund.account,
-                account_ref: refund.account_ref.clone(),
-                content: refund.content(),
-                needed: refund.approvers(),
-                reason: refund.reason.clone(),
-            },
-            because.actor,
-        )
-        .await?;
-    refund.approval = Some(approval.id);
+    let elsewhere = if refund.payee.to_source {
+        ""
+    } else {
+        " (not the account that paid)"
+    };
+    let approval = act.request(Ask {
+        kind: ApprovalKind::Refund,
+        subject: refund.id.as_uuid(),
+        title: format!("Refund {} to {to}{elsewhere}", refund.amount.display_uk()),
+        amount: refund.amount,
+        account: refund.account,
+        account_ref: refund.account_ref.as_deref(),
+        content: refund.content(),
+        needed: refund.approvers(),
+        requester: because.actor,
+        reason: &refund.reason,
+    })?;
+    refund.approval = Some(approval);
     changed(act, refund, step).await?;
     moved_by(act, receipt, Some(line), because).await
 }
@@ -193,7 +191,7 @@ pub(crate) async fn redraft(ask: RedraftRefund, bus: Bus) -> Result<RefundDetail
     let actor = &ask.person.actor;
     let why = "drafted anew";
     let because = act.because(actor, why);
-    void_request(&mut act, &before, &because).await?;
+    withdraw(&mut act, &before, &because)?;
     if !before.is_over_unpaid() && before.state != RefundState::Draft {
         stop(
             &mut act,
@@ -224,14 +222,7 @@ pub(crate) async fn step(ask: StepRefund, bus: Bus) -> Result<RefundDetail, Refu
         return Ok(detail(act.tx.conn(), ask.refund_id, &bus).await?);
     }
     let (mut refund, mut receipt) = lock(&mut act, ask.refund_id).await?;
-    let approved = match refund.approval {
-        Some(id) => store::approvals::get(act.tx.conn(), id)
-            .await?
-            .filter(|approval| approval.state == ApprovalState::Approved)
-            .map(|approval| approval.content_sha256),
-        None => None,
-    };
-    let (approved, actor) = (approved.as_deref(), &ask.person.actor);
+    let actor = &ask.person.actor;
     let because = act.because(actor, "");
     let of = |refused: rules::Refused| Failure::of(refused);
     if matches!(
@@ -257,7 +248,7 @@ pub(crate) async fn step(ask: StepRefund, bus: Bus) -> Result<RefundDetail, Refu
                 return Err(of(rules::Refused::NoReason).into());
             }
             let because = act.because(actor, reason);
-            void_request(&mut act, &refund, &because).await?;
+            withdraw(&mut act, &refund, &because)?;
             let to = RefundState::Cancelled;
             stop(&mut act, &mut refund, &mut receipt, to, &because).await?;
         }
@@ -267,16 +258,12 @@ pub(crate) async fn step(ask: StepRefund, bus: Bus) -> Result<RefundDetail, Refu
         }
         RefundStep::IntoPaymentFile { reference } => {
             let to = RefundState::InPaymentFile;
-            let step = refund
-                .on_its_way(to, reference, approved, &because)
-                .map_err(of)?;
+            let step = refund.on_its_way(to, reference, &because).map_err(of)?;
             changed(&mut act, &refund, step).await?;
         }
         RefundStep::Sent { reference } => {
             let to = RefundState::Sent;
-            let step = refund
-                .on_its_way(to, reference, approved, &because)
-                .map_err(of)?;
+            let step = refund.on_its_way(to, reference, &because).map_err(of)?;
             changed(&mut act, &refund, step).await?;
         }
         RefundStep::Paid { paid_on } => {
@@ -317,7 +304,7 @@ pub(crate) async fn void_for_return(
         ) {
             continue;
         }
-        void_request(act, &refund, because).await?;
+        withdraw(act, &refund, because)?;
         stop(act, &mut refund, receipt, RefundState::Voided, because).await?;
         voided.push(refund);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Days, Utc};
+use chrono::Days;
 use contracts::{
     allocation::OutflowLine,
     api::{
@@ -12,7 +12,7 @@ use contracts::{
             SmallBalanceRunView, StepSmallBalances,
         },
     },
-    controls::{ApprovalKind, ApprovalState, RunState, SmallBalanceRunId},
+    controls::{ApprovalKind, RunState, SmallBalanceRunId},
 };
 use kernel::{DocumentId, ReceiptId, london_date};
 use messaging::{Bus, Failure};
@@ -73,16 +73,6 @@ pub(super) async fn lock(
     Ok((run, books, receipts))
 }
 
-/// Ends a request that is not carried out.
-pub(super) fn end(run: &mut Run, state: ApprovalState, now: DateTime<Utc>) {
-    let to = match state {
-        ApprovalState::Expired => RunState::Expired,
-        _ => RunState::Rejected,
-    };
-    // One that is over already stays as it is.
-    let _ = run.moves(RunState::Requested, to, now);
-}
-
 /// Writes what a run moved, and tells.
 pub(super) async fn moved(
     act: &mut Act,
@@ -118,27 +108,23 @@ async fn shown(id: SmallBalanceRunId, bus: &Bus) -> Result<SmallBalanceRun, Refu
 async fn submit(act: &mut Act, run: &mut Run, actor: &str) -> Result<(), Failure> {
     run.moves(RunState::Proposed, RunState::Requested, act.now)
         .map_err(Failure::of)?;
-    let approval = act
-        .request(
-            Ask {
-                kind: ApprovalKind::SmallBalances,
-                subject: run.id.as_uuid(),
-                title: format!(
-                    "Clear {} small balances, {} together",
-                    run.lines.len(),
-                    run.amount.display_uk()
-                ),
-                amount: run.amount,
-                account: None,
-                account_ref: None,
-                content: run.content(),
-                needed: 1,
-                reason: run.reason.clone(),
-            },
-            actor,
-        )
-        .await?;
-    run.approval = Some(approval.id);
+    let approval = act.request(Ask {
+        kind: ApprovalKind::SmallBalances,
+        subject: run.id.as_uuid(),
+        title: format!(
+            "Clear {} small balances, {} together",
+            run.lines.len(),
+            run.amount.display_uk()
+        ),
+        amount: run.amount,
+        account: None,
+        account_ref: None,
+        content: run.content(),
+        needed: 1,
+        requester: actor,
+        reason: &run.reason,
+    })?;
+    run.approval = Some(approval);
     store::write_offs::put_run(act.tx.conn(), run).await
 }
 

@@ -76,28 +76,24 @@ pub(crate) async fn request(ask: RequestWriteOff, bus: Bus) -> Result<WriteOffDe
     let mut found = rules::requested(&ask.lines, code, &ask.reason, &books, &vat, actor, act.now)
         .map_err(Failure::of)?;
     found.id = id;
-    let approval = act
-        .request(
-            Ask {
-                kind: ApprovalKind::WriteOff,
-                subject: id.as_uuid(),
-                title: format!(
-                    "Write off {} of {}: {}",
-                    found.amount.display_uk(),
-                    found.account_ref,
-                    code.words
-                ),
-                amount: found.amount,
-                account: Some(found.account),
-                account_ref: Some(found.account_ref.clone()),
-                content: found.content(|line| line.open_then),
-                needed: 1,
-                reason: found.reason.clone(),
-            },
-            actor,
-        )
-        .await?;
-    found.approval = Some(approval.id);
+    let approval = act.request(Ask {
+        kind: ApprovalKind::WriteOff,
+        subject: id.as_uuid(),
+        title: format!(
+            "Write off {} of {}: {}",
+            found.amount.display_uk(),
+            found.account_ref,
+            code.words
+        ),
+        amount: found.amount,
+        account: Some(found.account),
+        account_ref: Some(&found.account_ref),
+        content: found.content(|line| line.open_then),
+        needed: 1,
+        requester: actor,
+        reason: &found.reason,
+    })?;
+    found.approval = Some(approval);
     store::write_offs::put(act.tx.conn(), &found).await?;
     finish(act, id, &bus).await
 }

@@ -1,0 +1,146 @@
+//! What a request for a second person would do now, for who is asked.
+
+use contracts::{
+    api::{
+        Refusal,
+        controls::{BeforeAfter, Check, Preview, PreviewApproval},
+    },
+    controls::ApprovalKind,
+};
+use kernel::{CommandId, Money};
+use messaging::{Bus, Failure};
+
+use super::{Act, refunds, small_balances, write_offs};
+use crate::store;
+
+pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, Refusal> {
+    // Rolled back when it is dropped: looking changes nothing.
+    let (mut act, _) = Act::begin(&bus, CommandId::generate()).await?;
+    Ok(match ask.kind {
+        ApprovalKind::Refund => refund(&mut act, ask.subject_id.into()).await?,
+        ApprovalKind::WriteOff => write_off(&mut act, ask.subject_id.into()).await?,
+        ApprovalKind::SmallBalances => run(&mut act, ask.subject_id.into()).await?,
+        ApprovalKind::LimitChange => {
+            return Err(Failure::not_found(
+                "allocation.no_subject",
+                "limits are changed by worklist itself",
+            )
+            .into());
+        }
+    })
+}
+
+fn check(passed: bool, detail: impl Into<String>) -> Check {
+    Check {
+        passed,
+        detail: detail.into(),
+    }
+}
+
+async fn refund(act: &mut Act, id: contracts::controls::RefundId) -> Result<Preview, Failure> {
+    let (refund, receipt) = refunds::lock(act, id).await?;
+    // The money is reserved already: what it would be without the refund.
+    let before = match refund.reservation {
+        Some(_) => receipt
+            .unallocated
+            .checked_add(refund.amount)
+            .map_err(Failure::of)?,
+        None => receipt.unallocated,
+    };
+    let after = before.checked_sub(refund.amount).map_err(Failure::of)?;
+    let account = refund.payee.masked.as_deref().unwrap_or("unknown");
+    let origin = receipt.payer_name.as_deref().unwrap_or("an unknown payer");
+    let mut checks = vec![if refund.payee.to_source {
+        check(
+            true,
+            format!("it goes back to the account that paid, {account} of {origin}"),
+        )
+    } else {
+        check(
+            false,
+            format!("it goes to {account}, which is not the account that {origin} paid from"),
+        )
+    }];
+    let since = act.now - refunds::ALIKE;
+    let alike = store::refunds::alike(act.tx.conn(), &refund, since).await?;
+    checks.push(if alike.is_empty() {
+        check(
+            true,
+            "no other refund of this amount to this account in 90 days",
+        )
+    } else {
+        check(
+            false,
+            format!(
+                "{} more of this amount to this account in 90 days",
+                alike.len()
+            ),
+        )
+    });
+    if store::refunds::may_be_taken_back(act.tx.conn(), receipt.id).await? {
+        checks.push(check(
+            false,
+            "the bank may have taken this payment back: a debit waits for somebody to say so",
+        ));
+    }
+    Ok(Preview {
+        content: refund.content(),
+        ledger: vec![BeforeAfter {
+            what: format!(
+                "Unallocated of the receipt of {}",
+                receipt.amount.display_uk()
+            ),
+            before,
+            after,
+        }],
+        checks,
+    })
+}
+
+async fn write_off(act: &mut Act, id: contracts::controls::WriteOffId) -> Result<Preview, Failure> {
+    let (found, books) = write_offs::lock(act, id).await?;
+    let open = |line: &crate::domain::write_offs::Line| {
+        books
+            .items
+            .get(&line.document)
+            .map_or(line.open_then, |item| item.open)
+    };
+    let mut ledger = Vec::with_capacity(found.lines.len());
+    let mut enough = true;
+    for line in &found.lines {
+        let before = open(line);
+        let after = before.checked_sub(line.amount).map_err(Failure::of)?;
+        enough &= !after.is_negative();
+        ledger.push(BeforeAfter {
+            what: format!("Open on {}", line.document_ref),
+            before,
+            after,
+        });
+    }
+    let checks = vec![if enough {
+        check(true, "no more is given up than is open")
+    } else {
+        check(false, "more would be given up than is open now")
+    }];
+    Ok(Preview {
+        content: found.content(open),
+        ledger,
+        checks,
+    })
+}
+
+async fn run(
+    act: &mut Act,
+    id: contracts::controls::SmallBalanceRunId,
+) -> Result<Preview, Failure> {
+    let (run, ..) = small_balances::lock(act, id).await?;
+    Ok(Preview {
+        content: run.content(),
+        ledger: vec![BeforeAfter {
+            what: format!("{} small balances together", run.lines.len()),
+            before: run.amount,
+            after: Money::zero(run.amount.currency()),
+        }],
+        checks: Vec::new(),
+    })
+}

@@ -1,0 +1,16 @@
+//! The rules of cases: pure, no clock and no IO.
+
+pub mod amounts;
+pub mod case;
+mod data;
+pub mod link;
+pub mod movements;
+pub mod policy;
+mod refused;
+pub mod steps;
+pub mod suspicion;
+#[cfg(test)]
+mod tests;
+
+pub use case::{Case, Origin, Part, Proposal};
+pub use refused::Refused;

@@ -1,0 +1,193 @@
+//! Overdue items that nothing explains, and suspicions that something explains
+//! now.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::disputes::CaseId;
+use kernel::{AccountId, Currency, DocumentId, Money};
+use messaging::Failure;
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::money;
+
+/// An item that nothing explains.
+#[derive(Debug, Clone)]
+pub(crate) struct Suspect {
+    pub(crate) account: AccountId,
+    pub(crate) account_ref: String,
+    pub(crate) document: DocumentId,
+    pub(crate) document_ref: String,
+    pub(crate) due_on: NaiveDate,
+    /// What of it nothing explains.
+    pub(crate) unexplained: Money,
+}
+
+/// Which items are looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds<'b> {
+    pub(crate) due_by: NaiveDate,
+    /// A suspicion that was cleared before this moment explains nothing any more.
+    pub(crate) again_after: DateTime<Utc>,
+    /// From how much on a query is suspected, per currency.
+    pub(crate) least: &'b [(&'static str, Decimal)],
+    pub(crate) rows: i64,
+}
+
+/// Where the next page begins.
+pub(crate) type Place = (NaiveDate, DocumentId);
+
+/// Overdue items that nothing explains, the longest overdue first, behind
+/// `after`; or those among `only`.
+///
+/// A case about an item explains it, and so does one that was closed lately.
+pub(crate) async fn unexplained(
+    conn: &mut PgConnection,
+    bounds: &Bounds<'_>,
+    after: Option<Place>,
+    only: Option<&[DocumentId]>,
+) -> Result<(Vec<Suspect>, Option<Place>), Failure> {
+    let (currencies, amounts) = columns(bounds.least);
+    let (after_day, after_id) =
+        after.map_or((None, None), |(day, id)| (Some(day), Some(id.as_uuid())));
+    let only: Option<Vec<Uuid>> = only.map(|ids| ids.iter().map(|id| id.as_uuid()).collect());
+    let found = sqlx::query!(
+        r#"select i.document_id, i.document_ref as "document_ref!", i.due_on as "due_on!",
+             i.account_id as "account_id!", i.account_ref as "account_ref!", i.currency,
+             i.open - coalesce(e.amount, 0) - i.noted as "unexplained!"
+           from disputes.item i
+           left join disputes.explained e using (document_id)
+           left join unnest($3::text[], $4::numeric[]) l(currency, amount) on l.currency = i.currency
+           where i.open > 0 and i.due_on <= $1
+             and ($5::date is null or (i.due_on, i.document_id) > ($5, $6))
+             and ($8::uuid[] is null or i.document_id = any($8))
+             and i.open - coalesce(e.amount, 0) - i.noted > 0
+             and i.open - coalesce(e.amount, 0) - i.noted >= coalesce(l.amount, 0)
+             and not exists (
+               select from disputes.part p join disputes.dispute d using (case_id)
+               where p.document_id = i.document_id and d.kind <> 'complaint' and case d.state
+                 when 'closed' then d.closed_at > $2
+                 when 'suspected' then p.disputed > 0
+                 else true end)
+           order by i.due_on, i.document_id limit $7"#,
+        bounds.due_by,
+        bounds.again_after,
+        &currencies,
+        &amounts,
+        after_day,
+        after_id,
+        bounds.rows,
+        only.as_deref()
+    )
+    .fetch_all(conn)
+    .await?;
+    let last = found
+        .last()
+        .filter(|_| found.len() as i64 == bounds.rows)
+        .map(|row| (row.due_on, row.document_id.into()));
+    let suspects = found
+        .into_iter()
+        .map(|row| {
+            Ok(Suspect {
+                account: row.account_id.into(),
+                account_ref: row.account_ref,
+                document: row.document_id.into(),
+                document_ref: row.document_ref,
+                due_on: row.due_on,
+                unexplained: money(row.unexplained, &row.currency)?,
+            })
+        })
+        .collect::<Result<_, Failure>>()?;
+    Ok((suspects, last))
+}
+
+fn columns(least: &[(&'static str, Decimal)]) -> (Vec<String>, Vec<Decimal>) {
+    least
+        .iter()
+        .map(|(code, amount)| ((*code).to_owned(), *amount))
+        .unzip()
+}
+
+/// Suspicions already open, by account and currency.
+pub(crate) async fn open_of(
+    conn: &mut PgConnection,
+    accounts: &[AccountId],
+) -> Result<Vec<(CaseId, AccountId, Currency)>, Failure> {
+    let ids: Vec<Uuid> = accounts.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        "select case_id, account_id, currency from disputes.dispute
+         where account_id = any($1) and state = 'suspected'",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let currency = Currency::parse(&row.currency).map_err(Failure::of)?;
+            Ok((row.case_id.into(), row.account_id.into(), currency))
+        })
+        .collect()
+}
+
+/// Suspicions of which something has an explanation now.
+pub(crate) async fn explained(
+    conn: &mut PgConnection,
+    least: &[(&'static str, Decimal)],
+    rows: i64,
+) -> Result<Vec<CaseId>, Failure> {
+    let (currencies, amounts) = columns(least);
+    let found = sqlx::query_scalar!(
+        r#"select distinct d.case_id from disputes.dispute d
+             join disputes.part p using (case_id)
+             join disputes.item i using (document_id)
+             left join disputes.explained e using (document_id)
+             left join unnest($1::text[], $2::numeric[]) l(currency, amount) on l.currency = d.currency
+           where d.state = 'suspected' and p.disputed > 0 and (
+             i.open - coalesce(e.amount, 0) - i.noted <= 0
+             or i.open - coalesce(e.amount, 0) - i.noted < coalesce(l.amount, 0)
+             or exists (select from disputes.part q join disputes.dispute o on o.case_id = q.case_id
+                        where q.document_id = p.document_id and o.state not in ('suspected', 'closed')
+                          and o.kind <> 'complaint'))
+           limit $3"#,
+        &currencies,
+        &amounts,
+        rows
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(CaseId::from).collect())
+}
+
+/// What explains each of these documents now, in words; nothing for those that
+/// are still not explained.
+pub(crate) async fn explanations(
+    conn: &mut PgConnection,
+    documents: &[DocumentId],
+    least: &[(&'static str, Decimal)],
+) -> Result<Vec<(DocumentId, Option<String>)>, Failure> {
+    let ids: Vec<Uuid> = documents.iter().map(|id| id.as_uuid()).collect();
+    let (currencies, amounts) = columns(least);
+    let rows = sqlx::query!(
+        r#"select i.document_id as "document_id!", case
+             when i.open <= 0 then 'settled'
+             when exists (select from disputes.part q join disputes.dispute o on o.case_id = q.case_id
+                          where q.document_id = i.document_id and o.state not in ('suspected', 'closed')
+                            and o.kind <> 'complaint') then 'another case'
+             when i.open - coalesce(e.amount, 0) - i.noted <= 0
+               or i.open - coalesce(e.amount, 0) - i.noted < coalesce(l.amount, 0) then coalesce(e.words, 'credit note')
+             end as words
+           from disputes.item i
+           left join disputes.explained e using (document_id)
+           left join unnest($2::text[], $3::numeric[]) l(currency, amount) on l.currency = i.currency
+           where i.document_id = any($1)"#,
+        &ids,
+        &currencies,
+        &amounts
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.document_id.into(), row.words))
+        .collect())
+}

@@ -1,0 +1,4 @@
+//! The rules of chasing. Pure.
+
+pub mod data;
+pub mod interest;
