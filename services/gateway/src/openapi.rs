@@ -10,8 +10,8 @@ use axum::{
 };
 use contracts::{
     api::{
-        Page, allocation, controls, ingestion, matters, reporting, returns, rules, workbench,
-        worklist,
+        Page, allocation, controls, disputes, ingestion, matters, reporting, returns, rules,
+        workbench, worklist,
     },
     rules::RuleSet,
     worklist as work,
@@ -78,6 +78,24 @@ pub(crate) fn rule_set_state() -> Object {
 
 pub(crate) fn approval_queue() -> Object {
     one_of(["waiting", "mine", "history", "all"], "waiting")
+}
+
+pub(crate) fn case_queue() -> Object {
+    one_of(
+        [
+            "open",
+            "suspected",
+            "new",
+            "working",
+            "awaiting_internal",
+            "awaiting_customer",
+            "proposed",
+            "resolved",
+            "closed",
+            "all",
+        ],
+        "open",
+    )
 }
 
 /// Optional: it has no default.
@@ -171,6 +189,12 @@ fn components() -> Value {
     component::<Page<returns::DebitView>>(&mut answers);
     component::<returns::Offset>(&mut answers);
     component::<returns::Chaseable>(&mut answers);
+    component::<Page<disputes::CaseView>>(&mut answers);
+    component::<disputes::CaseDetail>(&mut answers);
+    component::<disputes::CaseCounts>(&mut answers);
+    component::<disputes::Taxonomy>(&mut answers);
+    component::<disputes::Feedback>(&mut answers);
+    component::<disputes::Nudged>(&mut answers);
     component::<Page<worklist::WorkRow>>(&mut answers);
     component::<worklist::WorkCounts>(&mut answers);
     component::<worklist::WorkDetail>(&mut answers);
@@ -233,6 +257,9 @@ fn components() -> Value {
     component::<api::returns::MatchDebitRequest>(&mut requests);
     component::<api::returns::DebitOursRequest>(&mut requests);
     component::<api::returns::ReverseDebitRequest>(&mut requests);
+    component::<api::disputes::CaseRequest>(&mut requests);
+    component::<api::disputes::CaseStepRequest>(&mut requests);
+    component::<api::disputes::NudgeRequest>(&mut requests);
     component::<api::worklist::WorkActionRequest>(&mut requests);
     component::<api::worklist::PolicyRequest>(&mut requests);
     component::<api::worklist::PersonRequest>(&mut requests);

@@ -42,6 +42,17 @@ pub(crate) const DECIDE: Access = Access::Roles(&[
     UserRole::Cfo,
 ]);
 
+/// Works on cases; which step is whose, the rules of disputes say.
+pub(crate) const DISPUTE: Access = Access::Roles(&[
+    UserRole::Controller,
+    UserRole::PaymentsOfficer,
+    UserRole::TeamLeader,
+    UserRole::Manager,
+    UserRole::Approver,
+    UserRole::Cfo,
+    UserRole::Integrator,
+]);
+
 /// One method of one address.
 pub(crate) struct Entry {
     pub method: Method,
@@ -251,6 +262,50 @@ pub(crate) fn table() -> Vec<Entry> {
             "/residuals/{id}/decision",
             DECIDE,
             post(pages::residual::decide),
+        ),
+        Entry::page(GET, "/disputes", READ, get(pages::disputes::show)),
+        Entry::page(
+            GET,
+            "/disputes/new",
+            DISPUTE,
+            get(pages::disputes::open::form),
+        ),
+        Entry::page(
+            POST,
+            "/disputes/new",
+            DISPUTE,
+            post(pages::disputes::open::submit),
+        ),
+        Entry::page(
+            GET,
+            "/disputes/departments",
+            READ,
+            get(pages::disputes::report::show),
+        ),
+        Entry::page(GET, "/disputes/{id}", READ, get(pages::disputes::one)),
+        Entry::page(
+            POST,
+            "/disputes/{id}/steps",
+            DISPUTE,
+            post(pages::disputes::forms::act),
+        ),
+        Entry::page(
+            POST,
+            "/disputes/{id}/nudges",
+            DISPUTE,
+            post(pages::disputes::forms::nudge),
+        ),
+        Entry::page(
+            GET,
+            "/n/{token}",
+            Access::Public,
+            get(pages::disputes::stakeholder::show),
+        ),
+        Entry::page(
+            POST,
+            "/n/{token}",
+            Access::Public,
+            post(pages::disputes::stakeholder::comment),
         ),
         Entry::page(GET, "/imports", READ, get(pages::imports::list)),
         Entry::page(
@@ -480,6 +535,14 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(READ, routes!(api::worklist::day_plan)),
         Entry::api(MANAGE, routes!(api::worklist::apply_plan)),
         Entry::api(READ, routes!(api::worklist::list_deadlines)),
+        Entry::api(READ, routes!(api::disputes::list_cases)),
+        Entry::api(READ, routes!(api::disputes::counts)),
+        Entry::api(READ, routes!(api::disputes::taxonomy)),
+        Entry::api(READ, routes!(api::disputes::feedback)),
+        Entry::api(READ, routes!(api::disputes::get_case)),
+        Entry::api(DISPUTE, routes!(api::disputes::open)),
+        Entry::api(DISPUTE, routes!(api::disputes::step)),
+        Entry::api(DISPUTE, routes!(api::disputes::nudge)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

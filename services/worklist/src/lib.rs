@@ -1,7 +1,7 @@
 //! Worklist: who must act, by when, and who may say yes. See `README.md` for where what is.
 
 mod consume;
-mod domain;
+pub mod domain;
 mod events;
 mod jobs;
 mod serve;

@@ -15,7 +15,7 @@ use contracts::{
     Role,
     allocation::ReceiptState,
     api::{
-        Refusal,
+        PageRequest, Refusal,
         allocation::{GetReceipt, ListReceipts, ReceiptQueue, ReceiptView},
         ingestion::{DesignateBankAccount, ListBankAccounts},
         matters::{
@@ -25,7 +25,7 @@ use contracts::{
             ProposeRoute, RecordDisbursement, RecordSraApplication, ResidualView, SplitPart,
             SplitReceipt, TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
         },
-        reporting::{CheckInvariants, GetAgedDebt},
+        reporting::{CheckInvariants, GetAgedDebt, GetRebuild, GetTimeline, RebuildProjections},
         returns::ReturnReceipt,
     },
     inbound::{BankAccountRef, BankReceipt, BillingMatter, Direction, MatterStatus},
@@ -744,6 +744,37 @@ async fn e94_a_client_receipt_that_bounces_after_its_money_was_spent_is_a_shorta
         "until the firm's money is in"
     );
     assert_conserved(&firm.suite).await;
+
+    // The account's story has it all, and a rebuild tells the same.
+    let account = GetTimeline {
+        account_id: case.account_id,
+        page: PageRequest {
+            cursor: None,
+            limit: Some(200),
+        },
+    };
+    let story = firm.gateway.ask(&account).await.unwrap().items;
+    let said: Vec<&str> = story.iter().map(|entry| entry.summary.as_str()).collect();
+    for part in [
+        "£1,000.00 onto the client ledger of OIC-25-04000: received",
+        "£700.00 off the client ledger of OIC-25-04000: returned",
+        "£700.00 onto the client ledger of OIC-25-04000: correction",
+        "£700.00 must be on a client account for OIC-25-04000 by 21 Jan 2026: shortage",
+        "£600.00 moved to a business account for OIC-25-04000: mixed receipt",
+    ] {
+        assert!(said.contains(&part), "{part}: {said:#?}");
+    }
+    let ask = RebuildProjections {
+        verify: true,
+        actor: "user:ops".into(),
+    };
+    firm.gateway.ask(&ask).await.unwrap();
+    let rebuilt = eventually_some("the rebuild has ended", DEADLINE, async || {
+        let view = firm.gateway.ask(&GetRebuild {}).await.ok()?;
+        (view.state != "running").then_some(view)
+    })
+    .await;
+    assert_eq!(rebuilt.state, "same", "{rebuilt:?}");
 }
 
 /// SRA 5.3 under concurrency: ten people pay the same money away at once, and it

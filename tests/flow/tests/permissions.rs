@@ -149,6 +149,73 @@ async fn every_user_of_the_broker_is_kept_to_its_own_subjects() {
     stack.destroy().await.unwrap();
 }
 
+/// A dashboard that comes late reads back the stream of SLA events, and no
+/// other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dashboard_replays_what_was_late_and_reads_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let mut config = Config::defaults().unwrap();
+    let options = StackOptions {
+        nats_users: nats_users(&config).unwrap(),
+        durable: false,
+        ..StackOptions::default()
+    };
+    let stack = LocalStack::start(folder.path(), options).await.unwrap();
+    stack.configure(&mut config);
+    runtime::service::apply_streams(&config).await.unwrap();
+    let prefix = Prefix::default();
+    let platform = runtime::service::nats(&config, Outsider::Platform.name())
+        .await
+        .unwrap();
+    let js = async_nats::jetstream::new(platform);
+    for n in 0..3 {
+        let subject = prefix.sla(contracts::worklist::SlaLevel::Breached, "dispute");
+        js.publish(subject, format!("{n}").into())
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+    }
+    let dashboard = runtime::service::nats(&config, Outsider::Dashboard.name())
+        .await
+        .unwrap();
+    let js = async_nats::jetstream::with_prefix(dashboard, "$JS.API");
+    let consumer: async_nats::jetstream::consumer::PullConsumer = js
+        .get_stream(prefix.stream(contracts::catalogue::SLA))
+        .await
+        .unwrap()
+        .create_consumer(async_nats::jetstream::consumer::pull::Config {
+            deliver_policy: async_nats::jetstream::consumer::DeliverPolicy::All,
+            ack_policy: async_nats::jetstream::consumer::AckPolicy::None,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    for n in 0..3 {
+        let message = futures::StreamExt::next(&mut messages)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(message.payload, n.to_string());
+    }
+    let denials = denied(&config, Outsider::Dashboard.name()).await;
+    assert!(!denials.is_empty());
+    for stream in STREAMS
+        .iter()
+        .filter(|s| s.name != contracts::catalogue::SLA)
+    {
+        let info = tokio::time::timeout(
+            Duration::from_millis(500),
+            js.get_stream(prefix.stream(stream.name)),
+        )
+        .await;
+        assert!(!matches!(info, Ok(Ok(_))), "{} can be read", stream.name);
+    }
+    stack.destroy().await.unwrap();
+}
+
 /// What the server denied `user` of everything that is tried.
 async fn denied(config: &Config, user: &str) -> Vec<String> {
     let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();

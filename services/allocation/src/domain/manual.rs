@@ -249,10 +249,6 @@ pub fn undo_all(
 ///
 /// # Errors
 /// When there is nothing to take back, or a line of it does not stand.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one command's words and its books"
-)]
 pub fn undo_together(
     receipt: &mut Receipt,
     lines: &[(&AllocationLine, bool)],

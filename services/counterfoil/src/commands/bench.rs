@@ -8,6 +8,7 @@ mod measured;
 mod payments;
 mod rig;
 mod roles;
+mod sla;
 
 use std::{io::IsTerminal as _, time::Duration};
 
@@ -40,6 +41,9 @@ pub(crate) enum Bench {
     /// What allocation looks up and decides per receipt, how that grows with the
     /// ledger, and how it compares with plain SQL.
     Matching(matching::Matching),
+    /// How late SLA breaches are told with many clocks running, whether a crash
+    /// in the middle loses or doubles one, and what ranking work anew costs.
+    Sla(sla::Sla),
 }
 
 #[derive(Args)]
@@ -71,6 +75,7 @@ impl Bench {
         match self {
             Self::Pipeline(pipeline) => pipeline.run(context).await,
             Self::Matching(matching) => matching.run(context).await,
+            Self::Sla(sla) => sla.run(context).await,
         }
     }
 }

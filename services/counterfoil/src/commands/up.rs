@@ -202,6 +202,7 @@ async fn welcome(
     let mut words = String::new();
     if context.config.demo.enabled {
         let demo = Demo::generate(DEMO_SEED, SystemClock.today());
+        crate::demo::people::put(&client).await;
         load_demo(&client, &demo, &context.config.local.data_dir).await?;
         let prefix = client.prefix.clone();
         let feed = service::nats(

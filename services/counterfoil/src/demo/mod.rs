@@ -14,6 +14,7 @@ mod documents;
 mod live;
 mod matters;
 mod payments;
+pub(crate) mod people;
 pub(crate) mod requests;
 mod rng;
 mod statements;

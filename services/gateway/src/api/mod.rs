@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod controls;
+pub(crate) mod disputes;
 pub(crate) mod import_undo;
 pub(crate) mod imports;
 pub(crate) mod matters;

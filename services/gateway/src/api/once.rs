@@ -26,6 +26,15 @@ pub(crate) fn command_id(caller: Uuid, route: &str, key: &str) -> CommandId {
     Uuid::new_v5(&COMMANDS, format!("{caller}\n{route}\n{key}").as_bytes()).into()
 }
 
+/// The id of the command that a request names by its key.
+pub(super) fn command_of(
+    caller: &Caller,
+    route: &str,
+    headers: &HeaderMap,
+) -> Result<CommandId, Problem> {
+    Ok(command_id(caller.user_id, route, key(headers)?))
+}
+
 pub(super) fn key(headers: &HeaderMap) -> Result<&str, Problem> {
     let key = headers
         .get("idempotency-key")

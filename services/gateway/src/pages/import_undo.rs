@@ -83,10 +83,14 @@ pub(crate) async fn undo(
     let command = command_id(visit.caller.user_id, "undo-import", &form.key);
     let outcome = undo_all(&app, &visit.caller, command, &found, &reason).await;
     let (done, failed) = (outcome.done(), outcome.failed());
-    let mut text = format!("Took back {} of {done} receipts.", outcome.totals().uk());
-    if failed > 0 {
-        text.push_str(&format!(" {failed} were refused."));
-    }
+    let refused = match failed {
+        0 => String::new(),
+        some => format!(" {some} were refused."),
+    };
+    let text = format!(
+        "Took back {} of {done} receipts.{refused}",
+        outcome.totals().uk()
+    );
     let toast = Toast {
         text,
         warning: failed > 0,

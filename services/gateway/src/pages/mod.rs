@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod cash;
 pub(crate) mod controls;
+pub(crate) mod disputes;
 pub(crate) mod import_undo;
 pub(crate) mod imports;
 pub(crate) mod residual;
@@ -32,6 +33,7 @@ pub(crate) enum Section {
     AgedDebt,
     Imports,
     Residuals,
+    Disputes,
     Controls,
     /// Sign-in and errors.
     Elsewhere,
@@ -46,7 +48,7 @@ pub(crate) struct Place {
     pub key: &'static str,
 }
 
-pub(crate) const RAIL: [Place; 8] = [
+pub(crate) const RAIL: [Place; 9] = [
     Place {
         section: Section::Today,
         title: "Today",
@@ -70,6 +72,12 @@ pub(crate) const RAIL: [Place; 8] = [
         title: "Residuals",
         href: "/residuals",
         key: "r",
+    },
+    Place {
+        section: Section::Disputes,
+        title: "Disputes",
+        href: "/disputes",
+        key: "d",
     },
     Place {
         section: Section::Accounts,

@@ -6,6 +6,7 @@
 mod account_updated;
 mod debt_adjusted;
 mod document_posted;
+mod happened;
 mod receipt_moved;
 mod receipt_posted;
 
@@ -19,6 +20,8 @@ use contracts::{
         ReceiptMoved, ReceiptPosted, ReceiptReduced,
     },
     catalogue,
+    controls::RefundChanged,
+    matters::{BankMoveChanged, ClientMoneyMoved, DisbursementChanged, ResidualChanged},
 };
 use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
 use serde::de::DeserializeOwned;
@@ -36,6 +39,11 @@ pub(crate) enum Fact {
     Undone(Box<ReceiptMoved>),
     Reduced(Box<ReceiptMoved>),
     Adjusted(Box<DebtAdjusted>),
+    ClientMoney(Box<ClientMoneyMoved>),
+    BankMove(Box<BankMoveChanged>),
+    Residual(Box<ResidualChanged>),
+    Disbursement(Box<DisbursementChanged>),
+    Refund(Box<RefundChanged>),
 }
 
 /// A message with its type, delivered live or read again by a rebuild.
@@ -77,6 +85,16 @@ pub(crate) fn fact(payload: &impl Payload) -> Result<Option<Fact>, Failure> {
         Fact::Reduced(payload.json()?)
     } else if is::<DebtAdjusted>(kind)? {
         Fact::Adjusted(payload.json()?)
+    } else if is::<ClientMoneyMoved>(kind)? {
+        Fact::ClientMoney(payload.json()?)
+    } else if is::<BankMoveChanged>(kind)? {
+        Fact::BankMove(payload.json()?)
+    } else if is::<ResidualChanged>(kind)? {
+        Fact::Residual(payload.json()?)
+    } else if is::<DisbursementChanged>(kind)? {
+        Fact::Disbursement(payload.json()?)
+    } else if is::<RefundChanged>(kind)? {
+        Fact::Refund(payload.json()?)
     } else {
         return Ok(None);
     }))
@@ -132,6 +150,29 @@ pub(crate) fn gather<'e>(batch: impl Iterator<Item = (Uuid, &'e Fact)>) -> Gathe
             }
             Fact::Adjusted(event) => {
                 debt_adjusted::add(facts, accounts, event_id, event);
+                Ok(())
+            }
+            Fact::ClientMoney(event) => {
+                accounts.insert(event.account_id.as_uuid());
+                happened::client_money(facts, event_id, event);
+                Ok(())
+            }
+            Fact::BankMove(event) => {
+                happened::bank_move(facts, event_id, event);
+                Ok(())
+            }
+            Fact::Residual(event) => {
+                accounts.insert(event.account_id.as_uuid());
+                happened::residual(facts, event_id, event);
+                Ok(())
+            }
+            Fact::Disbursement(event) => {
+                happened::disbursement(facts, event_id, event);
+                Ok(())
+            }
+            Fact::Refund(event) => {
+                accounts.extend(event.account_id.map(kernel::AccountId::as_uuid));
+                happened::refund(facts, event_id, event);
                 Ok(())
             }
             Fact::Undone(event) => receipt_moved::add(facts, accounts, event_id, event, true),

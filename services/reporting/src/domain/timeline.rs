@@ -38,6 +38,34 @@ pub(crate) enum Happening<'a> {
         amount: Money,
         reference: &'a str,
     },
+    /// A line on the client side of a matter; a contra has the opposite sign.
+    ClientMoney {
+        kind: &'a str,
+        amount: Money,
+        matter: &'a str,
+    },
+    /// Money that stands on the wrong bank account, or stood: `due` or `done`,
+    /// the side that it must go to, and why.
+    BankMove {
+        detail: &'a str,
+        amount: Money,
+        matter: &'a str,
+        due_by: NaiveDate,
+    },
+    Residual {
+        step: &'a str,
+        amount: Money,
+        matter: &'a str,
+    },
+    Disbursement {
+        step: &'a str,
+        amount: Money,
+        supplier: &'a str,
+    },
+    Refund {
+        state: &'a str,
+        amount: Money,
+    },
     /// Money left a receipt other than onto a document, or came back.
     LeftReceipt {
         kind: &'a str,
@@ -107,6 +135,63 @@ pub(crate) fn summary(happening: Happening<'_>) -> String {
             } else {
                 format!("{} off {reference}: {said}", amount.display_uk())
             }
+        }
+        Happening::ClientMoney {
+            kind,
+            amount,
+            matter,
+        } => {
+            let said = kind.replace('_', " ");
+            if amount.is_negative() {
+                let amount = amount.neg().display_uk();
+                format!("{amount} off the client ledger of {matter}: {said}")
+            } else {
+                let amount = amount.display_uk();
+                format!("{amount} onto the client ledger of {matter}: {said}")
+            }
+        }
+        Happening::BankMove {
+            detail,
+            amount,
+            matter,
+            due_by,
+        } => {
+            let mut words = detail.splitn(3, ' ');
+            let (step, to) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+            let why = words.next().unwrap_or("").replace('_', " ");
+            let amount = amount.display_uk();
+            if step == "done" {
+                format!("{amount} moved to a {to} account for {matter}: {why}")
+            } else {
+                let due = due_by.format("%-d %b %Y");
+                format!("{amount} must be on a {to} account for {matter} by {due}: {why}")
+            }
+        }
+        Happening::Residual {
+            step,
+            amount,
+            matter,
+        } => {
+            let said = step.replace('_', " ");
+            format!(
+                "Residual balance of {} on {matter}: {said}",
+                amount.display_uk()
+            )
+        }
+        Happening::Disbursement {
+            step,
+            amount,
+            supplier,
+        } => {
+            let said = step.replace('_', " ");
+            format!(
+                "Disbursement of {supplier}, {}: {said}",
+                amount.display_uk()
+            )
+        }
+        Happening::Refund { state, amount } => {
+            let said = state.replace('_', " ");
+            format!("Refund of {}: {said}", amount.display_uk())
         }
         Happening::LeftReceipt {
             kind,
@@ -199,6 +284,44 @@ mod tests {
         assert_eq!(
             left("-5"),
             "£5.00 of the receipt from Acme no longer returned by the bank"
+        );
+        let client = |amount| {
+            summary(Happening::ClientMoney {
+                kind: "paid_out",
+                amount: money(amount),
+                matter: "OIC-1",
+            })
+        };
+        assert_eq!(
+            client("-5"),
+            "£5.00 off the client ledger of OIC-1: paid out"
+        );
+        assert_eq!(
+            client("5"),
+            "£5.00 onto the client ledger of OIC-1: paid out"
+        );
+        let moved = |detail| {
+            summary(Happening::BankMove {
+                detail,
+                amount: money("5"),
+                matter: "OIC-1",
+                due_by: due_on,
+            })
+        };
+        assert_eq!(
+            moved("due client shortage"),
+            "£5.00 must be on a client account for OIC-1 by 1 Mar 2026: shortage"
+        );
+        assert_eq!(
+            moved("done business office_transfer"),
+            "£5.00 moved to a business account for OIC-1: office transfer"
+        );
+        assert_eq!(
+            summary(Happening::Refund {
+                state: "in_payment_file",
+                amount: money("5")
+            }),
+            "Refund of £5.00: in payment file"
         );
         assert_eq!(
             summary(Happening::ReceiptPosted {

@@ -10,8 +10,11 @@ use uuid::Uuid;
 
 use super::generation::LIVE_LOCK;
 
+mod happened;
 mod movements;
 
+pub(crate) use happened::Happened;
+use happened::Happenings;
 pub(crate) use movements::Said;
 use movements::{Adjustments, Outflows};
 
@@ -25,6 +28,7 @@ pub(crate) struct Facts {
     pub(crate) lines: Lines,
     pub(crate) adjustments: Adjustments,
     pub(crate) outflows: Outflows,
+    pub(crate) happened: Happenings,
 }
 
 /// Columns of `reporting.account`.
@@ -159,6 +163,7 @@ pub(crate) async fn insert(
         lines,
         adjustments,
         outflows,
+        happened,
     } = facts;
     if !accounts.account_id.is_empty() {
         sqlx::query!(
@@ -296,5 +301,6 @@ pub(crate) async fn insert(
         .await?;
     }
     adjustments.insert(conn, generation).await?;
-    outflows.insert(conn, generation).await
+    outflows.insert(conn, generation).await?;
+    happened.insert(conn, generation).await
 }

@@ -46,7 +46,7 @@ pub(crate) async fn flip(conn: &mut PgConnection, generation: i16) -> Result<(),
 }
 
 /// The partitions of each generation, emptied.
-const EMPTY: [[&str; 7]; 2] = [
+const EMPTY: [[&str; 8]; 2] = [
     [
         "truncate reporting.account_0",
         "truncate reporting.document_0",
@@ -55,6 +55,7 @@ const EMPTY: [[&str; 7]; 2] = [
         "truncate reporting.allocation_0",
         "truncate reporting.adjustment_0",
         "truncate reporting.outflow_0",
+        "truncate reporting.happening_0",
     ],
     [
         "truncate reporting.account_1",
@@ -64,6 +65,7 @@ const EMPTY: [[&str; 7]; 2] = [
         "truncate reporting.allocation_1",
         "truncate reporting.adjustment_1",
         "truncate reporting.outflow_1",
+        "truncate reporting.happening_1",
     ],
 ];
 /// New reports wait behind whoever waits to empty a table, so it waits shortly
@@ -507,6 +509,32 @@ pub(crate) async fn differences(
         live,
         pending
     )
+    .fetch_one(&mut *conn)
+    .await?;
+    let happening = sqlx::query_as!(
+        Difference,
+        r#"with r as (
+               select event_id, entry_id, kind, account_ref, receipt_id, document_id, subject, detail, amount,
+                      currency, effective_on, due_on, recorded_at, actor, reason
+               from reporting.happening where generation = $1 and event_id <> all($3)
+           ),
+           l as (
+               select event_id, entry_id, kind, account_ref, receipt_id, document_id, subject, detail, amount,
+                      currency, effective_on, due_on, recorded_at, actor, reason
+               from reporting.happening where generation = $2
+           ),
+           d as (
+               select true as rebuilt, r.entry_id from (select * from r except select * from l) r
+               union all
+               select false, l.entry_id from (select * from l except select * from r) l
+           )
+           select count(*) filter (where rebuilt) as "only_rebuilt!",
+                  count(*) filter (where not rebuilt) as "only_live!", min(entry_id::text) as example
+           from d"#,
+        rebuilt,
+        live,
+        pending
+    )
     .fetch_one(conn)
     .await?;
     Ok([
@@ -517,6 +545,7 @@ pub(crate) async fn differences(
         allocation.in_words("allocation"),
         adjustment.in_words("adjustment"),
         outflow.in_words("outflow"),
+        happening.in_words("happening"),
     ]
     .into_iter()
     .flatten()

@@ -105,6 +105,46 @@ impl EntryRow {
                     payer: subject,
                 },
             ),
+            ("client_money", Some(amount)) => (
+                "client_money",
+                Happening::ClientMoney {
+                    kind: detail,
+                    amount,
+                    matter: named,
+                },
+            ),
+            ("bank_move", Some(amount)) => (
+                "bank_move",
+                Happening::BankMove {
+                    detail,
+                    amount,
+                    matter: named,
+                    due_by: self.due_on.unwrap_or_default(),
+                },
+            ),
+            ("residual", Some(amount)) => (
+                "residual",
+                Happening::Residual {
+                    step: detail,
+                    amount,
+                    matter: named,
+                },
+            ),
+            ("disbursement", Some(amount)) => (
+                "disbursement",
+                Happening::Disbursement {
+                    step: detail,
+                    amount,
+                    supplier: named,
+                },
+            ),
+            ("refund", Some(amount)) => (
+                "refund",
+                Happening::Refund {
+                    state: detail,
+                    amount,
+                },
+            ),
             ("account", _) => (
                 "account",
                 Happening::AccountRecorded {
@@ -195,6 +235,16 @@ pub(crate) async fn of_account(
                    on o.generation = s.generation and o.receipt_id = s.receipt_id and o.version = s.version
                left join reporting.receipt r on r.generation = s.generation and r.receipt_id = s.receipt_id
                where s.generation = (select l.generation from reporting.live l) and s.account_id = $1
+               union all
+               select h.event_id, h.entry_id, h.recorded_at, h.effective_on, h.kind, h.amount, h.currency, h.actor,
+                      h.reason, h.receipt_id, h.document_id, h.subject, h.detail, h.due_on, null
+               from reporting.happening h
+               where h.generation = (select l.generation from reporting.live l)
+                   and h.account_ref = (
+                       select a.account_ref from reporting.account a
+                       where a.generation = (select l.generation from reporting.live l) and a.account_id = $1
+                       order by a.version desc limit 1
+                   )
            ) entry
            where $2::timestamptz is null or (recorded_at, event_id, entry_id) < ($2, $3, $4)
            order by recorded_at desc, event_id desc, entry_id desc
@@ -235,13 +285,13 @@ pub(crate) async fn of_receipt(
         EntryRow,
         r#"select event_id as "event_id!", entry_id as "entry_id!", recorded_at as "recorded_at!", effective_on,
                   kind as "kind!", amount, currency, actor as "actor!", reason, receipt_id, document_id, subject,
-                  detail, null::date as due_on, version
+                  detail, due_on, version
            from (
                select s.event_id, s.receipt_id as entry_id, s.recorded_at,
                       case when s.kind = 'posted' then r.booked_on end as effective_on,
                       case when s.kind = 'posted' then 'receipt' else 'identified' end as kind, r.amount, r.currency,
                       s.actor, s.reason, s.receipt_id, null::uuid as document_id, r.payer_name as subject, null::text as detail,
-                      s.version, 0 as place
+                      null::date as due_on, s.version, 0 as place
                from reporting.step s
                join reporting.receipt r on r.generation = s.generation and r.receipt_id = s.receipt_id
                where s.generation = (select l.generation from reporting.live l) and s.receipt_id = $1
@@ -256,7 +306,7 @@ pub(crate) async fn of_receipt(
                select s.event_id, a.allocation_id, a.recorded_at, a.effective_on,
                       case when a.contra_of is null then 'allocation' else 'undo' end, a.amount, a.currency,
                       s.actor, s.reason, a.receipt_id, a.document_id, d.document_ref, null,
-                      a.version, 1
+                      null, a.version, 1
                from reporting.allocation a
                join reporting.step s
                    on s.generation = a.generation and s.receipt_id = a.receipt_id and s.version = a.version
@@ -264,20 +314,30 @@ pub(crate) async fn of_receipt(
                where a.generation = (select l.generation from reporting.live l) and a.receipt_id = $1
                union all
                select j.event_id, j.adjustment_id, j.recorded_at, j.effective_on, 'adjustment', j.amount, j.currency,
-                      j.actor, j.reason, j.receipt_id, j.document_id, d.document_ref, j.kind, j.version, 2
+                      j.actor, j.reason, j.receipt_id, j.document_id, d.document_ref, j.kind, null,
+                      j.version, 2
                from reporting.adjustment j
                left join reporting.document d on d.generation = j.generation and d.document_id = j.document_id
                where j.generation = (select l.generation from reporting.live l) and j.receipt_id = $1
                union all
                select s.event_id, o.outflow_id, o.recorded_at, o.effective_on, 'outflow', o.amount, o.currency,
-                      s.actor, s.reason, o.receipt_id, null, r.payer_name, o.kind, o.version, 3
+                      s.actor, s.reason, o.receipt_id, null, r.payer_name, o.kind, null, o.version, 3
                from reporting.outflow o
                join reporting.step s
                    on s.generation = o.generation and s.receipt_id = o.receipt_id and s.version = o.version
                left join reporting.receipt r on r.generation = o.generation and r.receipt_id = o.receipt_id
                where o.generation = (select l.generation from reporting.live l) and o.receipt_id = $1
+               union all
+               -- Behind the step that was there when it was told.
+               select h.event_id, h.entry_id, h.recorded_at, h.effective_on, h.kind, h.amount, h.currency, h.actor,
+                      h.reason, h.receipt_id, h.document_id, h.subject, h.detail, h.due_on,
+                      (select max(s.version) from reporting.step s
+                       where s.generation = h.generation and s.receipt_id = h.receipt_id
+                           and s.recorded_at <= h.recorded_at), 4
+               from reporting.happening h
+               where h.generation = (select l.generation from reporting.live l) and h.receipt_id = $1
            ) entry
-           order by version, place, entry_id"#,
+           order by version, place, recorded_at, event_id, entry_id"#,
         receipt_id.as_uuid(),
     )
     .fetch_all(conn)

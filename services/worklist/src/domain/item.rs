@@ -122,7 +122,7 @@ pub(crate) struct Because<'b> {
 
 /// A line of an item's history.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Step {
+pub(crate) struct Line {
     pub work_item_id: Uuid,
     pub version: i64,
     pub step: String,
@@ -136,7 +136,7 @@ pub(crate) struct Step {
 pub(crate) struct Touched {
     pub item: Item,
     pub clock: Option<Clock>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<Line>,
     pub said: Vec<Said>,
 }
 
@@ -225,7 +225,7 @@ impl Touched {
     fn step(&mut self, step: &str, because: Because<'_>, office: &Office<'_>) {
         self.item.version += 1;
         self.item.changed_at = office.now;
-        self.steps.push(Step {
+        self.steps.push(Line {
             work_item_id: self.item.work_item_id,
             version: self.item.version,
             step: step.to_owned(),
@@ -312,14 +312,16 @@ impl Touched {
             self.item.subject_ref = short(&opening.subject_ref);
         } else if self.item.subject_ref.is_empty() {
             let id = self.item.subject_id.simple().to_string();
-            self.item.subject_ref = id.get(24..).unwrap_or(&id).to_owned();
+            id.get(24..)
+                .unwrap_or(&id)
+                .clone_into(&mut self.item.subject_ref);
         }
         self.item.detail = short(&opening.detail);
         // Some events name the account by its reference only.
         let named = || {
             let account_ref = opening.account_ref.as_deref()?;
             let mut accounts = office.accounts.iter();
-            accounts.find_map(|(id, one)| (one.account_ref == account_ref).then_some(*id))
+            accounts.find_map(|(id, one)| (one.reference == account_ref).then_some(*id))
         };
         self.item.account_id = opening.account_id.or_else(named).or(self.item.account_id);
         if opening.account_ref.is_some() {

@@ -233,7 +233,7 @@ fn cover_ends_while_work_is_in_hand_e108() {
         reason: "cover",
     };
     world.staff.covers.push(Cover {
-        cover_id: CoverId::generate(),
+        id: CoverId::generate(),
         owner: "user:jo".into(),
         covered_by: "user:sam".into(),
     });

@@ -20,6 +20,9 @@ pub(crate) struct Kind {
     pub minutes: i32,
     pub points: i32,
     pub policy: Option<String>,
+    /// Days after its cause from which it is due.
+    #[serde(default)]
+    pub after_days: u64,
     pub outcomes: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! The rules: pure, no clock, no IO.
 
-pub(crate) mod approvals;
+pub mod approvals;
 pub(crate) mod clock;
 pub(crate) mod cover;
 pub(crate) mod data;

@@ -13,7 +13,7 @@ const CHAIN_MAX: usize = 3;
 /// What is known of a debtor account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Account {
-    pub account_ref: String,
+    pub reference: String,
     pub name: String,
     pub segment: Option<String>,
     pub department: Option<String>,
@@ -24,7 +24,7 @@ pub(crate) struct Account {
 /// Somebody doing another's work now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cover {
-    pub cover_id: CoverId,
+    pub id: CoverId,
     pub owner: String,
     pub covered_by: String,
 }
@@ -145,7 +145,7 @@ impl Staff {
         for _ in 0..CHAIN_MAX {
             match self.covers.iter().find(|cover| cover.owner == holder) {
                 Some(cover) if cover.covered_by != owner => {
-                    first.get_or_insert(cover.cover_id);
+                    first.get_or_insert(cover.id);
                     holder = &cover.covered_by;
                 }
                 _ => break,
@@ -199,17 +199,17 @@ fn meets(rule: &PortfolioRule, account: &Account) -> bool {
     let same = |want: &Option<String>, have: Option<&str>| {
         want.as_deref().is_none_or(|want| have == Some(want))
     };
-    same(&rule.account_ref, Some(&account.account_ref))
+    same(&rule.account_ref, Some(&account.reference))
         && same(&rule.segment, account.segment.as_deref())
         && same(&rule.department, account.department.as_deref())
         && rule
             .from_ref
             .as_ref()
-            .is_none_or(|from| account.account_ref >= *from)
+            .is_none_or(|from| account.reference >= *from)
         && rule
             .to_ref
             .as_ref()
-            .is_none_or(|to| account.account_ref <= *to)
+            .is_none_or(|to| account.reference <= *to)
 }
 
 #[cfg(test)]

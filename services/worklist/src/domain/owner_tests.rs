@@ -32,7 +32,7 @@ fn rule(owner: &str) -> PortfolioRule {
 
 fn account(account_ref: &str, segment: &str) -> Account {
     Account {
-        account_ref: account_ref.to_owned(),
+        reference: account_ref.to_owned(),
         segment: Some(segment.to_owned()),
         ..Account::default()
     }
@@ -112,7 +112,7 @@ fn nothing_is_ever_nobodys() {
 #[test]
 fn who_covers_has_it_and_the_owner_answers_for_it() {
     let cover = |owner: &str, covered_by: &str| Cover {
-        cover_id: CoverId::generate(),
+        id: CoverId::generate(),
         owner: owner.to_owned(),
         covered_by: covered_by.to_owned(),
     };
@@ -126,7 +126,7 @@ fn who_covers_has_it_and_the_owner_answers_for_it() {
         (owned.owner.as_str(), owned.holder.as_str()),
         ("user:jo", "user:kim")
     );
-    assert_eq!(owned.cover_id, Some(staff.covers[0].cover_id));
+    assert_eq!(owned.cover_id, Some(staff.covers[0].id));
     // In a ring it ends before it comes back.
     staff.covers.push(cover("user:kim", "user:jo"));
     assert_eq!(staff.holder("user:jo").0, "user:kim");

@@ -65,7 +65,7 @@ pub(crate) fn plan(hands: &[Hand], tasks: &[Task]) -> Plan {
             .iter()
             .filter(|_| task.may_move())
             .filter(|hand| hand.actor != task.holder)
-            .filter(|hand| hand.skills.iter().any(|skill| *skill == task.skill))
+            .filter(|hand| hand.skills.contains(&task.skill))
             .filter(|hand| {
                 left.get(hand.actor.as_str())
                     .is_some_and(|m| *m >= task.minutes)

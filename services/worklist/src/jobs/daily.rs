@@ -13,7 +13,7 @@ use crate::{
         cover,
         deadlines::{self, Occurrence},
         desk::{Change, Desk, Signal},
-        item::{Because, Office, Opening},
+        item::{Because, Office, Opening, Touched},
         kinds,
         owner::{Staff, is_absent},
     },
@@ -141,7 +141,7 @@ async fn deal(
     cause: &Meta,
     actor: &str,
     reason: &str,
-) -> Result<(i64, Vec<crate::domain::item::Touched>), Failure> {
+) -> Result<(i64, Vec<Touched>), Failure> {
     let now = bus.now();
     let staff = store::people::staff(tx.conn(), london_date(now)).await?;
     let policies = store::clocks::policies(tx.conn()).await?;
@@ -154,7 +154,11 @@ async fn deal(
         now,
     };
     let moved = cover::deal(&mut items, Because { actor, reason }, &office);
-    let (changed, _): (Vec<_>, Vec<_>) = items.iter().cloned().partition(|one| one.has_changed());
+    let changed: Vec<Touched> = items
+        .iter()
+        .filter(|one| one.has_changed())
+        .cloned()
+        .collect();
     let mut facts = Vec::new();
     for one in &changed {
         facts.extend(events::of(one, bus.prefix(), now, cause)?);

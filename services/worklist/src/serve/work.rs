@@ -227,9 +227,10 @@ pub(crate) async fn count(ask: CountWork, bus: Bus) -> Result<WorkCounts, Refusa
         }
     }
     kinds.sort_by_key(|(points, _)| -points);
-    let done_today = match ask.team {
-        true => done.values().map(|(count, _)| count).sum(),
-        false => done.get(who).map_or(0, |(count, _)| *count),
+    let done_today = if ask.team {
+        done.values().map(|(count, _)| count).sum()
+    } else {
+        done.get(who).map_or(0, |(count, _)| *count)
     };
     let [due, at_risk, breached, snoozed, unowned] = sums.map(Sum::tally);
     Ok(WorkCounts {

@@ -45,7 +45,7 @@ pub(crate) async fn staff(conn: &mut PgConnection, today: NaiveDate) -> Result<S
     .await?
     .into_iter()
     .map(|row| Cover {
-        cover_id: row.cover_id.into(),
+        id: row.cover_id.into(),
         owner: row.owner,
         covered_by: row.covered_by,
     })

@@ -15,7 +15,7 @@ use crate::{
     consume::Known,
     domain::{
         clock::Clock,
-        item::{Item, Step, Touched},
+        item::{Item, Line, Touched},
         owner::Account,
     },
 };
@@ -165,7 +165,7 @@ pub(crate) async fn put(conn: &mut PgConnection, touched: &[Touched]) -> Result<
         .execute(&mut *conn)
         .await?;
     }
-    let steps: Vec<&Step> = touched.iter().flat_map(|one| &one.steps).collect();
+    let steps: Vec<&Line> = touched.iter().flat_map(|one| &one.steps).collect();
     if !steps.is_empty() {
         sqlx::query!(
             r#"insert into worklist.work_step
@@ -196,7 +196,7 @@ pub(crate) async fn accounts(
         .into_iter()
         .map(|row| {
             let account = Account {
-                account_ref: row.account_ref,
+                reference: row.account_ref,
                 name: row.name,
                 segment: row.segment,
                 department: row.department,

@@ -34,15 +34,6 @@ pub struct Clients {
     pub settings: Option<Settings>,
 }
 
-impl Clients {
-    /// Takes in what was looked up for another receipt.
-    pub fn extend(&mut self, other: Self) {
-        self.held.extend(other.held);
-        self.lines.extend(other.lines);
-        self.settings = other.settings.or(self.settings.take());
-    }
-}
-
 /// What a return did to the client ledger of one matter, to be written.
 #[derive(Debug)]
 pub struct Bounced {

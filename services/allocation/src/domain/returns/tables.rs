@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use chrono::NaiveDate;
 
+use super::super::data::rows_between;
+
 /// Whether a debit of a scheme is a payment that came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -89,21 +91,18 @@ pub fn reason(scheme: Option<&str>, code: &str, on: NaiveDate) -> Option<Reason>
 // A row that is none is left out and caught by the tests below: production code
 // must not panic over its own data.
 static POLICIES: LazyLock<Vec<PolicyRow>> = LazyLock::new(|| {
-    rows(include_str!("schemes.csv"))
-        .filter_map(policy_row)
+    table(include_str!("schemes.csv"))
+        .filter_map(|row| policy_row(&row))
         .collect()
 });
 static REASONS: LazyLock<Vec<ReasonRow>> = LazyLock::new(|| {
-    rows(include_str!("reasons.csv"))
-        .filter_map(reason_row)
+    table(include_str!("reasons.csv"))
+        .filter_map(|row| reason_row(&row))
         .collect()
 });
 
-fn rows(table: &'static str) -> impl Iterator<Item = &'static str> {
-    table
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .skip(1)
+fn table(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    rows_between(text, ';')
 }
 
 fn yes(field: &str) -> Option<bool> {
@@ -114,9 +113,8 @@ fn yes(field: &str) -> Option<bool> {
     }
 }
 
-fn policy_row(row: &'static str) -> Option<PolicyRow> {
-    let fields: Vec<&str> = row.split(';').collect();
-    let [scheme, role, valid_from, window, in_part, won] = fields.as_slice() else {
+fn policy_row(row: &[&'static str]) -> Option<PolicyRow> {
+    let [scheme, role, valid_from, window, in_part, won] = row else {
         return None;
     };
     Some(PolicyRow {
@@ -138,9 +136,8 @@ fn policy_row(row: &'static str) -> Option<PolicyRow> {
     })
 }
 
-fn reason_row(row: &'static str) -> Option<ReasonRow> {
-    let fields: Vec<&str> = row.split(';').collect();
-    let [scheme, code, valid_from, again, stop, meaning, action] = fields.as_slice() else {
+fn reason_row(row: &[&'static str]) -> Option<ReasonRow> {
+    let [scheme, code, valid_from, again, stop, meaning, action] = row else {
         return None;
     };
     Some(ReasonRow {
@@ -166,8 +163,8 @@ mod tests {
 
     #[test]
     fn every_row_of_the_tables_is_read() {
-        assert_eq!(POLICIES.len(), rows(include_str!("schemes.csv")).count());
-        assert_eq!(REASONS.len(), rows(include_str!("reasons.csv")).count());
+        assert_eq!(POLICIES.len(), table(include_str!("schemes.csv")).count());
+        assert_eq!(REASONS.len(), table(include_str!("reasons.csv")).count());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::{
     payments::{self, ACCOUNTS, ALLOCATED, BLOCK, SUGGESTED},
-    roles::Roles,
+    roles::{ROLES, Roles},
 };
 use crate::{Context, commands::up::start_stack, services};
 
@@ -124,7 +124,11 @@ impl Rig {
     }
 
     pub(super) async fn start_roles(&self) -> anyhow::Result<Roles> {
-        Roles::start(self.stack.data_dir(), &self.config_file).await
+        self.start_these(&ROLES).await
+    }
+
+    pub(super) async fn start_these(&self, roles: &[Role]) -> anyhow::Result<Roles> {
+        Roles::start(self.stack.data_dir(), &self.config_file, roles).await
     }
 
     /// A database of that name, empty.

@@ -37,11 +37,14 @@ struct Running {
 }
 
 impl Roles {
-    /// Starts the three services on the stack of `data_dir` and waits until
-    /// they are ready.
-    pub(super) async fn start(data_dir: &Path, config: &Path) -> anyhow::Result<Self> {
+    /// Starts services on the stack of `data_dir` and waits until they are ready.
+    pub(super) async fn start(
+        data_dir: &Path,
+        config: &Path,
+        wanted: &[Role],
+    ) -> anyhow::Result<Self> {
         let mut roles = Self(Vec::new());
-        for role in ROLES {
+        for role in wanted.iter().copied() {
             let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
             let log = data_dir.join("log").join(format!("{role}.log"));
             let file = std::fs::File::options()
@@ -123,6 +126,14 @@ impl Roles {
             if !status.success() {
                 bail!("{} did not stop in order: {status}", running.role);
             }
+        }
+        Ok(())
+    }
+
+    /// Ends them as `kill -9` does, in the middle of whatever they do.
+    pub(super) async fn kill(mut self) -> anyhow::Result<()> {
+        for running in &mut self.0 {
+            running.child.kill().await?;
         }
         Ok(())
     }

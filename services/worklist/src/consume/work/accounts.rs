@@ -21,7 +21,7 @@ pub(crate) struct Known {
 
 impl Known {
     pub(super) fn put_into(&self, account: &mut Account) {
-        account.account_ref.clone_from(&self.account_ref);
+        account.reference.clone_from(&self.account_ref);
         account.name.clone_from(&self.name);
         account.segment.clone_from(&self.segment);
         account.department.clone_from(&self.department);

@@ -9,11 +9,10 @@ use messaging::{Failure, Raw};
 use crate::domain::{
     desk::{Change, Signal},
     item::Opening,
+    kinds,
 };
 
-/// A disbursement is aged when nothing happened to it for so long. Our own
-/// measure.
-const AGED_AFTER: Days = Days::new(30);
+const AGED: &str = "aged_disbursement";
 
 pub(super) fn residual(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let residual: ResidualChanged = raw.json()?;
@@ -37,7 +36,7 @@ pub(super) fn residual(raw: &Raw) -> Result<Vec<Signal>, Failure> {
                 back_on: None,
                 pause: None,
                 starts_at: since,
-                since: since,
+                since,
                 business_at: since,
                 related_id: None,
             }))
@@ -60,7 +59,8 @@ pub(super) fn disbursement(raw: &Raw) -> Result<Vec<Signal>, Failure> {
         Change::Close
     } else {
         // It waits for the day on which it is aged; each step moves that on.
-        let aged_on = changed.on + AGED_AFTER;
+        let after = kinds::kind(AGED, changed.on)?.after_days;
+        let aged_on = changed.on + Days::new(after);
         let aged_at = london_time(aged_on, NaiveTime::MIN);
         Change::Open(Box::new(Opening {
             subject_ref: changed.matter_ref.clone(),
@@ -83,7 +83,7 @@ pub(super) fn disbursement(raw: &Raw) -> Result<Vec<Signal>, Failure> {
         }))
     };
     Ok(vec![Signal {
-        kind: "aged_disbursement",
+        kind: AGED,
         subject_id: changed.disbursement_id.as_uuid(),
         subject_version: changed.version,
         change,

@@ -35,7 +35,7 @@ struct Moved {
     suggestions: u16,
     decision: Decision,
     #[serde(default)]
-    returned: Option<Returned>,
+    returned: Option<TakenBack>,
     booked_on: Option<NaiveDate>,
     bank_reference: Option<String>,
     payer_name: Option<String>,
@@ -58,7 +58,7 @@ struct Evidence {
 }
 
 #[derive(Deserialize)]
-struct Returned {
+struct TakenBack {
     amount: Money,
     meaning: Option<String>,
     action: Option<String>,

@@ -1,0 +1,448 @@
+//! Queries, disputes and complaints: the list, the board and one case.
+
+pub(crate) mod forms;
+pub(crate) mod open;
+pub(crate) mod report;
+pub(crate) mod stakeholder;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use chrono::{DateTime, Utc};
+use contracts::{
+    api::{
+        PageRequest,
+        disputes::{
+            CaseCounts, CaseDetail, CaseKey, CaseQueue, CaseView, CountCases, GetCase, GetTaxonomy,
+            ListCases, StepView, Taxonomy,
+        },
+    },
+    disputes::CaseState,
+};
+use kernel::Money;
+
+use super::{
+    PageProblem, Section, Shell, Visit,
+    show::{Uk as _, Words as _},
+};
+use crate::{
+    App,
+    api::{Path, encoded},
+    problem::Problem,
+    routes,
+};
+
+/// Fields of the page's address and of its forms, in the order sent.
+type Pairs = Vec<(String, String)>;
+
+const PLACE: &str = "/disputes";
+
+fn field<'p>(pairs: &'p Pairs, name: &str) -> &'p str {
+    pairs
+        .iter()
+        .find(|(known, _)| known == name)
+        .map_or("", |(_, value)| value.trim())
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// What the page shows, as its address says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    queue: Option<CaseQueue>,
+    board: bool,
+    mine: bool,
+    search: String,
+    cursor: String,
+    case: String,
+}
+
+impl Place {
+    fn read(pairs: &Pairs) -> Self {
+        Self {
+            queue: CaseQueue::named(field(pairs, "queue")),
+            board: field(pairs, "view") == "board",
+            mine: field(pairs, "whose") == "mine",
+            search: field(pairs, "search").to_owned(),
+            cursor: field(pairs, "cursor").to_owned(),
+            case: field(pairs, "case").to_owned(),
+        }
+    }
+
+    fn queue_name(&self) -> &'static str {
+        self.queue.unwrap_or(CaseQueue::Open).name()
+    }
+
+    fn view(&self) -> &'static str {
+        if self.board { "board" } else { "table" }
+    }
+
+    fn whose(&self) -> &'static str {
+        if self.mine { "mine" } else { "all" }
+    }
+
+    /// The list, without a page of it and without a case.
+    fn list(&self) -> String {
+        let search = if self.search.is_empty() {
+            String::new()
+        } else {
+            format!("&search={}", encoded(&self.search))
+        };
+        format!(
+            "{PLACE}?queue={}&view={}&whose={}{search}",
+            self.queue_name(),
+            self.view(),
+            self.whose()
+        )
+    }
+
+    fn with(&self, case: &str) -> String {
+        let cursor = if self.cursor.is_empty() {
+            String::new()
+        } else {
+            format!("&cursor={}", encoded(&self.cursor))
+        };
+        format!("{}{cursor}&case={}", self.list(), encoded(case))
+    }
+}
+
+struct Tile {
+    title: &'static str,
+    href: String,
+    current: bool,
+    cases: i64,
+    money: String,
+}
+
+struct Row {
+    case: CaseView,
+    href: String,
+    current: bool,
+    /// Time in this state.
+    since: String,
+}
+
+/// A column of the board.
+struct Column {
+    title: &'static str,
+    cases: i64,
+    money: String,
+    more: Option<String>,
+    rows: Vec<Row>,
+}
+
+/// What was typed into a form that was refused, and why.
+#[derive(Default)]
+pub(super) struct Typed {
+    problems: Vec<String>,
+    step: String,
+    reason: String,
+    values: Pairs,
+}
+
+impl Typed {
+    /// The value of a field, if this form was refused.
+    fn of(&self, step: &str, name: &str) -> &str {
+        if self.step == step {
+            field(&self.values, name)
+        } else {
+            ""
+        }
+    }
+
+    fn of_item(&self, step: &str, name: &str, item: &kernel::DocumentId) -> &str {
+        self.of(step, &format!("{name}:{item}"))
+    }
+
+    fn is(&self, step: &str) -> bool {
+        self.step == step
+    }
+}
+
+#[derive(Template)]
+#[template(path = "disputes.html")]
+pub(super) struct DisputesPage {
+    shell: Shell,
+    place: Place,
+    tiles: Vec<Tile>,
+    rows: Vec<Row>,
+    columns: Vec<Column>,
+    next: Option<String>,
+    detail: Option<CaseDetail>,
+    since: String,
+    missing: Option<String>,
+    taxonomy: Taxonomy,
+    typed: Typed,
+    /// A link that was just made: shown this once.
+    link: Option<(String, DateTime<Utc>)>,
+    may_work: bool,
+}
+
+/// A state as people say it; waiting for the customer is marked, because clocks
+/// stand still.
+pub(super) fn said(state: &CaseState) -> &'static str {
+    match state {
+        CaseState::Suspected => "Suspected",
+        CaseState::Confirmed => "New",
+        CaseState::Assigned => "In work",
+        CaseState::AwaitingInternal => "With department",
+        CaseState::AwaitingCustomer => "With customer ⏸",
+        CaseState::Proposed => "Proposed",
+        CaseState::Resolved => "Settled",
+        CaseState::Closed => "Closed",
+    }
+}
+
+/// The colour that goes with it.
+pub(super) fn class(state: &CaseState) -> &'static str {
+    match state {
+        CaseState::Suspected | CaseState::Confirmed => "unidentified",
+        CaseState::AwaitingInternal | CaseState::AwaitingCustomer | CaseState::Proposed => {
+            "part_allocated"
+        }
+        CaseState::Resolved | CaseState::Closed => "allocated",
+        CaseState::Assigned => "",
+    }
+}
+
+fn title(queue: CaseQueue) -> &'static str {
+    match queue {
+        CaseQueue::Open => "All open",
+        CaseQueue::Suspected => "Suspected",
+        CaseQueue::New => "New",
+        CaseQueue::Working => "In work",
+        CaseQueue::AwaitingInternal => "With department",
+        CaseQueue::AwaitingCustomer => "With customer ⏸",
+        CaseQueue::Proposed => "Proposed",
+        CaseQueue::Resolved => "Settled, due",
+        CaseQueue::Closed => "Closed",
+        CaseQueue::All => "All",
+    }
+}
+
+/// A span in one or two units.
+fn span(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    let minutes = (to - from).num_minutes().max(0);
+    match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) if days < 3 => format!("{days} d {hours} h"),
+        (days, ..) => format!("{days} d"),
+    }
+}
+
+impl DisputesPage {
+    fn is(&self, case: &CaseView, states: &[&str]) -> bool {
+        states.contains(&case.state.name())
+    }
+
+    fn works(&self, case: &CaseView) -> bool {
+        self.may_work
+            && self.is(
+                case,
+                &[
+                    "assigned",
+                    "awaiting_internal",
+                    "awaiting_customer",
+                    "proposed",
+                ],
+            )
+    }
+
+    fn open(&self, case: &CaseView) -> bool {
+        self.may_work && !self.is(case, &["resolved", "closed"])
+    }
+
+    fn moved(step: &StepView) -> bool {
+        step.from != Some(step.to)
+    }
+
+    fn total(items: &[contracts::api::disputes::CaseItemView], of: &str) -> String {
+        let amounts = items.iter().map(|i| match of {
+            "original" => i.item.original,
+            "in_question" => i.in_question,
+            "paid" => i.item.paid,
+            "credited" => i.item.credited,
+            "cleared" => i.item.cleared,
+            "written_off" => i.item.written_off,
+            "released" => i.released,
+            _ => i.open,
+        });
+        items.first().map_or_else(String::new, |first| {
+            Money::sum(amounts, first.item.original.currency())
+                .map_or_else(|_| "–".to_owned(), |sum| sum.uk())
+        })
+    }
+}
+
+/// `GET /disputes`
+pub(crate) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Query(pairs): Query<Pairs>,
+) -> Result<Response, PageProblem> {
+    let page = assemble(&app, &visit, Place::read(&pairs), Typed::default(), None)
+        .await
+        .map_err(visit.give_up())?;
+    Ok(visit.show(StatusCode::OK, &page))
+}
+
+/// `GET /disputes/{id}`: a case by its id or reference, in the list.
+pub(crate) async fn one(Path(id): Path<String>) -> Response {
+    Redirect::to(&format!("{PLACE}?queue=all&case={}", encoded(&id))).into_response()
+}
+
+fn key(text: &str) -> CaseKey {
+    text.parse()
+        .map_or_else(|_| CaseKey::Ref(text.to_owned()), CaseKey::Id)
+}
+
+/// Who the caller is in a case.
+fn who(visit: &Visit) -> String {
+    visit.caller.name.clone()
+}
+
+fn row(case: CaseView, place: &Place, chosen: Option<&str>, now: DateTime<Utc>) -> Row {
+    let id = case.case_id.to_string();
+    Row {
+        href: Place {
+            board: false,
+            ..place.clone()
+        }
+        .with(&id),
+        current: chosen == Some(id.as_str()),
+        since: span(case.since, now),
+        case,
+    }
+}
+
+async fn assemble(
+    app: &App,
+    visit: &Visit,
+    place: Place,
+    typed: Typed,
+    link: Option<(String, DateTime<Utc>)>,
+) -> Result<DisputesPage, Problem> {
+    let mine = place.mine.then(|| who(visit));
+    let counting = CountCases { who: mine.clone() };
+    let words = GetTaxonomy {};
+    let (counts, taxonomy) = tokio::try_join!(app.bus.ask(&counting), app.bus.ask(&words))?;
+    let ask = |queue, limit| ListCases {
+        queue: Some(queue),
+        who: mine.clone(),
+        search: some(&place.search),
+        page: PageRequest {
+            cursor: some(&place.cursor).filter(|_| !place.board),
+            limit,
+        },
+        ..ListCases::default()
+    };
+    let mut columns = Vec::new();
+    let (mut rows, mut next, mut detail, mut missing) = (Vec::new(), None, None, None);
+    if place.board {
+        for queue in COLUMNS {
+            let page = app.bus.ask(&ask(queue, Some(20))).await?;
+            let count = counts.queues.iter().find(|count| count.queue == queue);
+            columns.push(Column {
+                title: title(queue),
+                cases: count.map_or(0, |count| count.cases),
+                money: count.map_or_else(String::new, |count| count.in_question.uk()),
+                more: page.next_cursor.is_some().then(|| {
+                    Place {
+                        queue: Some(queue),
+                        board: false,
+                        cursor: String::new(),
+                        ..place.clone()
+                    }
+                    .list()
+                }),
+                rows: page
+                    .items
+                    .into_iter()
+                    .map(|case| row(case, &place, None, visit.now))
+                    .collect(),
+            });
+        }
+    } else {
+        let page = app
+            .bus
+            .ask(&ask(place.queue.unwrap_or(CaseQueue::Open), None))
+            .await?;
+        let chosen =
+            some(&place.case).or_else(|| page.items.first().map(|first| first.case_id.to_string()));
+        if let Some(chosen) = &chosen {
+            let found = app.bus.ask(&GetCase { case: key(chosen) }).await;
+            match found.map_err(Problem::from) {
+                Ok(found) => detail = Some(found),
+                Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
+                    missing = Some(problem.detail);
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        let id = detail
+            .as_ref()
+            .map(|detail: &CaseDetail| detail.case.case_id.to_string());
+        next = page
+            .next_cursor
+            .map(|cursor| format!("{}&cursor={}", place.list(), encoded(&cursor)));
+        rows = page
+            .items
+            .into_iter()
+            .map(|case| row(case, &place, id.as_deref(), visit.now))
+            .collect();
+    }
+    Ok(DisputesPage {
+        shell: visit.shell(Section::Disputes, "Disputes"),
+        tiles: tiles(&place, &counts),
+        since: detail
+            .as_ref()
+            .map_or_else(String::new, |d| span(d.case.since, visit.now)),
+        rows,
+        columns,
+        next,
+        detail,
+        missing,
+        taxonomy,
+        typed,
+        link,
+        may_work: routes::DISPUTE.allows(&visit.caller.roles),
+        place,
+    })
+}
+
+/// Columns of the board.
+const COLUMNS: [CaseQueue; 7] = [
+    CaseQueue::Suspected,
+    CaseQueue::New,
+    CaseQueue::Working,
+    CaseQueue::AwaitingInternal,
+    CaseQueue::AwaitingCustomer,
+    CaseQueue::Proposed,
+    CaseQueue::Resolved,
+];
+
+fn tiles(place: &Place, counts: &CaseCounts) -> Vec<Tile> {
+    counts
+        .queues
+        .iter()
+        .map(|count| Tile {
+            title: title(count.queue),
+            href: Place {
+                queue: Some(count.queue),
+                board: false,
+                cursor: String::new(),
+                ..place.clone()
+            }
+            .list(),
+            current: !place.board && place.queue.unwrap_or(CaseQueue::Open) == count.queue,
+            cases: count.cases,
+            money: count.in_question.uk(),
+        })
+        .collect()
+}
