@@ -444,7 +444,11 @@ pub(super) enum Arrival {
     Refund(Box<refunds::Pair>),
 }
 
-pub(super) fn arrival(receipt: &Receipt, returns: &mut Returns) -> Result<Arrival, Failure> {
+pub(super) fn arrival(
+    receipt: &Receipt,
+    returns: &mut Returns,
+    changes: &Changes,
+) -> Result<Arrival, Failure> {
     for at in 0..returns.waiting.len() {
         let Some(debit) = returns.waiting.get(at) else {
             break;
@@ -456,12 +460,15 @@ pub(super) fn arrival(receipt: &Receipt, returns: &mut Returns) -> Result<Arriva
         }
     }
     let touched = |pair: &refunds::Pair, returns: &Returns| {
-        returns.receipts.contains_key(&pair.1.id) || returns.changed.contains(&pair.1.id)
+        let id = pair.1.id;
+        returns.receipts.contains_key(&id)
+            || returns.changed.contains(&id)
+            || changes.moved_receipts.iter().any(|moved| moved.id == id)
     };
     let mut pairs = std::mem::take(&mut returns.refunds);
     let refund = refunds::came_back(receipt, &mut pairs);
     returns.refunds = pairs;
-    // With a debit of the same batch on the same receipt a person decides.
+    // Where the same batch moves its receipt otherwise too a person decides.
     if let Some(pair) = refund.filter(|pair| !touched(pair, returns)) {
         returns.changed.push(pair.1.id);
         return Ok(Arrival::Refund(Box::new(pair)));

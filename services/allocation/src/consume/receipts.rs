@@ -40,7 +40,7 @@ pub(super) fn decide(
     receipt.designation =
         store::matters::designation(&state.books.client_accounts, &receipt.bank_account);
     decided.changes.entries.push(ledger::banked(&receipt));
-    let arrival = debits::arrival(&receipt, &mut state.returns)?;
+    let arrival = debits::arrival(&receipt, &mut state.returns, &decided.changes)?;
     let not_before = receipt.booked_on;
     let moves = match arrival {
         Arrival::Plain => {
