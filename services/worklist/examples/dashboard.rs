@@ -8,6 +8,11 @@
 //! With a subject prefix set `PREFIX`. The user may read `counterfoil.sla.>` and
 //! the stream `SLA`, and nothing else.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an example outside: it has no other clock and no configuration"
+)]
+
 use std::{env, error::Error, time::Duration};
 
 use async_nats::jetstream::{
@@ -68,10 +73,6 @@ async fn main() -> Result<(), Failed> {
 }
 
 /// By the machine's clock.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an example outside: it has no other clock"
-)]
 fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }

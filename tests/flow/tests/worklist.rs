@@ -581,7 +581,12 @@ async fn what_people_do_has_an_outcome_a_next_step_and_counts_once() {
     let mine = office.list(WorkView::Mine, "user:jo").await;
     assert!(mine.iter().any(|row| row.work_item_id == id));
     // The same command twice counts once; a stale version is refused.
-    let version = office.get(id).await.item.version;
+    let late = office
+        .until("its clock has spoken", id, |item| {
+            item.sla == SlaState::Breached
+        })
+        .await;
+    let version = late.item.version;
     let ask = ActOnWork {
         command_id: CommandId::generate(),
         work_item_ids: vec![id],

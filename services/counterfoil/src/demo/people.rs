@@ -10,36 +10,59 @@ use uuid::Uuid;
 
 use crate::client::Client;
 
-/// Sign-in, name, role, skills, minutes of a day, whether they answer for the
-/// rest.
-const PEOPLE: [(&str, &str, &str, &[&str], i32, bool); 5] = [
-    (
+struct Member {
+    sign_in: &'static str,
+    name: &'static str,
+    role: &'static str,
+    skills: &'static [&'static str],
+    /// Of a day.
+    minutes: i32,
+}
+
+const fn member(
+    sign_in: &'static str,
+    name: &'static str,
+    role: &'static str,
+    skills: &'static [&'static str],
+    minutes: i32,
+) -> Member {
+    Member {
+        sign_in,
+        name,
+        role,
+        skills,
+        minutes,
+    }
+}
+
+const PEOPLE: [Member; 5] = [
+    member(
         "controller",
         "Casey Brook",
         "controller",
         &["cash", "chasing", "disputes"],
         330,
-        false,
     ),
-    (
+    member(
         "payments",
         "Priya Nair",
         "payments_officer",
         &["cash", "returns", "refunds", "legal"],
         360,
-        false,
     ),
-    (
+    member(
         "manager",
         "Morgan Hale",
         "manager",
         &["approvals", "controls", "disputes"],
         180,
-        true,
     ),
-    ("cfo", "Chris Ford", "cfo", &["approvals"], 60, false),
-    ("ops", "Oli Petrov", "ops", &["ops"], 240, false),
+    member("cfo", "Chris Ford", "cfo", &["approvals"], 60),
+    member("ops", "Oli Petrov", "ops", &["ops"], 240),
 ];
+
+/// Answers for what nobody else may have.
+const REST: &str = "manager";
 
 /// Puts them in, once. What is refused is left out.
 pub(crate) async fn put(client: &Client) {
@@ -47,7 +70,14 @@ pub(crate) async fn put(client: &Client) {
         Ok(team) if team.people.is_empty() => {}
         _ => return,
     }
-    for (sign_in, name, role, skills, minutes, answers_for_rest) in PEOPLE {
+    for Member {
+        sign_in,
+        name,
+        role,
+        skills,
+        minutes,
+    } in PEOPLE
+    {
         let ask = PutPerson {
             command_id: CommandId::generate(),
             person: Person {
@@ -57,7 +87,7 @@ pub(crate) async fn put(client: &Client) {
                 roles: vec![role.to_owned()],
                 skills: skills.iter().map(|skill| (*skill).to_owned()).collect(),
                 minutes: vec![minutes, minutes, minutes, minutes, minutes, 0, 0],
-                answers_for_rest,
+                answers_for_rest: sign_in == REST,
                 active: true,
                 absences: Vec::new(),
             },

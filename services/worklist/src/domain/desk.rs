@@ -119,11 +119,7 @@ impl Desk {
     /// What is about an account goes to whoever it belongs to now, unless a
     /// person gave it to somebody.
     pub(crate) fn own_again(&mut self, account_id: Uuid, office: &Office<'_>) {
-        let Some(owner) = office
-            .accounts
-            .get(&account_id)
-            .and_then(|account| office.staff.portfolio(account))
-        else {
+        let Some(account) = office.accounts.get(&account_id) else {
             return;
         };
         let because = Because {
@@ -131,8 +127,12 @@ impl Desk {
             reason: "the account is in this portfolio",
         };
         for touched in self.items.values_mut() {
-            if touched.item.account_id == Some(account_id)
-                && touched.item.owner_source != OwnerSource::Assigned
+            if touched.item.account_id != Some(account_id)
+                || touched.item.owner_source == OwnerSource::Assigned
+            {
+                continue;
+            }
+            if let Some(owner) = office.staff.portfolio(account, &touched.item.skill)
                 && touched.item.owner != owner
             {
                 let owned = office.staff.with_cover(owner, OwnerSource::Portfolio);

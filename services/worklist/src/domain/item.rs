@@ -412,7 +412,7 @@ impl Touched {
             .and_then(|name| office.staff.named(name));
         let portfolio = office
             .account(self.item.account_id)
-            .and_then(|account| office.staff.portfolio(account));
+            .and_then(|account| office.staff.portfolio(account, &self.item.skill));
         let owner = match (named, portfolio) {
             (Some(named), _) => Some(named),
             (None, Some(portfolio)) if self.item.owner_source != OwnerSource::Assigned => {

@@ -69,10 +69,6 @@ impl Staff {
         self.people.iter().find(|person| person.actor == actor)
     }
 
-    fn works_here(&self, actor: &str) -> bool {
-        self.person(actor).is_some_and(|person| person.active)
-    }
-
     /// Who a name in an event is: the actor, or the one person of that name.
     pub(crate) fn named(&self, name: &str) -> Option<&str> {
         let mut fits = self.people.iter().filter(|person| {
@@ -95,12 +91,17 @@ impl Staff {
     }
 
     /// Whose portfolio an account is in: a named account before a range before a
-    /// segment or department, a later rule before an earlier one.
-    pub(crate) fn portfolio(&self, account: &Account) -> Option<&str> {
+    /// segment or department, a later rule before an earlier one. Whoever it is
+    /// gets only work that they can do: an approval of theirs is not theirs.
+    pub(crate) fn portfolio(&self, account: &Account, skill: &str) -> Option<&str> {
+        let can = |actor: &str| {
+            self.person(actor)
+                .is_some_and(|person| person.active && person.skills.iter().any(|has| has == skill))
+        };
         self.rules
             .iter()
             .enumerate()
-            .filter(|(_, rule)| !rule.ended && self.works_here(&rule.owner) && meets(rule, account))
+            .filter(|(_, rule)| !rule.ended && can(&rule.owner) && meets(rule, account))
             .max_by_key(|(place, rule)| (rank(rule), *place))
             .map(|(_, rule)| rule.owner.as_str())
     }
@@ -116,7 +117,7 @@ impl Staff {
     ) -> Owned {
         let (owner, source) = if let Some(actor) = wanted.and_then(|name| self.named(name)) {
             (actor, OwnerSource::Assigned)
-        } else if let Some(actor) = account.and_then(|account| self.portfolio(account)) {
+        } else if let Some(actor) = account.and_then(|account| self.portfolio(account, skill)) {
             (actor, OwnerSource::Portfolio)
         } else if let Some(actor) = self.by_skill(subject, skill, today) {
             (actor, OwnerSource::Skill)

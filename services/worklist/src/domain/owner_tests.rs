@@ -45,7 +45,9 @@ fn monday() -> NaiveDate {
 #[test]
 fn a_named_account_beats_a_range_beats_a_segment_and_later_beats_earlier() {
     let staff = Staff {
-        people: ["a", "b", "c", "d"].map(|name| person(name, &[])).to_vec(),
+        people: ["a", "b", "c", "d"]
+            .map(|name| person(name, &["cash"]))
+            .to_vec(),
         rules: vec![
             PortfolioRule {
                 account_ref: Some("ACME01".into()),
@@ -77,7 +79,9 @@ fn a_named_account_beats_a_range_beats_a_segment_and_later_beats_earlier() {
         ("ZETA01", "sme", Some("user:d")),
         ("ZETA01", "large", None),
     ] {
-        assert_eq!(staff.portfolio(&account(account_ref, segment)), owner);
+        let account = account(account_ref, segment);
+        assert_eq!(staff.portfolio(&account, "cash"), owner);
+        assert_eq!(staff.portfolio(&account, "approvals"), None);
     }
 }
 

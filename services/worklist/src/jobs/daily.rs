@@ -40,11 +40,12 @@ pub(crate) async fn run(bus: Bus) -> Result<(), Failure> {
 /// Begins and ends the covers whose day it is.
 async fn covers(bus: &Bus, today: NaiveDate) -> Result<(), Failure> {
     let mut tx = bus.begin().await?;
+    // Before the rows, as commands do, so that nobody waits in a ring.
+    store::people::lock(tx.conn()).await?;
     let due = store::people::covers(tx.conn(), None, Some(today)).await?;
     if due.is_empty() {
         return Ok(());
     }
-    store::people::lock(tx.conn()).await?;
     let cause = Meta::of_command(Uuid::now_v7(), bus.now(), None);
     for mut cover in due {
         // One that was planned for days that are over never begins.
@@ -202,6 +203,9 @@ async fn deadlines(bus: &Bus, today: NaiveDate) -> Result<(), Failure> {
     let Some(last) = store::people::begin_day(tx.conn(), "deadlines", today).await? else {
         return Ok(());
     };
+    // One after another with whoever changes people: they deal out anew what
+    // fell to nobody.
+    store::people::lock(tx.conn()).await?;
     let now = bus.now();
     let from = last.map_or(today, |last| last.max(today - BACK_MAX));
     let found = deadlines::between(from, today + Days::new(1));

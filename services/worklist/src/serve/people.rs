@@ -376,7 +376,7 @@ async fn own_again(
     let mut moved = 0;
     for one in &mut items {
         let account = one.item.account_id.and_then(|id| loaded.accounts.get(&id));
-        let owner = account.and_then(|account| loaded.staff.portfolio(account));
+        let owner = account.and_then(|account| loaded.staff.portfolio(account, &one.item.skill));
         // What is in nobody's portfolio stays with who has it, unless a
         // portfolio was why they have it.
         if owner.is_none() && one.item.owner_source != OwnerSource::Portfolio {

@@ -71,7 +71,7 @@ pub(crate) fn clock(row: &WorkRow, now: DateTime<Utc>) -> Option<Clock> {
         },
         (_, None) => Clock {
             class: "paused",
-            sign: "⏸",
+            sign: "‖",
             text: "waiting".into(),
             said: "the clock stands still".into(),
         },
@@ -91,7 +91,7 @@ pub(crate) fn clock(row: &WorkRow, now: DateTime<Utc>) -> Option<Clock> {
             };
             Clock {
                 class,
-                sign: "⏱",
+                sign: "◔",
                 text: two_units(left),
                 said: format!("due {by}"),
             }

@@ -93,6 +93,7 @@ pub(super) fn moved(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let payer = moved.payer_name.as_deref().unwrap_or_default();
     let detail = match (wanted, duplicate) {
         (Some(DUPLICATE), Some(evidence)) => evidence.detail.clone(),
+        (Some(SUGGESTION), _) if moved.suggestions == 1 => format!("1 suggestion {payer}"),
         (Some(SUGGESTION), _) => format!("{} suggestions {payer}", moved.suggestions),
         _ => match moved.state {
             ReceiptState::Unidentified => format!("payer not known {payer}"),
