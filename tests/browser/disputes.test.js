@@ -90,7 +90,7 @@ describe('a dispute', { timeout: 900_000 }, () => {
     await page.getByLabel('Who', { exact: true }).fill('Sam of Operations');
     await page.getByLabel('Question').fill('Which days was the digger out?');
     await page.getByRole('button', { name: 'Make the link' }).click();
-    const link = await page.locator('#detail .banner code').innerText();
+    const link = await page.locator('#link code').innerText();
     await screenshot(page, 'disputes-link');
     const sam = await office.arrive();
     try {

@@ -289,6 +289,13 @@ pub(crate) fn table() -> Vec<Entry> {
             DISPUTE,
             post(pages::disputes::forms::act),
         ),
+        // The page that shows a link has this address, and looks anew by it.
+        Entry::page(
+            GET,
+            "/disputes/{id}/nudges",
+            READ,
+            get(pages::disputes::one),
+        ),
         Entry::page(
             POST,
             "/disputes/{id}/nudges",
