@@ -134,6 +134,7 @@ describe('a dispute', { timeout: 900_000 }, () => {
     }
     await chased('DP-INV-1', '850.00');
     await bringIn('credit.csv', documentsCsv([document('DP-CN-1', 150_00n, 'credit_note')]));
+    await page.goto(`/disputes/${found.case_ref}`);
     await page.locator('#detail header').getByText('Closed').waitFor();
     await page.locator('#detail').getByText('DP-CN-1').first().waitFor();
     await screenshot(page, 'disputes-closed');

@@ -289,7 +289,8 @@ pub(crate) fn table() -> Vec<Entry> {
             DISPUTE,
             post(pages::disputes::forms::act),
         ),
-        // The page that shows a link has this address, and looks anew by it.
+        // Pages that answer a form have its address, and look anew by it.
+        Entry::page(GET, "/disputes/{id}/steps", READ, get(pages::disputes::one)),
         Entry::page(
             GET,
             "/disputes/{id}/nudges",
