@@ -1,7 +1,10 @@
 //! What happens by itself: queries are suspected where nothing explains an
 //! overdue item, suspicions end when something does, and settled cases close.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use contracts::disputes::{CaseId, CaseState};
@@ -20,16 +23,18 @@ use crate::{
     store::{
         self,
         cases::Noted,
-        suspects::{Bounds, Place, Suspect},
+        suspects::{Among, Bounds, Place, Suspect},
     },
 };
 
 /// How often. What is found changes with the day, and with what allocation says.
 pub(crate) const EVERY: Duration = Duration::from_secs(5);
 
-/// Items or cases of one transaction.
+/// Overdue items that one transaction looks at.
+const ITEMS: i64 = 2000;
+/// Cases of one transaction.
 const PAGE: i64 = 200;
-/// Pages of one round: a large ledger is gone through in several.
+/// Pages of one round.
 const PAGES: usize = 20;
 
 const SYSTEM: &str = "system:disputes";
@@ -69,10 +74,14 @@ async fn tell(bus: &Bus, what: &str, changed: usize) {
     }
 }
 
+/// Where the rounds have come to: a large ledger is gone through in several.
+pub(crate) type Round = Arc<Mutex<Option<Place>>>;
+
 /// Opens a suspicion for each account with items that nothing explains, or adds
 /// them to the one that is open.
-pub(crate) async fn suspect(bus: Bus) -> Result<(), Failure> {
-    let (mut after, mut changed) = (None, 0);
+pub(crate) async fn suspect(bus: Bus, round: Round) -> Result<(), Failure> {
+    let mut after = round.lock().map(|place| *place).unwrap_or_default();
+    let mut changed = 0;
     for _ in 0..PAGES {
         if bus.shutdown().is_cancelled() {
             break;
@@ -80,6 +89,9 @@ pub(crate) async fn suspect(bus: Bus) -> Result<(), Failure> {
         let (next, count) = suspect_page(&bus, after).await?;
         changed += count;
         after = next;
+        if let Ok(mut place) = round.lock() {
+            *place = after;
+        }
         if after.is_none() {
             break;
         }
@@ -97,19 +109,19 @@ async fn suspect_page(bus: &Bus, after: Option<Place>) -> Result<(Option<Place>,
         due_by: policy.suspect_due_by(today),
         again_after: now - policy.suspect_again(),
         least: &least,
-        rows: PAGE,
     };
     let mut tx = bus.begin().await?;
+    let next = store::suspects::page_end(tx.conn(), bounds.due_by, after, ITEMS).await?;
     // Looked at without locks first: mostly there is nothing new.
-    let (seen, next) = store::suspects::unexplained(tx.conn(), &bounds, after, None).await?;
+    let seen = store::suspects::unexplained(tx.conn(), &bounds, Among::Page(after, next)).await?;
     if seen.is_empty() {
         return Ok((next, 0));
     }
     let mut documents: Vec<DocumentId> = seen.iter().map(|suspect| suspect.document).collect();
     documents.sort_unstable();
     store::items::lock(tx.conn(), &documents).await?;
-    let (mut suspects, _) =
-        store::suspects::unexplained(tx.conn(), &bounds, None, Some(&documents)).await?;
+    let mut suspects =
+        store::suspects::unexplained(tx.conn(), &bounds, Among::These(&documents)).await?;
     suspects.sort_by_key(|suspect| (suspect.account, suspect.unexplained.currency()));
     let mut accounts: Vec<AccountId> = suspects.iter().map(|suspect| suspect.account).collect();
     accounts.dedup();

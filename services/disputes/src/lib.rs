@@ -20,6 +20,7 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// # Errors
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
+    let round = jobs::Round::default();
     Host::new(bus.clone())
         .consume(consume::Ledger::new(bus.prefix().clone()))
         .serve(serve::open_case)
@@ -32,7 +33,9 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::nudge_stakeholder)
         .serve(serve::read_nudge)
         .serve(serve::comment_by_link)
-        .job("suspected_queries", jobs::EVERY, jobs::suspect)
+        .job("suspected_queries", jobs::EVERY, move |bus| {
+            jobs::suspect(bus, round.clone())
+        })
         .job("explained_queries", jobs::EVERY, jobs::clear_explained)
         .job("close_resolved", jobs::EVERY, jobs::close_resolved)
         .run()

@@ -289,6 +289,14 @@ pub(crate) fn table() -> Vec<Entry> {
             DISPUTE,
             post(pages::disputes::forms::act),
         ),
+        // Pages that answer a form have its address, and look anew by it.
+        Entry::page(GET, "/disputes/{id}/steps", READ, get(pages::disputes::one)),
+        Entry::page(
+            GET,
+            "/disputes/{id}/nudges",
+            READ,
+            get(pages::disputes::one),
+        ),
         Entry::page(
             POST,
             "/disputes/{id}/nudges",

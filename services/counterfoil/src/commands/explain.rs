@@ -7,6 +7,7 @@ use contracts::{
     api::{
         PageRequest,
         allocation::TraceReceipt,
+        disputes::{CaseKey, GetCase},
         ingestion::GetReceiptOrigin,
         reporting::{AccountKey, GetAccount, GetTimeline, TraceProjection},
     },
@@ -19,7 +20,7 @@ use crate::{Context, client::Client};
 #[derive(Args)]
 pub(crate) struct Explain {
     what: What,
-    /// A receipt's id; an account's id or reference.
+    /// A receipt's id; an account's or a case's id or reference.
     id: String,
 }
 
@@ -27,6 +28,7 @@ pub(crate) struct Explain {
 enum What {
     Receipt,
     Account,
+    Case,
 }
 
 impl Explain {
@@ -35,6 +37,7 @@ impl Explain {
         match self.what {
             What::Receipt => receipt(&context, &client, self.id.parse()?).await,
             What::Account => account(&context, &client, &self.id).await,
+            What::Case => case(&context, &client, &self.id).await,
         }
     }
 }
@@ -299,6 +302,72 @@ async fn account(context: &Context, client: &Client, id: &str) -> anyhow::Result
             entry.summary,
             entry.actor,
             entry.event_id
+        );
+    }
+    Ok(())
+}
+
+async fn case(context: &Context, client: &Client, id: &str) -> anyhow::Result<()> {
+    let key = id
+        .parse()
+        .map_or_else(|_| CaseKey::Ref(id.to_owned()), CaseKey::Id);
+    let detail = client.ask(&GetCase { case: key }).await?;
+    if context.json {
+        return print_json(&detail);
+    }
+    let case = &detail.case;
+    println!(
+        "{} {} of {} {}, {}, {} not chased",
+        case.case_ref,
+        case.kind.name(),
+        case.account_ref,
+        case.account_name,
+        case.state.name(),
+        case.disputed
+    );
+    println!(
+        "  from {} (cause {}), reason {}, raised {}",
+        detail.origin,
+        detail.cause,
+        case.reason_code.as_deref().unwrap_or("unknown"),
+        at(case.raised_at)
+    );
+    for item in &detail.items {
+        println!(
+            "  {} original {}: {} in question, {} paid, {} credited, {} cleared, {} written off, {} owed again",
+            item.item.document_ref,
+            item.item.original,
+            item.in_question,
+            item.item.paid,
+            item.item.credited,
+            item.item.cleared,
+            item.item.written_off,
+            item.released
+        );
+    }
+    for credit in &detail.credits {
+        println!(
+            "  credit {} of {} {}{}",
+            credit.amount,
+            credit.document_ref,
+            credit.state.name(),
+            credit
+                .answered_by
+                .as_deref()
+                .map(|by| format!(", by {by}"))
+                .unwrap_or_default()
+        );
+    }
+    println!("history");
+    for step in &detail.history {
+        println!(
+            "  {} {}. {} by {}, then {}: {}",
+            at(step.at),
+            step.version,
+            step.step,
+            step.actor,
+            step.to.name(),
+            step.detail
         );
     }
     Ok(())

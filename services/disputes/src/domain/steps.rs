@@ -543,6 +543,10 @@ fn resolve(case: &mut Case, credits: &[CreditLine], doing: Doing<'_>) -> Result<
 
 fn reopen(case: &mut Case, doing: Doing<'_>, items: &Items) -> Result<Done, Refused> {
     case.allow("opened again", &[CaseState::Resolved, CaseState::Closed])?;
+    if case.parts.is_empty() && case.kind != CaseKind::Complaint {
+        // Merged into another case, which goes on.
+        return Err(Refused::NoDocument);
+    }
     let cancelled = case.credit_due()?.is_positive();
     for part in &mut case.parts {
         part.credit_due = Money::zero(part.original.currency());

@@ -31,26 +31,65 @@ pub(crate) struct Bounds<'b> {
     pub(crate) again_after: DateTime<Utc>,
     /// From how much on a query is suspected, per currency.
     pub(crate) least: &'b [(&'static str, Decimal)],
-    pub(crate) rows: i64,
 }
 
-/// Where the next page begins.
+/// A place in the order in which items are looked at.
 pub(crate) type Place = (NaiveDate, DocumentId);
 
-/// Overdue items that nothing explains, the longest overdue first, behind
-/// `after`; or those among `only`.
+/// Where the page of overdue items behind `after` ends; nothing on the last one.
+/// A page counts what is looked at, not what is found, so that a round costs the
+/// same on a ledger where everything is explained.
+pub(crate) async fn page_end(
+    conn: &mut PgConnection,
+    due_by: NaiveDate,
+    after: Option<Place>,
+    rows: i64,
+) -> Result<Option<Place>, Failure> {
+    let (after_day, after_id) =
+        after.map_or((None, None), |(day, id)| (Some(day), Some(id.as_uuid())));
+    let found = sqlx::query!(
+        r#"select due_on as "due_on!", document_id from disputes.item
+           where open > 0 and due_on <= $1 and ($2::date is null or (due_on, document_id) > ($2, $3))
+           order by due_on, document_id offset $4 limit 1"#,
+        due_by,
+        after_day,
+        after_id,
+        rows - 1
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|row| (row.due_on, row.document_id.into())))
+}
+
+/// Which items.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Among<'d> {
+    /// Behind the first place and up to the second.
+    Page(Option<Place>, Option<Place>),
+    These(&'d [DocumentId]),
+}
+
+/// Overdue items that nothing explains, the longest overdue first.
 ///
 /// A case about an item explains it, and so does one that was closed lately.
 pub(crate) async fn unexplained(
     conn: &mut PgConnection,
     bounds: &Bounds<'_>,
-    after: Option<Place>,
-    only: Option<&[DocumentId]>,
-) -> Result<(Vec<Suspect>, Option<Place>), Failure> {
+    among: Among<'_>,
+) -> Result<Vec<Suspect>, Failure> {
     let (currencies, amounts) = columns(bounds.least);
-    let (after_day, after_id) =
-        after.map_or((None, None), |(day, id)| (Some(day), Some(id.as_uuid())));
-    let only: Option<Vec<Uuid>> = only.map(|ids| ids.iter().map(|id| id.as_uuid()).collect());
+    let (after, until, only) = match among {
+        Among::Page(after, until) => (after, until, None),
+        Among::These(documents) => (
+            None,
+            None,
+            Some(documents.iter().map(|id| id.as_uuid()).collect::<Vec<_>>()),
+        ),
+    };
+    let place = |place: Option<Place>| {
+        place.map_or((None, None), |(day, id)| (Some(day), Some(id.as_uuid())))
+    };
+    let ((after_day, after_id), (until_day, until_id)) = (place(after), place(until));
     let found = sqlx::query!(
         r#"select i.document_id, i.document_ref as "document_ref!", i.due_on as "due_on!",
              i.account_id as "account_id!", i.account_ref as "account_ref!", i.currency,
@@ -60,7 +99,8 @@ pub(crate) async fn unexplained(
            left join unnest($3::text[], $4::numeric[]) l(currency, amount) on l.currency = i.currency
            where i.open > 0 and i.due_on <= $1
              and ($5::date is null or (i.due_on, i.document_id) > ($5, $6))
-             and ($8::uuid[] is null or i.document_id = any($8))
+             and ($7::date is null or (i.due_on, i.document_id) <= ($7, $8))
+             and ($9::uuid[] is null or i.document_id = any($9))
              and i.open - coalesce(e.amount, 0) - i.noted > 0
              and i.open - coalesce(e.amount, 0) - i.noted >= coalesce(l.amount, 0)
              and not exists (
@@ -69,23 +109,20 @@ pub(crate) async fn unexplained(
                  when 'closed' then d.closed_at > $2
                  when 'suspected' then p.disputed > 0
                  else true end)
-           order by i.due_on, i.document_id limit $7"#,
+           order by i.due_on, i.document_id"#,
         bounds.due_by,
         bounds.again_after,
         &currencies,
         &amounts,
         after_day,
         after_id,
-        bounds.rows,
+        until_day,
+        until_id,
         only.as_deref()
     )
     .fetch_all(conn)
     .await?;
-    let last = found
-        .last()
-        .filter(|_| found.len() as i64 == bounds.rows)
-        .map(|row| (row.due_on, row.document_id.into()));
-    let suspects = found
+    found
         .into_iter()
         .map(|row| {
             Ok(Suspect {
@@ -97,8 +134,7 @@ pub(crate) async fn unexplained(
                 unexplained: money(row.unexplained, &row.currency)?,
             })
         })
-        .collect::<Result<_, Failure>>()?;
-    Ok((suspects, last))
+        .collect()
 }
 
 fn columns(least: &[(&'static str, Decimal)]) -> (Vec<String>, Vec<Decimal>) {

@@ -70,6 +70,12 @@ fn credits(pairs: &Pairs, currency: Currency) -> Result<Vec<CreditLine>, Problem
         .collect())
 }
 
+/// The step of a form, or that of the button that sent it, which comes last.
+fn chosen(pairs: &Pairs) -> &str {
+    let step = pairs.iter().rev().find(|(name, _)| name == "step");
+    step.map_or("", |(_, step)| step.as_str())
+}
+
 /// What a form asks for, and how that reads when it is done.
 fn step(
     pairs: &Pairs,
@@ -84,7 +90,7 @@ fn step(
             "name another case, such as Q-000123",
         )
     };
-    Ok(match field(pairs, "step") {
+    Ok(match chosen(pairs) {
         "confirm" => (
             CaseStep::Confirm {
                 reason_code: field(pairs, "reason_code").to_owned(),
@@ -248,7 +254,7 @@ async fn again(
     problems.extend(fields.filter(|detail| *detail != problem.detail));
     let typed = Typed {
         problems,
-        step: field(&pairs, "step").to_owned(),
+        step: chosen(&pairs).to_owned(),
         reason: field(&pairs, "reason").to_owned(),
         values: pairs,
     };

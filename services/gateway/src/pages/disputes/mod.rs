@@ -191,7 +191,7 @@ pub(super) fn said(state: &CaseState) -> &'static str {
         CaseState::Confirmed => "New",
         CaseState::Assigned => "In work",
         CaseState::AwaitingInternal => "With department",
-        CaseState::AwaitingCustomer => "With customer ⏸",
+        CaseState::AwaitingCustomer => "With customer, paused",
         CaseState::Proposed => "Proposed",
         CaseState::Resolved => "Settled",
         CaseState::Closed => "Closed",
@@ -217,7 +217,7 @@ fn title(queue: CaseQueue) -> &'static str {
         CaseQueue::New => "New",
         CaseQueue::Working => "In work",
         CaseQueue::AwaitingInternal => "With department",
-        CaseQueue::AwaitingCustomer => "With customer ⏸",
+        CaseQueue::AwaitingCustomer => "With customer, paused",
         CaseQueue::Proposed => "Proposed",
         CaseQueue::Resolved => "Settled, due",
         CaseQueue::Closed => "Closed",
@@ -270,8 +270,7 @@ impl DisputesPage {
             "credited" => i.item.credited,
             "cleared" => i.item.cleared,
             "written_off" => i.item.written_off,
-            "released" => i.released,
-            _ => i.open,
+            _ => i.released,
         });
         items.first().map_or_else(String::new, |first| {
             Money::sum(amounts, first.item.original.currency())
@@ -346,7 +345,7 @@ async fn assemble(
     let (mut rows, mut next, mut detail, mut missing) = (Vec::new(), None, None, None);
     if place.board {
         for queue in COLUMNS {
-            let page = app.bus.ask(&ask(queue, Some(20))).await?;
+            let page = app.bus.ask(&ask(queue, Some(10))).await?;
             let count = counts.queues.iter().find(|count| count.queue == queue);
             columns.push(Column {
                 title: title(queue),
