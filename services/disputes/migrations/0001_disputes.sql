@@ -1,6 +1,6 @@
 comment on schema disputes is 'query, dispute and complaint cases';
 
--- Names, from allocation.
+-- Names, as allocation tells them.
 create table disputes.account (
     account_id uuid primary key,
     account_ref text not null,

@@ -185,6 +185,10 @@ pub(super) struct DisputesPage {
 
 /// A state as people say it; waiting for the customer is marked, because clocks
 /// stand still.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates pass references"
+)]
 pub(super) fn said(state: &CaseState) -> &'static str {
     match state {
         CaseState::Suspected => "Suspected",
@@ -199,6 +203,10 @@ pub(super) fn said(state: &CaseState) -> &'static str {
 }
 
 /// The colour that goes with it.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates pass references"
+)]
 pub(super) fn class(state: &CaseState) -> &'static str {
     match state {
         CaseState::Suspected | CaseState::Confirmed => "unidentified",
@@ -236,14 +244,14 @@ fn span(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     }
 }
 
-impl DisputesPage {
-    fn is(&self, case: &CaseView, states: &[&str]) -> bool {
-        states.contains(&case.state.name())
-    }
+fn is_one_of(case: &CaseView, states: &[&str]) -> bool {
+    states.contains(&case.state.name())
+}
 
+impl DisputesPage {
     fn works(&self, case: &CaseView) -> bool {
         self.may_work
-            && self.is(
+            && is_one_of(
                 case,
                 &[
                     "assigned",
@@ -255,7 +263,7 @@ impl DisputesPage {
     }
 
     fn open(&self, case: &CaseView) -> bool {
-        self.may_work && !self.is(case, &["resolved", "closed"])
+        self.may_work && !is_one_of(case, &["resolved", "closed"])
     }
 
     fn moved(step: &StepView) -> bool {
