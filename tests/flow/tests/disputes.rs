@@ -573,7 +573,7 @@ async fn a_stakeholder_comments_by_a_link_that_ends() {
             .fetch_one(office.suite.admin_pool())
             .await
             .unwrap();
-    assert!(!token.contains(&&kept));
+    assert!(!token.contains(&kept));
 
     let read = |token: &str| ReadNudge {
         token: token.to_owned(),
