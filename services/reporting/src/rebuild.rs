@@ -348,6 +348,7 @@ pub(crate) async fn live_consumer(
     let durable = Durable {
         service: Role::Reporting,
         stream: catalogue::ALLOCATION,
+        event: None,
     };
     let consumer: async_nats::jetstream::consumer::PullConsumer = bus
         .jetstream()

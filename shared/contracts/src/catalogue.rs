@@ -62,18 +62,33 @@ pub const STREAMS: [Stream; 7] = [
 pub struct Durable {
     pub service: Role,
     pub stream: &'static str,
+    /// The one event that it wants, such as `case_changed`; otherwise all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<&'static str>,
 }
 
 const fn reads(service: Role, stream: &'static str) -> Durable {
-    Durable { service, stream }
+    Durable {
+        service,
+        stream,
+        event: None,
+    }
+}
+
+const fn reads_only(service: Role, stream: &'static str, event: &'static str) -> Durable {
+    Durable {
+        service,
+        stream,
+        event: Some(event),
+    }
 }
 
 pub const DURABLES: [Durable; 11] = [
     reads(Role::Ingestion, INBOUND),
-    reads(Role::Ingestion, ALLOCATION),
+    reads_only(Role::Ingestion, ALLOCATION, "refund_file_ordered"),
     reads(Role::Allocation, INGESTION),
-    reads(Role::Allocation, DISPUTES),
-    reads(Role::Allocation, WORKLIST),
+    reads_only(Role::Allocation, DISPUTES, "case_changed"),
+    reads_only(Role::Allocation, WORKLIST, "approval_decided"),
     reads(Role::Disputes, ALLOCATION),
     reads(Role::Worklist, INGESTION),
     reads(Role::Worklist, ALLOCATION),
@@ -86,6 +101,13 @@ impl Durable {
     /// `<service>--<STREAM>`.
     pub fn name(&self) -> String {
         format!("{}--{}", self.service, self.stream)
+    }
+
+    /// The subjects that it filters by, if it does not want the whole stream.
+    pub fn filter(&self, prefix: &Prefix) -> Option<String> {
+        let context = self.stream.to_ascii_lowercase();
+        self.event
+            .map(|event| prefix.subject(format_args!("evt.{context}.{event}.>")))
     }
 }
 

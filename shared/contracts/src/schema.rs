@@ -163,7 +163,7 @@ fn streams() -> Value {
     let prefix = Prefix::default();
     let durables: Vec<Value> = DURABLES
         .iter()
-        .map(|d| json!({ "name": d.name(), "service": d.service, "stream": d.stream }))
+        .map(|d| json!({ "name": d.name(), "service": d.service, "stream": d.stream, "event": d.event }))
         .collect();
     let users: Vec<_> = Role::ALL
         .iter()

@@ -36,7 +36,7 @@ fn stream_config(stream: &Stream, prefix: &Prefix) -> Config {
     }
 }
 
-fn consumer_config(durable: &Durable, settings: &Settings) -> pull::Config {
+fn consumer_config(durable: &Durable, prefix: &Prefix, settings: &Settings) -> pull::Config {
     pull::Config {
         durable_name: Some(durable.name()),
         description: Some(format!(
@@ -45,6 +45,7 @@ fn consumer_config(durable: &Durable, settings: &Settings) -> pull::Config {
         )),
         ack_policy: AckPolicy::Explicit,
         deliver_policy: DeliverPolicy::All,
+        filter_subject: durable.filter(prefix).unwrap_or_default(),
         ack_wait: settings.ack_wait,
         // The last deliveries are ours to turn into a dead letter; the broker's
         // own limit is only a backstop against a service that dies each time.
@@ -78,7 +79,7 @@ pub async fn apply(
     }
     for durable in &DURABLES {
         js.create_consumer_on_stream(
-            consumer_config(durable, settings),
+            consumer_config(durable, prefix, settings),
             prefix.stream(durable.stream),
         )
         .await
@@ -151,7 +152,7 @@ async fn bound(
             format!("consumer {name} cannot be read: {e}"),
         )
     })?;
-    let want = consumer_config(durable, settings);
+    let want = consumer_config(durable, prefix, settings);
     let have = &consumer.cached_info().config;
     for (field, same) in [
         ("ack_policy", have.ack_policy == want.ack_policy),
@@ -161,7 +162,7 @@ async fn bound(
             "max_ack_pending",
             have.max_ack_pending == want.max_ack_pending,
         ),
-        ("filter_subject", have.filter_subject.is_empty()),
+        ("filter_subject", have.filter_subject == want.filter_subject),
         ("backoff", have.backoff.is_empty()),
     ] {
         if !same {

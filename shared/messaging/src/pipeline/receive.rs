@@ -62,6 +62,14 @@ async fn receive<C: Consumer>(
             () = bus.shutdown().cancelled() => return Ok(()),
             first = messages.next() => first,
         };
+        // Over for good, as after the consumer was deleted: asking again would
+        // only spin.
+        if first.is_none() {
+            return Err(Failure::transient(
+                "messaging.pull",
+                "the consumer was closed",
+            ));
+        }
         let mut batch = Vec::new();
         let mut next = first;
         // What is there is taken; nothing is waited for, so that a quiet day is
@@ -94,11 +102,6 @@ async fn receive<C: Consumer>(
         }
         if !batch.is_empty() {
             settle_batch(bus, consumer, batch).await;
-        } else if errors == 0 {
-            return Err(Failure::transient(
-                "messaging.pull",
-                "the consumer was closed",
-            ));
         }
     }
 }

@@ -247,6 +247,7 @@ impl Rig {
         let durable = Durable {
             service: Role::Reporting,
             stream: ALLOCATION,
+            event: None,
         };
         let consumer: jetstream::consumer::Consumer<pull::Config> = self
             .js
