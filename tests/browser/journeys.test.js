@@ -665,6 +665,10 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
         'controls-policies-all': '/controls?tab=policies',
         'controls-refund-new': `/controls/refunds/new?receipt=${second.receipt_id}`,
         ...(residual && { evidence: `/residuals/${residual.residual_id}/evidence` }),
+        today: '/today?view=team',
+        team: '/team',
+        settings: '/settings',
+        disputes: '/disputes',
         imports: '/imports',
         import: `/imports/${recorded.import_id}`,
         ...(refused && { 'import-refused': `/imports/${refused.import_id}` }),
@@ -708,8 +712,13 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
       const { page } = visitor;
       for (const [name, address] of Object.entries(await places('controller'))) {
         await page.goto(address);
-        const width = await page.evaluate(() => document.documentElement.scrollWidth);
-        assert.ok(width <= 320, `${name} is ${width} px wide`);
+        const { width, widest } = await page.evaluate(() => {
+          const all = [...document.querySelectorAll('main *')].filter((each) => !each.closest('.scroll'));
+          const edge = (each) => each.getBoundingClientRect().right;
+          const [first] = all.sort((a, b) => edge(b) - edge(a));
+          return { width: document.documentElement.scrollWidth, widest: first?.outerHTML.slice(0, 200) };
+        });
+        assert.ok(width <= 320, `${name} is ${width} px wide, for ${widest}`);
         if (name === 'cash') await screenshot(page, 'cash-narrow');
       }
       visitor.forgive(404);

@@ -1,0 +1,78 @@
+// A day's work, in a real browser against the whole program.
+
+import assert from 'node:assert/strict';
+import { after, before, describe } from 'node:test';
+
+import { camt053 } from './files.js';
+import { Office, daysAgo } from './office.js';
+import { Visitor, eventually, screenshot } from './suite.js';
+
+const office = new Office();
+const { api, bringIn, journey } = office;
+
+const stray = (reference, pence) => ({ reference, pence, payer: `TODAY STRAY ${reference}`, text: `NOTHING OF OURS ${reference}` });
+const statement = (account, ...lines) => camt053({ account, opening: 0n, days: [{ date: daysAgo(1), lines }] });
+const ours = async () => (await api('/api/v1/worklist?view=team&kind=unallocated_receipt&search=TODAY-', { as: 'manager' })).items;
+
+describe('a day of work', { timeout: 900_000 }, () => {
+  before(
+    async () => {
+      await office.open();
+      await bringIn('strays.xml', statement('20991190000011', stray('TODAY-1', 1_234_56n), stray('TODAY-2', 987_65n), stray('TODAY-3', 76_54n)));
+      await eventually(async () => assert.equal((await ours()).length, 3));
+    },
+    { timeout: 300_000 },
+  );
+
+  after(office.close);
+
+  journey('is taken in hand, done with a next step and followed by the next, by keyboard', { as: 'manager' }, async (visitor) => {
+    const { page } = visitor;
+    await page.goto('/today?view=team&search=TODAY-');
+    await Visitor.live(page);
+    const rows = page.locator('#work tbody tr');
+    assert.equal(await rows.count(), 3);
+    await rows.first().locator('a[data-row]').focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: /^Why it is here: \d+ points/ }).waitFor();
+    await screenshot(page, 'today-item');
+
+    await page.locator('#detail').getByRole('button', { name: /Take in hand/ }).press('Enter');
+    await page.locator('#detail').getByRole('button', { name: /Put down/ }).waitFor();
+
+    // Without a next step it is not done, and nothing typed is lost.
+    const outcome = page.getByLabel('Outcome');
+    await outcome.selectOption('asked_payer');
+    await page.getByLabel('Note', { exact: true }).fill('wrote to the sender');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').waitFor();
+    visitor.forgive(422);
+    assert.equal(await page.getByLabel('Note', { exact: true }).inputValue(), 'wrote to the sender');
+    await page.getByLabel('or none, because').fill('they answer by telephone');
+    await page.keyboard.press('Enter');
+    await eventually(async () => assert.equal((await ours()).length, 2));
+    await eventually(async () => assert.equal(await rows.count(), 2));
+  });
+
+  journey('keeps what is being typed while work comes in', { as: 'manager' }, async ({ page }) => {
+    await page.goto('/today?view=team&search=TODAY-');
+    await Visitor.live(page);
+    const before = await page.locator('#work tbody tr').count();
+    await page.locator('#work tbody tr').first().locator('a[data-row]').click();
+    const note = page.getByLabel('Note', { exact: true });
+    await note.fill('half a wor');
+    await bringIn('stray.xml', statement('20991190000012', stray('TODAY-4', 5_43n)));
+    await eventually(async () => assert.equal(await page.locator('#work tbody tr').count(), before + 1));
+    await note.press('d');
+    assert.equal(await note.inputValue(), 'half a word');
+    assert.ok(await note.evaluate((element) => element === document.activeElement), 'the cursor stays');
+  });
+
+  journey('is seen by person, with what will not be done today', { as: 'manager' }, async ({ page }) => {
+    await page.goto('/team');
+    await page.getByRole('heading', { name: 'Team', level: 1 }).waitFor();
+    await screenshot(page, 'team');
+    await page.goto('/settings');
+    await screenshot(page, 'settings');
+  });
+});
