@@ -26,6 +26,10 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
             consume::disputes::Disputes,
             bus.prefix().clone(),
         ))
+        .consume(consume::chaseable::Terms::new(
+            consume::dunning::Dunning,
+            bus.prefix().clone(),
+        ))
         .serve(serve::list_receipts)
         .serve(serve::count_receipts)
         .serve(serve::get_receipt)

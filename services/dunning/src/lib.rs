@@ -1,7 +1,9 @@
-//! Dunning: who is chased, how, and why not. So far the service starts, owns its schema, relays its
-//! outbox, keeps dead letters and answers the ping of the NATS micro protocol.
+//! Dunning: who is chased, how, and why not. See `README.md` for where what is.
 
+mod consume;
 pub mod domain;
+mod serve;
+mod store;
 
 use contracts::Role;
 use messaging::{Bus, Failure, Host};
@@ -16,5 +18,12 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// # Errors
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
-    Host::new(bus).run().await
+    serve::begin(&bus).await?;
+    Host::new(bus)
+        .consume(consume::Ledger)
+        .consume(consume::Feeds)
+        .consume(consume::Disputes)
+        .serve(serve::get_standing)
+        .run()
+        .await
 }

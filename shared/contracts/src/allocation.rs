@@ -29,6 +29,9 @@ pub struct AccountUpdated {
     pub currency: Option<kernel::Currency>,
     pub email: Option<String>,
     pub phone: Option<String>,
+    /// In lines; absent in what was said before letters were sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     pub segment: Option<String>,
     pub department: Option<String>,
     pub principal: Option<String>,

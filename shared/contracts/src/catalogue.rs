@@ -26,6 +26,7 @@ pub const INBOUND: &str = "INBOUND";
 pub const INGESTION: &str = "INGESTION";
 pub const ALLOCATION: &str = "ALLOCATION";
 pub const DISPUTES: &str = "DISPUTES";
+pub const DUNNING: &str = "DUNNING";
 pub const WORKLIST: &str = "WORKLIST";
 pub const SLA: &str = "SLA";
 
@@ -52,7 +53,7 @@ pub const STREAMS: [Stream; 7] = [
         "what moved on the ledger",
     ),
     facts(DISPUTES, &["evt.disputes.>"], "what happened to queries"),
-    facts("DUNNING", &["evt.dunning.>"], "who was chased, and who not"),
+    facts(DUNNING, &["evt.dunning.>"], "who was chased, and who not"),
     facts(WORKLIST, &["evt.worklist.>"], "who must act"),
     facts(SLA, &["sla.>"], "warnings and breaches for dashboards"),
 ];
@@ -83,16 +84,22 @@ const fn reads_only(service: Role, stream: &'static str, event: &'static str) ->
     }
 }
 
-pub const DURABLES: [Durable; 11] = [
+pub const DURABLES: [Durable; 17] = [
     reads(Role::Ingestion, INBOUND),
     reads_only(Role::Ingestion, ALLOCATION, "refund_file_ordered"),
     reads(Role::Allocation, INGESTION),
     reads_only(Role::Allocation, DISPUTES, "case_changed"),
     reads_only(Role::Allocation, WORKLIST, "approval_decided"),
+    reads(Role::Allocation, DUNNING),
     reads(Role::Disputes, ALLOCATION),
+    reads_only(Role::Dunning, INGESTION, "statement_recorded"),
+    reads(Role::Dunning, ALLOCATION),
+    reads_only(Role::Dunning, DISPUTES, "case_changed"),
+    reads_only(Role::Dunning, WORKLIST, "approval_decided"),
     reads(Role::Worklist, INGESTION),
     reads(Role::Worklist, ALLOCATION),
     reads(Role::Worklist, DISPUTES),
+    reads(Role::Worklist, DUNNING),
     reads(Role::Worklist, WORKLIST),
     reads(Role::Reporting, ALLOCATION),
 ];

@@ -11,6 +11,7 @@ pub mod api;
 pub mod catalogue;
 pub mod controls;
 pub mod disputes;
+pub mod dunning;
 pub mod inbound;
 pub mod ingestion;
 pub mod matters;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    controls, disputes, inbound, ingestion, matters, rules, subject, worklist,
+    controls, disputes, dunning, inbound, ingestion, matters, rules, subject, worklist,
 };
 
 /// Marks a vocabulary that grows: readers outside are told from the first
@@ -126,6 +126,16 @@ pub fn messages() -> Vec<Message> {
         event::<allocation::ChaseableChanged>(),
         event::<disputes::CaseChanged>(),
         event::<disputes::CreditRequested>(),
+        event::<dunning::HoldChanged>(),
+        event::<dunning::PromiseChanged>(),
+        event::<dunning::PlanChanged>(),
+        event::<dunning::RunChanged>(),
+        event::<dunning::ContactChanged>(),
+        event::<dunning::ChargeChanged>(),
+        event::<dunning::ReferralChanged>(),
+        event::<dunning::DunningApprovalRequested>(),
+        event::<dunning::DunningApprovalWithdrawn>(),
+        event::<dunning::DunningApprovalCarriedOut>(),
         event::<worklist::WorkItemChanged>(),
         event::<worklist::WorkEscalated>(),
         Message {

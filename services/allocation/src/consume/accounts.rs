@@ -44,6 +44,7 @@ pub(super) fn decide(
         currency: Some(fact.currency),
         email: fact.email.clone(),
         phone: fact.phone.clone(),
+        address: fact.address.clone(),
         segment: fact.segment.clone(),
         department: fact.department.clone(),
         principal: fact.principal.clone(),

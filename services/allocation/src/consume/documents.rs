@@ -87,6 +87,7 @@ fn mention(
         currency: None,
         email: None,
         phone: None,
+        address: None,
         segment: None,
         department: None,
         principal: None,

@@ -11,6 +11,7 @@ pub(crate) mod client_money;
 pub(crate) mod debits;
 pub mod disputes;
 mod documents;
+pub mod dunning;
 pub(crate) mod duplicates;
 mod matters;
 mod receipts;

@@ -1,4 +1,10 @@
-//! The rules of chasing. Pure.
+//! The rules of dunning: pure.
 
+pub mod chase;
+#[cfg(test)]
+mod chase_tests;
 pub mod data;
 pub mod interest;
+pub mod movements;
+pub mod policy;
+pub mod stops;

@@ -160,6 +160,7 @@ impl Debtor {
             currency: Some(Currency::GBP),
             email: None,
             phone: None,
+            address: None,
             segment: Some(
                 if self.number.is_multiple_of(2) {
                     "even"

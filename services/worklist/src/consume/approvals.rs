@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use contracts::{
     Event, Prefix,
     controls::{ApprovalCarriedOut, ApprovalId, ApprovalRequested, ApprovalWithdrawn},
+    dunning::{DunningApprovalCarriedOut, DunningApprovalRequested, DunningApprovalWithdrawn},
 };
 use messaging::{Failure, Outgoing, Raw, Tx};
 
@@ -67,15 +68,28 @@ pub(crate) struct Changes {
 }
 
 pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
-    Ok(if kind == ApprovalRequested::event_type() {
-        Some(Fact::Requested(raw.json()?))
-    } else if kind == ApprovalWithdrawn::event_type() {
-        Some(Fact::Withdrawn(raw.json()?))
-    } else if kind == ApprovalCarriedOut::event_type() {
-        Some(Fact::CarriedOut(raw.json()?))
-    } else {
-        None
-    })
+    // Whoever asks says it in the same words, on its own subjects.
+    let is = |one: String, other: String| kind == one || kind == other;
+    Ok(
+        if is(
+            ApprovalRequested::event_type(),
+            DunningApprovalRequested::event_type(),
+        ) {
+            Some(Fact::Requested(raw.json()?))
+        } else if is(
+            ApprovalWithdrawn::event_type(),
+            DunningApprovalWithdrawn::event_type(),
+        ) {
+            Some(Fact::Withdrawn(raw.json()?))
+        } else if is(
+            ApprovalCarriedOut::event_type(),
+            DunningApprovalCarriedOut::event_type(),
+        ) {
+            Some(Fact::CarriedOut(raw.json()?))
+        } else {
+            None
+        },
+    )
 }
 
 pub(super) async fn load(tx: &mut Tx, part: &Part<'_, Fact>) -> Result<State, Failure> {

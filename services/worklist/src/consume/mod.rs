@@ -23,6 +23,8 @@ pub(crate) struct Ingestion;
 pub(crate) struct Allocation;
 /// What happens to queries.
 pub(crate) struct Disputes;
+/// Who is chased, and what they say.
+pub(crate) struct Dunning;
 /// What worklist itself decided: it ends the work of deciding.
 pub(crate) struct Own;
 
@@ -36,6 +38,10 @@ impl Source for Allocation {
 
 impl Source for Disputes {
     const STREAM: &'static str = catalogue::DISPUTES;
+}
+
+impl Source for Dunning {
+    const STREAM: &'static str = catalogue::DUNNING;
 }
 
 impl Source for Own {

@@ -6,6 +6,7 @@ pub mod allocation;
 pub mod controls;
 pub mod dead_letters;
 pub mod disputes;
+pub mod dunning;
 pub mod ingestion;
 pub mod matters;
 pub mod outbox;

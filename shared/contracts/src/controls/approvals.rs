@@ -15,6 +15,12 @@ names! {
         Refund = "refund",
         WriteOff = "write_off",
         SmallBalances = "small_balances",
+        /// A dunning run: what it asks debtors for, in one currency.
+        DunningRun = "dunning_run",
+        /// A letter's words.
+        LetterTemplate = "letter_template",
+        /// When who is chased, and how.
+        DunningPolicy = "dunning_policy",
         /// A new limit for a role: nobody raises a limit alone.
         LimitChange = "limit_change",
     }

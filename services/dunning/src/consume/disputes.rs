@@ -1,0 +1,133 @@
+//! `case_changed`: a query stops its amount, from the day that it was raised; a
+//! suspicion stops nothing.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use contracts::{
+    Role, catalogue,
+    disputes::{CaseChanged, CaseKind, CaseState},
+};
+use kernel::london_date;
+use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
+use uuid::Uuid;
+
+use super::ledger::{is, kind};
+use crate::{
+    domain::stops::{Part, Stop, StopKind},
+    store::{self, stops::Written},
+};
+
+/// Reads the cases.
+pub(crate) struct Disputes;
+
+/// What a case stops now, given what it stopped before.
+fn stop(case: &CaseChanged, before: Option<&Written>) -> Option<Written> {
+    if case.kind == CaseKind::Complaint {
+        return None;
+    }
+    let kind = match case.state {
+        CaseState::Suspected => StopKind::Suspected,
+        _ => StopKind::Query,
+    };
+    let holding: Vec<Part> = case
+        .items
+        .iter()
+        .filter(|item| item.disputed.is_positive() || kind == StopKind::Suspected)
+        .map(|item| Part {
+            document: item.document_id,
+            amount: Some(item.disputed),
+        })
+        .collect();
+    let over = holding.is_empty() || matches!(case.state, CaseState::Resolved | CaseState::Closed);
+    // What it was about is kept when it is over: its days are subtracted.
+    let parts = match before {
+        Some(before) if holding.is_empty() => before.stop.parts.clone(),
+        _ => holding,
+    };
+    if parts.is_empty() {
+        return None;
+    }
+    let was = before.map(|written| &written.stop);
+    let kind = match (over, was) {
+        (true, Some(was)) => was.kind,
+        _ => kind,
+    };
+    // A suspicion that is confirmed stops from the day of the confirmation.
+    let starts_on = match was {
+        Some(was) if was.kind == kind && was.ended_on.is_none() => was.starts_on,
+        Some(_) => london_date(case.since),
+        None => london_date(case.raised_at),
+    };
+    Some(Written {
+        account: case.account_id,
+        version: case.version,
+        stop: Stop {
+            subject: case.case_id.as_uuid(),
+            kind,
+            parts,
+            starts_on,
+            ends_on: None,
+            ended_on: over.then(|| london_date(case.since)),
+        },
+    })
+}
+
+impl Consumer for Disputes {
+    const STREAM: &'static str = catalogue::DISPUTES;
+    type Message = CaseChanged;
+    type State = BTreeMap<Uuid, Written>;
+    type Changes = BTreeMap<Uuid, Written>;
+
+    fn decode(&self, raw: &Raw) -> Result<Option<CaseChanged>, Failure> {
+        if !is::<CaseChanged>(kind(raw)?, Role::Disputes)? {
+            return Ok(None);
+        }
+        Ok(Some(raw.json()?))
+    }
+
+    async fn load(
+        &self,
+        tx: &mut Tx,
+        batch: &[Incoming<CaseChanged>],
+    ) -> Result<BTreeMap<Uuid, Written>, Failure> {
+        let ids: Vec<Uuid> = batch
+            .iter()
+            .map(|incoming| incoming.message.case_id.as_uuid())
+            .collect();
+        let known = store::stops::lock(tx.conn(), &ids).await?;
+        Ok(known
+            .into_iter()
+            .map(|written| (written.stop.subject, written))
+            .collect())
+    }
+
+    fn decide(
+        &self,
+        mut known: BTreeMap<Uuid, Written>,
+        batch: &[Incoming<CaseChanged>],
+        _: DateTime<Utc>,
+    ) -> Result<Decided<Self::Changes>, Failure> {
+        let mut changes = BTreeMap::new();
+        for Incoming { message: case, .. } in batch {
+            let id = case.case_id.as_uuid();
+            let before = known.get(&id);
+            if before.is_some_and(|before| before.version >= case.version) {
+                continue;
+            }
+            if let Some(written) = stop(case, before) {
+                known.insert(id, written.clone());
+                changes.insert(id, written);
+            }
+        }
+        Ok(Decided {
+            changes,
+            ..Decided::default()
+        })
+    }
+
+    async fn record(&self, tx: &mut Tx, changes: Self::Changes) -> Result<(), Failure> {
+        let stops: Vec<Written> = changes.into_values().collect();
+        store::stops::put(tx.conn(), &stops).await
+    }
+}

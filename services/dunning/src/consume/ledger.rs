@@ -1,0 +1,183 @@
+//! What allocation says, one consumer for all of it: debtors, documents, what
+//! moved on them, and what takes off what may be chased.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use contracts::{
+    Event, Role,
+    allocation::{
+        AccountUpdated, AllocationUndone, ChaseableChanged, DebtAdjusted, DocumentPosted,
+        ReceiptAllocated, ReceiptMoved, ReceiptPosted, ReceiptReduced,
+    },
+    catalogue,
+};
+use kernel::london_date;
+use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
+
+use crate::{
+    domain::movements::{self, Move},
+    store,
+};
+
+/// One fact of allocation.
+pub(crate) enum Fact {
+    Account(Box<AccountUpdated>),
+    Document(Box<DocumentPosted>),
+    Moved(Moved),
+    Chaseable(Box<ChaseableChanged>),
+}
+
+/// What moved on documents, and of a new receipt where it came in.
+#[derive(Default)]
+pub(crate) struct Moved {
+    moves: Vec<Move>,
+    bank_account: Option<String>,
+}
+
+/// Reads the ledger's facts.
+pub(crate) struct Ledger;
+
+/// What a batch says, to be written as it is: the rules look at it afterwards.
+#[derive(Default)]
+pub(crate) struct Changes {
+    accounts: Vec<AccountUpdated>,
+    documents: Vec<DocumentPosted>,
+    moves: Vec<Move>,
+    terms: Vec<ChaseableChanged>,
+    feeds: BTreeMap<String, DateTime<Utc>>,
+    at: Option<(DateTime<Utc>, Meta)>,
+}
+
+/// Whether `kind` is an `E`. A version of it that we do not know is refused, not
+/// passed over: an amount would be wrong without a word.
+pub(super) fn is<E: Event>(kind: &str, from: Role) -> Result<bool, Failure> {
+    let version = kind
+        .strip_prefix("counterfoil.")
+        .and_then(|rest| rest.strip_prefix(from.name()))
+        .and_then(|rest| rest.strip_prefix('.'))
+        .and_then(|rest| rest.strip_prefix(E::NAME))
+        .and_then(|rest| rest.strip_prefix(".v"));
+    match version.map(str::parse::<u8>) {
+        None => Ok(false),
+        Some(Ok(version)) if version == E::VERSION => Ok(true),
+        Some(_) => Err(Failure::permanent(
+            "dunning.unknown_version",
+            format!("this version of dunning does not know `{kind}`"),
+        )),
+    }
+}
+
+pub(super) fn kind(raw: &Raw) -> Result<&str, Failure> {
+    raw.event_type().ok_or_else(|| {
+        Failure::permanent(
+            "dunning.untyped_event",
+            "the event does not say what it is: no ce-type",
+        )
+    })
+}
+
+fn moved(moved: ReceiptMoved) -> Option<Fact> {
+    let moves: Vec<Move> = movements::lines(moved.receipt_id, &moved.lines)
+        .chain(movements::adjustments(&moved.adjustments))
+        .collect();
+    (!moves.is_empty()).then_some(Fact::Moved(Moved {
+        moves,
+        bank_account: None,
+    }))
+}
+
+impl Consumer for Ledger {
+    const STREAM: &'static str = catalogue::ALLOCATION;
+    type Message = Fact;
+    type State = ();
+    type Changes = Changes;
+
+    fn decode(&self, raw: &Raw) -> Result<Option<Fact>, Failure> {
+        let kind = kind(raw)?;
+        let from = Role::Allocation;
+        // The most frequent first.
+        if is::<ReceiptPosted>(kind, from)? {
+            let posted: ReceiptPosted = raw.json()?;
+            return Ok(Some(Fact::Moved(Moved {
+                moves: movements::lines(posted.receipt_id, &posted.lines)
+                    .chain(movements::adjustments(&posted.adjustments))
+                    .collect(),
+                bank_account: Some(posted.bank_account),
+            })));
+        }
+        if is::<ReceiptAllocated>(kind, from)? {
+            return Ok(moved(raw.json::<ReceiptAllocated>()?.0));
+        }
+        if is::<DocumentPosted>(kind, from)? {
+            return Ok(Some(Fact::Document(raw.json()?)));
+        }
+        if is::<ChaseableChanged>(kind, from)? {
+            return Ok(Some(Fact::Chaseable(raw.json()?)));
+        }
+        if is::<AccountUpdated>(kind, from)? {
+            return Ok(Some(Fact::Account(raw.json()?)));
+        }
+        if is::<AllocationUndone>(kind, from)? {
+            return Ok(moved(raw.json::<AllocationUndone>()?.0));
+        }
+        if is::<ReceiptReduced>(kind, from)? {
+            return Ok(moved(raw.json::<ReceiptReduced>()?.0));
+        }
+        if is::<DebtAdjusted>(kind, from)? {
+            let adjusted: DebtAdjusted = raw.json()?;
+            return Ok(Some(Fact::Moved(Moved {
+                moves: movements::adjustments(&adjusted.lines).collect(),
+                bank_account: None,
+            })));
+        }
+        Ok(None)
+    }
+
+    async fn load(&self, _: &mut Tx, _: &[Incoming<Fact>]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn decide(
+        &self,
+        (): (),
+        batch: &[Incoming<Fact>],
+        now: DateTime<Utc>,
+    ) -> Result<Decided<Changes>, Failure> {
+        let mut changes = Changes {
+            at: batch.last().map(|last| (now, last.meta.clone())),
+            ..Changes::default()
+        };
+        for Incoming { meta, message } in batch {
+            match message {
+                Fact::Account(account) => changes.accounts.push((**account).clone()),
+                Fact::Document(document) => changes.documents.push((**document).clone()),
+                Fact::Chaseable(told) => changes.terms.push((**told).clone()),
+                Fact::Moved(moved) => {
+                    changes.moves.extend_from_slice(&moved.moves);
+                    if let Some(bank_account) = &moved.bank_account {
+                        let heard = changes.feeds.entry(bank_account.clone()).or_default();
+                        *heard = meta.time.max(*heard);
+                    }
+                }
+            }
+        }
+        Ok(Decided {
+            changes,
+            ..Decided::default()
+        })
+    }
+
+    async fn record(&self, tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
+        let Some((now, _cause)) = changes.at else {
+            return Ok(());
+        };
+        let today = london_date(now);
+        let conn = tx.conn();
+        store::accounts::put(conn, &changes.accounts).await?;
+        store::accounts::heard(conn, &changes.feeds).await?;
+        store::items::put(conn, &changes.documents, today).await?;
+        let _accounts = store::items::moved(conn, &changes.moves, now, today).await?;
+        store::items::put_terms(conn, &changes.terms).await
+    }
+}

@@ -1,0 +1,9 @@
+//! What other services say: a file for each.
+
+mod disputes;
+mod feeds;
+mod ledger;
+
+pub(crate) use disputes::Disputes;
+pub(crate) use feeds::Feeds;
+pub(crate) use ledger::Ledger;

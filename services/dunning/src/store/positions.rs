@@ -1,0 +1,153 @@
+//! Debtors with everything that decides whether they are chased.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::NaiveDate;
+use kernel::AccountId;
+use messaging::Failure;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{accounts::kind_named, money, stops};
+use crate::domain::chase::{Item, Position, Reached, Terms};
+
+/// Accounts with open debts, from one id to another, both with: of one account
+/// both are its own.
+pub(crate) async fn load(
+    conn: &mut PgConnection,
+    from: AccountId,
+    to: AccountId,
+) -> Result<Vec<Position>, Failure> {
+    let (from, to) = (from.as_uuid(), to.as_uuid());
+    let rows = sqlx::query!(
+        r#"select i.document_id, i.document_ref as "document_ref!", i.account_id as "account_id!", i.due_on as "due_on!",
+             i.currency, i.open as "open!", i.in_direct_debit, i.likely_theirs, i.unapplied_credit, i.resumed_on,
+             i.settled_days
+           from dunning.item i where i.account_id between $1 and $2 and i.open > 0
+           order by i.account_id, i.due_on, i.document_id"#,
+        from,
+        to
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut positions: BTreeMap<Uuid, Position> = BTreeMap::new();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let accounts = sqlx::query!(
+        r#"select account_id, account_ref, kind, segment, email is not null as "has_email!",
+             address is not null as "has_address!", phone is not null as "has_phone!"
+           from dunning.account where account_id between $1 and $2"#,
+        from,
+        to
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in accounts {
+        positions.insert(
+            row.account_id,
+            Position {
+                account: row.account_id.into(),
+                account_ref: row.account_ref,
+                kind: row.kind.as_deref().and_then(kind_named),
+                segment: row.segment,
+                has_email: row.has_email,
+                has_address: row.has_address,
+                has_phone: row.has_phone,
+                items: Vec::new(),
+                stops: Vec::new(),
+                contacts: Vec::new(),
+            },
+        );
+    }
+    let mut reached = reached(conn, from, to, &mut positions).await?;
+    let in_runs = in_runs(conn, from, to).await?;
+    for row in rows {
+        let Some(position) = positions.get_mut(&row.account_id) else {
+            continue;
+        };
+        position.items.push(Item {
+            document: row.document_id.into(),
+            document_ref: row.document_ref,
+            due_on: row.due_on,
+            open: money(row.open, &row.currency)?,
+            terms: Terms {
+                in_direct_debit: row.in_direct_debit,
+                likely_theirs: row.likely_theirs,
+                unapplied_credit: row.unapplied_credit,
+            },
+            resumed_on: row.resumed_on,
+            settled_days: row.settled_days.into(),
+            reached: reached.remove(&row.document_id),
+            in_run: in_runs.contains_key(&row.document_id),
+        });
+    }
+    let stops = sqlx::query_as!(
+        stops::Row,
+        r#"select account_id, subject_id, kind, hold_kind, documents, amounts as "amounts: Vec<Option<rust_decimal::Decimal>>",
+             currency, starts_on, ends_on, ended_on
+           from dunning.stop where account_id between $1 and $2 order by subject_id"#,
+        from,
+        to
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in stops {
+        if let Some(position) = positions.get_mut(&row.account_id) {
+            position.stops.push(stops::stop(row)?);
+        }
+    }
+    Ok(positions
+        .into_values()
+        .filter(|position| !position.items.is_empty())
+        .collect())
+}
+
+/// The stages that items have come to; the days of contacts go to their accounts.
+async fn reached(
+    conn: &mut PgConnection,
+    from: Uuid,
+    to: Uuid,
+    positions: &mut BTreeMap<Uuid, Position>,
+) -> Result<HashMap<Uuid, Reached>, Failure> {
+    let rows = sqlx::query!(
+        "select account_id, documents, ranks, days, policies, policy_versions, contacts
+         from dunning.reached where account_id between $1 and $2",
+        from,
+        to
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut found = HashMap::new();
+    for row in rows {
+        let each = row
+            .documents
+            .into_iter()
+            .zip(row.ranks)
+            .zip(row.days)
+            .zip(row.policies)
+            .zip(row.policy_versions);
+        for ((((document, rank), on), policy), version) in each {
+            let reached = Reached {
+                rank,
+                on,
+                policy,
+                version,
+            };
+            found.insert(document, reached);
+        }
+        if let Some(position) = positions.get_mut(&row.account_id) {
+            position.contacts = row.contacts;
+        }
+    }
+    Ok(found)
+}
+
+/// Documents that a run which is not over has.
+async fn in_runs(
+    _conn: &mut PgConnection,
+    _from: Uuid,
+    _to: Uuid,
+) -> Result<HashMap<Uuid, NaiveDate>, Failure> {
+    Ok(HashMap::new())
+}

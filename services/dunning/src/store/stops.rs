@@ -1,0 +1,138 @@
+//! Stops: one row for whatever stops chasing.
+
+use kernel::AccountId;
+use messaging::Failure;
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{known, money};
+use crate::domain::stops::{Part, Stop, StopKind};
+
+/// A stop as it is written, with whose it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub(crate) account: AccountId,
+    /// Of the hold, promise, plan or case: an older one is nothing new.
+    pub(crate) version: i64,
+    pub(crate) stop: Stop,
+}
+
+/// Writes stops, the newest word of each: one statement.
+pub(crate) async fn put(conn: &mut PgConnection, stops: &[Written]) -> Result<(), Failure> {
+    for written in stops {
+        let stop = &written.stop;
+        let (kind, hold) = stop.kind.name();
+        let documents: Vec<Uuid> = stop.parts.iter().map(|p| p.document.as_uuid()).collect();
+        let amounts: Vec<Option<Decimal>> = stop
+            .parts
+            .iter()
+            .map(|part| part.amount.map(|amount| amount.amount()))
+            .collect();
+        let currency = stop
+            .parts
+            .iter()
+            .find_map(|part| part.amount)
+            .map(|amount| amount.currency().code());
+        sqlx::query!(
+            "insert into dunning.stop as s (subject_id, version, kind, hold_kind, account_id, documents, amounts,
+               currency, starts_on, ends_on, ended_on)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             on conflict (subject_id) do update set version = excluded.version, kind = excluded.kind,
+               hold_kind = excluded.hold_kind, documents = excluded.documents, amounts = excluded.amounts,
+               currency = excluded.currency, starts_on = excluded.starts_on, ends_on = excluded.ends_on,
+               ended_on = excluded.ended_on
+             where s.version < excluded.version",
+            stop.subject,
+            written.version,
+            kind,
+            hold,
+            written.account.as_uuid(),
+            &documents,
+            &amounts as &[Option<Decimal>],
+            currency,
+            stop.starts_on,
+            stop.ends_on,
+            stop.ended_on
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) struct Row {
+    pub(super) account_id: Uuid,
+    pub(super) subject_id: Uuid,
+    pub(super) kind: String,
+    pub(super) hold_kind: Option<String>,
+    pub(super) documents: Vec<Uuid>,
+    pub(super) amounts: Vec<Option<Decimal>>,
+    pub(super) currency: Option<String>,
+    pub(super) starts_on: chrono::NaiveDate,
+    pub(super) ends_on: Option<chrono::NaiveDate>,
+    pub(super) ended_on: Option<chrono::NaiveDate>,
+}
+
+pub(super) fn stop(row: Row) -> Result<Stop, Failure> {
+    let kind = StopKind::named(&row.kind, row.hold_kind.as_deref());
+    let currency = row.currency.as_deref();
+    let part = |(document, amount): (Uuid, Option<Decimal>)| {
+        let amount = match (amount, currency) {
+            (Some(amount), Some(currency)) => Some(money(amount, currency)?),
+            _ => None,
+        };
+        Ok(Part {
+            document: document.into(),
+            amount,
+        })
+    };
+    Ok(Stop {
+        subject: row.subject_id,
+        kind: known(kind, &row.kind)?,
+        parts: row
+            .documents
+            .into_iter()
+            .zip(row.amounts)
+            .map(part)
+            .collect::<Result<_, Failure>>()?,
+        starts_on: row.starts_on,
+        ends_on: row.ends_on,
+        ended_on: row.ended_on,
+    })
+}
+
+/// Versions of stops that are written, to be changed: locked.
+pub(crate) async fn lock(
+    conn: &mut PgConnection,
+    subjects: &[Uuid],
+) -> Result<Vec<Written>, Failure> {
+    let rows = sqlx::query!(
+        r#"select account_id, subject_id, version, kind, hold_kind, documents,
+             amounts as "amounts: Vec<Option<Decimal>>", currency, starts_on, ends_on, ended_on
+           from dunning.stop where subject_id = any($1) order by subject_id for update"#,
+        subjects
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Written {
+                account: row.account_id.into(),
+                version: row.version,
+                stop: stop(Row {
+                    account_id: row.account_id,
+                    subject_id: row.subject_id,
+                    kind: row.kind,
+                    hold_kind: row.hold_kind,
+                    documents: row.documents,
+                    amounts: row.amounts,
+                    currency: row.currency,
+                    starts_on: row.starts_on,
+                    ends_on: row.ends_on,
+                    ended_on: row.ended_on,
+                })?,
+            })
+        })
+        .collect()
+}

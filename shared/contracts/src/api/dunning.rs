@@ -1,0 +1,15 @@
+//! Chasing: what dunning answers. A file for each topic.
+
+mod claims;
+mod contacts;
+mod promises;
+mod runs;
+mod standing;
+mod stops;
+
+pub use claims::*;
+pub use contacts::*;
+pub use promises::*;
+pub use runs::*;
+pub use standing::*;
+pub use stops::*;

@@ -1,0 +1,1 @@
+//! Interest, compensation, statements, and debts that are with somebody else.
