@@ -307,7 +307,7 @@ fn a_stale_bank_feed_stops_the_letter() {
 /// E63: due today is not overdue; the day after is the first day late.
 #[test]
 fn e63_the_due_day_itself_is_in_time() {
-    let one = position(vec![item("2026-11-27", "60.00")]);
+    let one = position(vec![at(item("2026-11-27", "60.00"), 10, "2026-11-22")]);
     assert_eq!(judged(&one, "2026-11-27").verdicts, []);
     assert_eq!(reasons(&judged(&one, "2026-11-28")), [ChaseReason::Waiting]);
 }

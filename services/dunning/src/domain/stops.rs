@@ -93,9 +93,16 @@ impl Stop {
             .find(|part| part.document == document)
     }
 
-    /// Whether the clocks of what it is about stand still.
+    /// Whether the clocks of what it is about stand still: while nobody may be
+    /// contacted about it.
     pub fn pauses(&self) -> bool {
-        !matches!(self.kind, StopKind::Suspected)
+        match self.kind {
+            StopKind::Suspected => false,
+            StopKind::Hold(kind) => {
+                effect(kind, self.starts_on).is_ok_and(|effect| effect.contact == Contact::None)
+            }
+            StopKind::Promise | StopKind::Plan | StopKind::Query => true,
+        }
     }
 }
 
