@@ -2,6 +2,7 @@
 
 mod consume;
 pub mod domain;
+mod jobs;
 mod serve;
 mod store;
 
@@ -19,11 +20,21 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
     serve::begin(&bus).await?;
+    let prefix = bus.prefix().clone();
     Host::new(bus)
         .consume(consume::Ledger)
         .consume(consume::Feeds)
         .consume(consume::Disputes)
+        .consume(consume::Approvals::new(prefix))
         .serve(serve::get_standing)
+        .serve(serve::propose_run)
+        .serve(serve::get_run)
+        .serve(serve::list_runs)
+        .serve(serve::list_run_accounts)
+        .serve(serve::edit_run)
+        .serve(serve::step_run)
+        .job("propose_runs", jobs::EVERY, jobs::propose)
+        .job("queue_runs", jobs::EVERY, jobs::queue)
         .run()
         .await
 }

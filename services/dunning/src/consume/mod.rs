@@ -1,9 +1,11 @@
 //! What other services say: a file for each.
 
+mod approvals;
 mod disputes;
 mod feeds;
 mod ledger;
 
+pub(crate) use approvals::Approvals;
 pub(crate) use disputes::Disputes;
 pub(crate) use feeds::Feeds;
 pub(crate) use ledger::Ledger;

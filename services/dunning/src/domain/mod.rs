@@ -7,4 +7,5 @@ pub mod data;
 pub mod interest;
 pub mod movements;
 pub mod policy;
+pub mod run;
 pub mod stops;

@@ -1,17 +1,48 @@
 //! What dunning answers, and the commands of people: a file for each topic, and
 //! here what they share.
 
-mod standing;
+pub(crate) mod runs;
+pub(crate) mod standing;
 
+pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::get_standing;
 
 use messaging::{Bus, Failure};
+use uuid::Uuid;
 
 use crate::store;
+
+/// What a person says, in letters.
+const TEXT_MAX: usize = 2000;
 
 /// What must be there before anything is asked: the built-in policies.
 pub(crate) async fn begin(bus: &Bus) -> Result<(), Failure> {
     let mut tx = bus.begin().await?;
     store::policies::seed(tx.conn(), bus.now()).await?;
     tx.commit().await
+}
+
+/// Why, in words.
+///
+/// # Errors
+/// When there is none, or more than is kept.
+pub(crate) fn text(text: &str, pointer: &str) -> Result<String, Failure> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > TEXT_MAX {
+        return Err(
+            Failure::permanent("dunning.reason_needed", "a step of a person has a reason")
+                .at(pointer, format!("between 1 and {TEXT_MAX} characters")),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+pub(crate) fn cursor(text: Option<&str>) -> Result<Option<Uuid>, Failure> {
+    let read = |text: &str| {
+        text.parse().map_err(|e: uuid::Error| {
+            Failure::permanent("dunning.bad_cursor", "the cursor is not one of ours")
+                .at("/page/cursor", e.to_string())
+        })
+    };
+    text.map(read).transpose()
 }

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod items;
 pub(crate) mod policies;
 pub(crate) mod positions;
+pub(crate) mod runs;
 pub(crate) mod stops;
 
 use kernel::{Currency, Money};

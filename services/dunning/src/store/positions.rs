@@ -1,15 +1,15 @@
 //! Debtors with everything that decides whether they are chased.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::NaiveDate;
+use contracts::dunning::ChaseReason;
 use kernel::AccountId;
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{accounts::kind_named, money, stops};
-use crate::domain::chase::{Item, Position, Reached, Terms};
+use crate::domain::chase::{Item, Position, Reached, Terms, is_chased};
 
 /// Accounts with open debts, from one id to another, both with: of one account
 /// both are its own.
@@ -79,7 +79,7 @@ pub(crate) async fn load(
             resumed_on: row.resumed_on,
             settled_days: row.settled_days.into(),
             reached: reached.remove(&row.document_id),
-            in_run: in_runs.contains_key(&row.document_id),
+            in_run: in_runs.contains(&row.document_id),
         });
     }
     let stops = sqlx::query_as!(
@@ -143,11 +143,22 @@ async fn reached(
     Ok(found)
 }
 
-/// Documents that a run which is not over has.
-async fn in_runs(
-    _conn: &mut PgConnection,
-    _from: Uuid,
-    _to: Uuid,
-) -> Result<HashMap<Uuid, NaiveDate>, Failure> {
-    Ok(HashMap::new())
+/// Documents that are to be contacted about by a run that is not over.
+async fn in_runs(conn: &mut PgConnection, from: Uuid, to: Uuid) -> Result<HashSet<Uuid>, Failure> {
+    let rows = sqlx::query!(
+        "select a.documents, a.reasons from dunning.run_account a join dunning.run r using (run_id)
+         where a.account_id between $1 and $2 and a.state in ('proposed', 'queued', 'claimed')
+           and r.state not in ('sent', 'rejected', 'cancelled')",
+        from,
+        to
+    )
+    .fetch_all(conn)
+    .await?;
+    let chased = |reason: &str| ChaseReason::named(reason).is_some_and(is_chased);
+    Ok(rows
+        .into_iter()
+        .flat_map(|row| row.documents.into_iter().zip(row.reasons))
+        .filter(|(_, reason)| chased(reason))
+        .map(|(document, _)| document)
+        .collect())
 }
