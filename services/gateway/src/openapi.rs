@@ -10,8 +10,8 @@ use axum::{
 };
 use contracts::{
     api::{
-        Page, allocation, controls, disputes, ingestion, matters, reporting, returns, rules,
-        workbench, worklist,
+        Page, allocation, controls, disputes, dunning, ingestion, matters, reporting, returns,
+        rules, workbench, worklist,
     },
     rules::RuleSet,
     worklist as work,
@@ -195,6 +195,9 @@ fn components() -> Value {
     component::<disputes::Taxonomy>(&mut answers);
     component::<disputes::Feedback>(&mut answers);
     component::<disputes::Nudged>(&mut answers);
+    component::<Page<dunning::RunView>>(&mut answers);
+    component::<Page<dunning::RunAccount>>(&mut answers);
+    component::<dunning::Standing>(&mut answers);
     component::<Page<worklist::WorkRow>>(&mut answers);
     component::<worklist::WorkCounts>(&mut answers);
     component::<worklist::WorkDetail>(&mut answers);
@@ -260,6 +263,9 @@ fn components() -> Value {
     component::<api::disputes::CaseRequest>(&mut requests);
     component::<api::disputes::CaseStepRequest>(&mut requests);
     component::<api::disputes::NudgeRequest>(&mut requests);
+    component::<api::runs::DunningRunRequest>(&mut requests);
+    component::<api::runs::DunningRunStepRequest>(&mut requests);
+    component::<api::runs::DunningRunEditRequest>(&mut requests);
     component::<api::worklist::WorkActionRequest>(&mut requests);
     component::<api::worklist::PolicyRequest>(&mut requests);
     component::<api::worklist::PersonRequest>(&mut requests);

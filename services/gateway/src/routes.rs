@@ -315,6 +315,44 @@ pub(crate) fn table() -> Vec<Entry> {
             Access::Public,
             post(pages::disputes::stakeholder::comment),
         ),
+        Entry::page(GET, "/dunning/runs", READ, get(pages::dunning::runs::show)),
+        Entry::page(
+            POST,
+            "/dunning/runs",
+            DISPUTE,
+            post(pages::dunning::runs::propose),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/runs/{id}",
+            READ,
+            get(pages::dunning::runs::one),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/runs/{id}/steps",
+            DISPUTE,
+            post(pages::dunning::runs::step),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/runs/{id}/edits",
+            DISPUTE,
+            post(pages::dunning::runs::edit),
+        ),
+        // Pages that answer a form have its address, and look anew by it.
+        Entry::page(
+            GET,
+            "/dunning/runs/{id}/steps",
+            READ,
+            get(pages::dunning::runs::one),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/runs/{id}/edits",
+            READ,
+            get(pages::dunning::runs::one),
+        ),
         Entry::page(GET, "/imports", READ, get(pages::imports::list)),
         Entry::page(
             POST,
@@ -551,6 +589,13 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(DISPUTE, routes!(api::disputes::open)),
         Entry::api(DISPUTE, routes!(api::disputes::step)),
         Entry::api(DISPUTE, routes!(api::disputes::nudge)),
+        Entry::api(READ, routes!(api::runs::list_runs)),
+        Entry::api(READ, routes!(api::runs::get_run)),
+        Entry::api(READ, routes!(api::runs::accounts)),
+        Entry::api(DISPUTE, routes!(api::runs::propose)),
+        Entry::api(DISPUTE, routes!(api::runs::step)),
+        Entry::api(DISPUTE, routes!(api::runs::edit)),
+        Entry::api(READ, routes!(api::runs::standing)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

@@ -4,10 +4,10 @@
 /// readers outside are told so from the first version on.
 macro_rules! names {
     ($(#[$meta:meta])* $enum:ident { $($(#[$of:meta])* $variant:ident = $name:literal,)+ }) => {
-        $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         #[schemars(extend("x-open" = true))]
+        $(#[$meta])*
         pub enum $enum { $($(#[$of])* $variant,)+ }
 
         impl $enum {

@@ -1,5 +1,6 @@
 //! `counterfoil bench`: figures, each beside the machine's own limits.
 
+mod dunning;
 mod figures;
 mod latency;
 mod limits;
@@ -44,6 +45,9 @@ pub(crate) enum Bench {
     /// How late SLA breaches are told with many clocks running, whether a crash
     /// in the middle loses or doubles one, and what ranking work anew costs.
     Sla(sla::Sla),
+    /// What working out a dunning run costs, how that grows with the ledger, and
+    /// how it compares with plain SQL.
+    Dunning(dunning::Dunning),
 }
 
 #[derive(Args)]
@@ -76,6 +80,7 @@ impl Bench {
             Self::Pipeline(pipeline) => pipeline.run(context).await,
             Self::Matching(matching) => matching.run(context).await,
             Self::Sla(sla) => sla.run(context).await,
+            Self::Dunning(dunning) => dunning.run(context).await,
         }
     }
 }

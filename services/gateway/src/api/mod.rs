@@ -15,6 +15,7 @@ pub(crate) mod refund_files;
 pub(crate) mod reports;
 pub(crate) mod returns;
 pub(crate) mod rules;
+pub(crate) mod runs;
 pub(crate) mod table;
 pub(crate) mod workbench;
 pub(crate) mod worklist;

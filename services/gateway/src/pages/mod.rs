@@ -6,6 +6,7 @@ pub(crate) mod aged_debt;
 pub(crate) mod cash;
 pub(crate) mod controls;
 pub(crate) mod disputes;
+pub(crate) mod dunning;
 pub(crate) mod import_undo;
 pub(crate) mod imports;
 pub(crate) mod residual;
@@ -34,6 +35,7 @@ pub(crate) enum Section {
     Imports,
     Residuals,
     Disputes,
+    Dunning,
     Controls,
     /// Sign-in and errors.
     Elsewhere,
@@ -48,7 +50,7 @@ pub(crate) struct Place {
     pub key: &'static str,
 }
 
-pub(crate) const RAIL: [Place; 9] = [
+pub(crate) const RAIL: [Place; 10] = [
     Place {
         section: Section::Today,
         title: "Today",
@@ -78,6 +80,12 @@ pub(crate) const RAIL: [Place; 9] = [
         title: "Disputes",
         href: "/disputes",
         key: "d",
+    },
+    Place {
+        section: Section::Dunning,
+        title: "Dunning",
+        href: "/dunning/runs",
+        key: "u",
     },
     Place {
         section: Section::Accounts,

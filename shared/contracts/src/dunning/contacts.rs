@@ -68,6 +68,7 @@ names! {
 }
 
 names! {
+    #[schemars(rename = "DunningRunState")]
     RunState {
         /// Being worked out, by ranges of accounts.
         Proposing = "proposing",

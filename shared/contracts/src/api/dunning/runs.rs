@@ -62,6 +62,7 @@ pub struct ListRuns {
 call!(ListRuns => Dunning."run"."list" -> Page<RunView>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DunningRunView")]
 pub struct RunView {
     pub run_id: RunId,
     pub version: i64,
@@ -206,6 +207,7 @@ pub struct StepRun {
 call!(StepRun => Dunning."run"."step" -> RunView);
 
 names! {
+    #[schemars(rename = "DunningRunStep")]
     RunStep {
         /// Ask a second person.
         Request = "request",

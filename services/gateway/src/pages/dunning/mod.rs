@@ -1,0 +1,3 @@
+//! Dunning: the runs.
+
+pub(crate) mod runs;
