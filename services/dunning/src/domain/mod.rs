@@ -3,6 +3,7 @@
 pub mod chase;
 #[cfg(test)]
 mod chase_tests;
+pub mod claim;
 pub mod data;
 pub mod interest;
 pub mod movements;

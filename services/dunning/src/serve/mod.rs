@@ -1,11 +1,15 @@
 //! What dunning answers, and the commands of people: a file for each topic, and
 //! here what they share.
 
+mod claims;
 pub(crate) mod runs;
 pub(crate) mod standing;
+mod statements;
 
+pub(crate) use claims::{get_late_payment, post_charge, take_back_charge};
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::get_standing;
+pub(crate) use statements::get_statement;
 
 use messaging::{Bus, Failure};
 use uuid::Uuid;

@@ -7,7 +7,6 @@ use contracts::{allocation::AccountUpdated, inbound::AccountKind};
 use kernel::AccountId;
 use messaging::Failure;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 /// The name of a kind as it is written.
 pub(crate) const fn kind_name(kind: AccountKind) -> &'static str {
@@ -108,18 +107,4 @@ pub(crate) async fn oldest_feed(conn: &mut PgConnection) -> Result<Option<DateTi
             .fetch_one(conn)
             .await?,
     )
-}
-
-/// The account of a reference.
-pub(crate) async fn by_ref(
-    conn: &mut PgConnection,
-    account_ref: &str,
-) -> Result<Option<AccountId>, Failure> {
-    let id: Option<Uuid> = sqlx::query_scalar!(
-        "select account_id from dunning.account where account_ref = $1",
-        account_ref
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(id.map(AccountId::from))
 }

@@ -2,10 +2,12 @@
 //! then the rest.
 
 pub(crate) mod accounts;
+pub(crate) mod claims;
 pub(crate) mod items;
 pub(crate) mod policies;
 pub(crate) mod positions;
 pub(crate) mod runs;
+pub(crate) mod statements;
 pub(crate) mod stops;
 
 use kernel::{Currency, Money};

@@ -136,3 +136,20 @@ pub(crate) async fn lock(
         })
         .collect()
 }
+
+/// The stops of an account, active and past.
+pub(crate) async fn of_account(
+    conn: &mut PgConnection,
+    account: AccountId,
+) -> Result<Vec<Stop>, Failure> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select account_id, subject_id, kind, hold_kind, documents, amounts as "amounts: Vec<Option<Decimal>>", currency,
+             starts_on, ends_on, ended_on
+           from dunning.stop where account_id = $1 order by subject_id"#,
+        account.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(stop).collect()
+}

@@ -1,0 +1,244 @@
+//! Interest and compensation for late payment: the memo, posting it, and taking
+//! it back.
+
+use chrono::NaiveDate;
+use contracts::{
+    api::{
+        Refusal,
+        dunning::{ChargeView, GetLatePayment, LateClaim, LatePayment, PostCharge, TakeBackCharge},
+    },
+    dunning::{ChargeChanged, ChargeId, ChargeState},
+};
+use kernel::{AccountId, london_date};
+use messaging::{Bus, Failure, Meta, Outgoing, Tx};
+use sqlx::PgConnection;
+
+use super::text;
+use crate::{
+    domain::{
+        claim::{self, Late, NoClaim},
+        interest::{Debtor, Terms, Working},
+        policy::{Debtor as Who, Policies, Policy},
+        stops::Stop,
+    },
+    store::{self, accounts::kind_named, claims::Charge, statements::Addressee},
+};
+
+fn no_account(id: AccountId) -> Failure {
+    Failure::not_found("dunning.no_account", format!("there is no account {id}"))
+}
+
+/// An account as far as its claims need it.
+struct Books {
+    who: Addressee,
+    stops: Vec<Stop>,
+    policies: Policies,
+    today: NaiveDate,
+}
+
+impl Books {
+    async fn read(
+        conn: &mut PgConnection,
+        account: AccountId,
+        today: NaiveDate,
+    ) -> Result<Self, Failure> {
+        let who = store::statements::addressee(conn, account)
+            .await?
+            .ok_or_else(|| no_account(account))?;
+        Ok(Self {
+            who,
+            stops: store::stops::of_account(conn, account).await?,
+            policies: store::policies::all(conn).await?,
+            today,
+        })
+    }
+
+    /// By which rules its late debts bear interest.
+    fn terms(&self) -> Result<(&Policy, (Debtor, Terms)), NoClaim> {
+        let kind = self.who.kind.as_deref().and_then(kind_named);
+        let debtor = Who {
+            account_ref: &self.who.account_ref,
+            kind,
+            segment: self.who.segment.as_deref(),
+        };
+        let policy = self.policies.choose(debtor, self.today);
+        let terms = claim::terms(kind, policy)?;
+        Ok((policy.ok_or(NoClaim::NoPolicy)?, terms))
+    }
+
+    fn work_out(&self, late: &Late, until: NaiveDate) -> Result<(Working, Terms), Failure> {
+        let (policy, terms) = self.terms().map_err(Failure::of)?;
+        let working =
+            claim::work_out(late, terms, &self.stops, policy, until).map_err(Failure::of)?;
+        Ok((working, terms.1))
+    }
+}
+
+pub(crate) async fn get_late_payment(
+    ask: GetLatePayment,
+    bus: Bus,
+) -> Result<LatePayment, Refusal> {
+    let today = london_date(bus.now());
+    let until = ask.until.unwrap_or(today).min(today);
+    let mut tx = bus.begin().await?;
+    let conn = tx.conn();
+    let books = Books::read(conn, ask.account_id, today).await?;
+    let none_because = books.terms().err().map(|no| no.to_string());
+    let mut claims = Vec::new();
+    if none_because.is_none() {
+        for late in store::claims::late(conn, ask.account_id, None, until).await? {
+            let (working, terms) = books.work_out(&late, until)?;
+            if working.segments.is_empty() {
+                continue;
+            }
+            claims.push(LateClaim {
+                document_id: late.document,
+                due_on: late.due_on,
+                principal: late.gross,
+                open: late.open,
+                interest: working.interest,
+                compensation: working.compensation,
+                working: claim::words(&late, &working, terms),
+                held_back: claim::is_in_query(&late, &books.stops, today)
+                    .then(|| NoClaim::InQuery.to_string()),
+                document_ref: late.document_ref,
+            });
+        }
+    }
+    let charges = store::claims::charges(conn, ask.account_id).await?;
+    Ok(LatePayment {
+        account_id: ask.account_id,
+        account_ref: books.who.account_ref,
+        name: books.who.name,
+        until,
+        none_because,
+        claims,
+        charges: charges.into_iter().map(|charge| charge.view).collect(),
+    })
+}
+
+/// Writes a charge, and tells of it.
+async fn put(tx: &mut Tx, bus: &Bus, charge: &Charge, cause: &Meta) -> Result<(), Failure> {
+    store::claims::put(tx.conn(), charge).await?;
+    let view = &charge.view;
+    let event = ChargeChanged {
+        charge_id: view.charge_id,
+        version: view.version,
+        kind: view.kind,
+        state: view.state,
+        account_id: charge.account,
+        account_ref: charge.account_ref.clone(),
+        document_id: view.document_id,
+        document_ref: view.document_ref.clone(),
+        charge_ref: view.charge_ref.clone(),
+        amount: view.amount,
+        charged_on: view.charged_on,
+        working: view.working.clone(),
+        recorded_at: view.changed_at,
+        actor: view.actor.clone(),
+        reason: view.reason.clone(),
+    };
+    let event = Outgoing::new(
+        &event,
+        view.charge_id.as_uuid(),
+        view.version,
+        bus.prefix(),
+        view.changed_at,
+        cause,
+    )?;
+    tx.publish(&[event]).await
+}
+
+async fn shown(bus: &Bus, id: ChargeId) -> Result<ChargeView, Refusal> {
+    let mut tx = bus.begin().await?;
+    let charge = store::claims::lock_charge(tx.conn(), id)
+        .await?
+        .ok_or_else(|| no_charge(id))?;
+    Ok(charge.view)
+}
+
+fn no_charge(id: ChargeId) -> Failure {
+    Failure::not_found("dunning.no_charge", format!("there is no charge {id}"))
+}
+
+pub(crate) async fn post_charge(ask: PostCharge, bus: Bus) -> Result<ChargeView, Refusal> {
+    let id: ChargeId = ask.command_id.as_uuid().into();
+    let reason = text(&ask.reason, "/reason")?;
+    let now = bus.now();
+    let today = london_date(now);
+    let mut tx = bus.begin().await?;
+    if tx.claim(&[ask.command_id.as_uuid()]).await?.is_empty() {
+        drop(tx);
+        return shown(&bus, id).await;
+    }
+    let posted = store::claims::posted(tx.conn(), ask.document_id).await?;
+    let books = Books::read(tx.conn(), ask.account_id, today).await?;
+    let late = store::claims::late(tx.conn(), ask.account_id, Some(ask.document_id), today).await?;
+    let late = late
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::of(NoClaim::Itself))?;
+    if claim::is_in_query(&late, &books.stops, today) {
+        return Err(Failure::of(NoClaim::InQuery).into());
+    }
+    let (working, terms) = books.work_out(&late, today)?;
+    let amount = claim::to_post(ask.kind, &working, &posted).map_err(Failure::of)?;
+    let charge_ref = store::claims::next_ref(tx.conn()).await?;
+    let charge = Charge {
+        account: ask.account_id,
+        account_ref: books.who.account_ref.clone(),
+        view: ChargeView {
+            charge_id: id,
+            version: 1,
+            charge_ref,
+            kind: ask.kind,
+            state: ChargeState::Posted,
+            document_id: late.document,
+            amount,
+            charged_on: today,
+            working: claim::words(&late, &working, terms),
+            document_ref: late.document_ref,
+            actor: ask.person.actor,
+            reason,
+            changed_at: now,
+        },
+    };
+    let cause = Meta::of_command(ask.command_id.as_uuid(), now, None);
+    put(&mut tx, &bus, &charge, &cause).await?;
+    tx.commit().await?;
+    bus.notice(&["dunning".to_owned()]).await;
+    Ok(charge.view)
+}
+
+pub(crate) async fn take_back_charge(ask: TakeBackCharge, bus: Bus) -> Result<ChargeView, Refusal> {
+    let reason = text(&ask.reason, "/reason")?;
+    let now = bus.now();
+    let mut tx = bus.begin().await?;
+    if tx.claim(&[ask.command_id.as_uuid()]).await?.is_empty() {
+        drop(tx);
+        return shown(&bus, ask.charge_id).await;
+    }
+    let mut charge = store::claims::lock_charge(tx.conn(), ask.charge_id)
+        .await?
+        .ok_or_else(|| no_charge(ask.charge_id))?;
+    if charge.view.state != ChargeState::Posted {
+        return Err(Failure::conflict(
+            "dunning.charge_over",
+            format!("{} was taken back before", charge.view.charge_ref),
+        )
+        .into());
+    }
+    charge.view.state = match ask.wrong {
+        true => ChargeState::Reversed,
+        false => ChargeState::Waived,
+    };
+    charge.view.version += 1;
+    charge.view.actor = ask.person.actor;
+    charge.view.reason = reason;
+    charge.view.changed_at = now;
+    let cause = Meta::of_command(ask.command_id.as_uuid(), now, None);
+    put(&mut tx, &bus, &charge, &cause).await?;
+    tx.commit().await?;
+    bus.notice(&["dunning".to_owned()]).await;
+    Ok(charge.view)
+}

@@ -1,0 +1,223 @@
+//! Late documents with what moved on them, and the claims that were posted.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::{
+    api::dunning::ChargeView,
+    dunning::{ChargeId, ChargeKind, ChargeState},
+};
+use kernel::{AccountId, DocumentId, Money};
+use messaging::Failure;
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{known, money};
+use crate::domain::claim::Late;
+
+/// Late debts of one page.
+const LATE_MAX: i64 = 500;
+
+/// Debts of an account that were due before a day, the oldest first; claims for
+/// late payment are none. Locked when they are to be charged.
+pub(crate) async fn late(
+    conn: &mut PgConnection,
+    account: AccountId,
+    document: Option<DocumentId>,
+    due_before: NaiveDate,
+) -> Result<Vec<Late>, Failure> {
+    let rows = sqlx::query!(
+        r#"select i.document_id, i.document_ref as "document_ref!", i.due_on as "due_on!", i.currency,
+             i.gross as "gross!", i.open as "open!"
+           from dunning.item i
+           where i.account_id = $1 and i.gross > 0 and i.due_on < $2 and ($3::uuid is null or i.document_id = $3)
+             and not exists (select from dunning.charge c where c.charge_ref = i.document_ref)
+           order by i.due_on, i.document_id limit $4"#,
+        account.as_uuid(),
+        due_before,
+        document.map(|id| id.as_uuid()),
+        LATE_MAX
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.document_id).collect();
+    let moved = sqlx::query!(
+        "select document_id, effective_on, receipt_id, amount from dunning.movement where document_id = any($1)
+         order by document_id, effective_on, line_id",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut late: BTreeMap<Uuid, Late> = BTreeMap::new();
+    let mut order = Vec::with_capacity(rows.len());
+    for row in rows {
+        order.push(row.document_id);
+        late.insert(
+            row.document_id,
+            Late {
+                document: row.document_id.into(),
+                document_ref: row.document_ref,
+                due_on: row.due_on,
+                gross: money(row.gross, &row.currency)?,
+                open: money(row.open, &row.currency)?,
+                movements: Vec::new(),
+            },
+        );
+    }
+    for row in moved {
+        if let Some(late) = late.get_mut(&row.document_id) {
+            let amount = Money::try_new(row.amount, late.gross.currency()).map_err(Failure::of)?;
+            late.movements
+                .push((row.effective_on, row.receipt_id, amount));
+        }
+    }
+    Ok(order
+        .into_iter()
+        .filter_map(|id| late.remove(&id))
+        .collect())
+}
+
+/// A charge, and whose it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Charge {
+    pub(crate) account: AccountId,
+    pub(crate) account_ref: String,
+    pub(crate) view: ChargeView,
+}
+
+struct Row {
+    charge_id: Uuid,
+    version: i64,
+    charge_ref: String,
+    kind: String,
+    state: String,
+    account_id: Uuid,
+    account_ref: String,
+    document_id: Uuid,
+    document_ref: String,
+    amount: Decimal,
+    currency: String,
+    charged_on: NaiveDate,
+    working: serde_json::Value,
+    actor: String,
+    reason: String,
+    changed_at: DateTime<Utc>,
+}
+
+fn charge(row: Row) -> Result<Charge, Failure> {
+    Ok(Charge {
+        account: row.account_id.into(),
+        account_ref: row.account_ref,
+        view: ChargeView {
+            charge_id: row.charge_id.into(),
+            version: row.version,
+            charge_ref: row.charge_ref,
+            kind: known(ChargeKind::named(&row.kind), &row.kind)?,
+            state: known(ChargeState::named(&row.state), &row.state)?,
+            document_id: row.document_id.into(),
+            document_ref: row.document_ref,
+            amount: money(row.amount, &row.currency)?,
+            charged_on: row.charged_on,
+            working: serde_json::from_value(row.working)?,
+            actor: row.actor,
+            reason: row.reason,
+            changed_at: row.changed_at,
+        },
+    })
+}
+
+/// The charges of an account, the newest first.
+pub(crate) async fn charges(
+    conn: &mut PgConnection,
+    account: AccountId,
+) -> Result<Vec<Charge>, Failure> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select charge_id, version, charge_ref, kind, state, account_id, account_ref, document_id, document_ref, amount,
+           currency, charged_on, working, actor, reason, changed_at
+         from dunning.charge where account_id = $1 order by charge_id desc limit 500",
+        account.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(charge).collect()
+}
+
+/// A charge; locked.
+pub(crate) async fn lock_charge(
+    conn: &mut PgConnection,
+    id: ChargeId,
+) -> Result<Option<Charge>, Failure> {
+    let row = sqlx::query_as!(
+        Row,
+        "select charge_id, version, charge_ref, kind, state, account_id, account_ref, document_id, document_ref, amount,
+           currency, charged_on, working, actor, reason, changed_at
+         from dunning.charge where charge_id = $1 for update",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(charge).transpose()
+}
+
+/// Charges of a document that count: nobody else posts one meanwhile.
+pub(crate) async fn posted(
+    conn: &mut PgConnection,
+    document: DocumentId,
+) -> Result<Vec<(ChargeKind, Decimal)>, Failure> {
+    sqlx::query!(
+        "select document_id from dunning.item where document_id = $1 for update",
+        document.as_uuid()
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    // What was given up is not asked for again; what was wrong may be.
+    let rows = sqlx::query!(
+        "select kind, amount from dunning.charge where document_id = $1 and state <> 'reversed'",
+        document.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((known(ChargeKind::named(&row.kind), &row.kind)?, row.amount)))
+        .collect()
+}
+
+/// The next number of a charge.
+pub(crate) async fn next_ref(conn: &mut PgConnection) -> Result<String, Failure> {
+    let number = sqlx::query_scalar!(r#"select nextval('dunning.charge_number') as "number!""#)
+        .fetch_one(conn)
+        .await?;
+    Ok(format!("LPI-{number:06}"))
+}
+
+pub(crate) async fn put(conn: &mut PgConnection, charge: &Charge) -> Result<(), Failure> {
+    let view = &charge.view;
+    sqlx::query!(
+        "insert into dunning.charge (charge_id, version, charge_ref, kind, state, account_id, account_ref, document_id,
+           document_ref, amount, currency, charged_on, working, actor, reason, changed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+         on conflict (charge_id) do update set version = excluded.version, state = excluded.state,
+           actor = excluded.actor, reason = excluded.reason, changed_at = excluded.changed_at",
+        view.charge_id.as_uuid(),
+        view.version,
+        view.charge_ref,
+        view.kind.name(),
+        view.state.name(),
+        charge.account.as_uuid(),
+        charge.account_ref,
+        view.document_id.as_uuid(),
+        view.document_ref,
+        view.amount.amount(),
+        view.amount.currency().code(),
+        view.charged_on,
+        serde_json::to_value(&view.working)?,
+        view.actor,
+        view.reason,
+        view.changed_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
