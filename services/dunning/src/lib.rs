@@ -31,6 +31,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::post_charge)
         .serve(serve::take_back_charge)
         .serve(serve::get_statement)
+        .serve(serve::list_policies)
         .serve(serve::propose_run)
         .serve(serve::get_run)
         .serve(serve::list_runs)

@@ -198,6 +198,9 @@ fn components() -> Value {
     component::<Page<dunning::RunView>>(&mut answers);
     component::<Page<dunning::RunAccount>>(&mut answers);
     component::<dunning::Standing>(&mut answers);
+    component::<Page<dunning::DunningPolicyView>>(&mut answers);
+    component::<dunning::LatePayment>(&mut answers);
+    component::<dunning::Statement>(&mut answers);
     component::<Page<worklist::WorkRow>>(&mut answers);
     component::<worklist::WorkCounts>(&mut answers);
     component::<worklist::WorkDetail>(&mut answers);
@@ -264,6 +267,8 @@ fn components() -> Value {
     component::<api::disputes::CaseStepRequest>(&mut requests);
     component::<api::disputes::NudgeRequest>(&mut requests);
     component::<api::runs::DunningRunRequest>(&mut requests);
+    component::<api::claims::ChargeRequest>(&mut requests);
+    component::<api::claims::ChargeBackRequest>(&mut requests);
     component::<api::runs::DunningRunStepRequest>(&mut requests);
     component::<api::runs::DunningRunEditRequest>(&mut requests);
     component::<api::worklist::WorkActionRequest>(&mut requests);

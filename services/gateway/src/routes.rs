@@ -315,6 +315,49 @@ pub(crate) fn table() -> Vec<Entry> {
             Access::Public,
             post(pages::disputes::stakeholder::comment),
         ),
+        Entry::page(
+            GET,
+            "/accounts/{id}/statement",
+            READ,
+            get(pages::dunning::statement::statement),
+        ),
+        Entry::page(
+            GET,
+            "/accounts/{id}/late-payment",
+            READ,
+            get(pages::dunning::statement::late),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/charges",
+            DISPUTE,
+            post(pages::dunning::statement::post),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/charges/taking-back",
+            DISPUTE,
+            post(pages::dunning::statement::take_back),
+        ),
+        // Pages that answer a form have its address, and look anew by it.
+        Entry::page(
+            GET,
+            "/accounts/{id}/charges",
+            READ,
+            get(pages::dunning::statement::late),
+        ),
+        Entry::page(
+            GET,
+            "/accounts/{id}/charges/taking-back",
+            READ,
+            get(pages::dunning::statement::late),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/policies",
+            READ,
+            get(pages::dunning::policies::show),
+        ),
         Entry::page(GET, "/dunning/runs", READ, get(pages::dunning::runs::show)),
         Entry::page(
             POST,
@@ -596,6 +639,11 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(DISPUTE, routes!(api::runs::step)),
         Entry::api(DISPUTE, routes!(api::runs::edit)),
         Entry::api(READ, routes!(api::runs::standing)),
+        Entry::api(READ, routes!(api::runs::policies)),
+        Entry::api(READ, routes!(api::claims::late_payment)),
+        Entry::api(DISPUTE, routes!(api::claims::post)),
+        Entry::api(DISPUTE, routes!(api::claims::take_back)),
+        Entry::api(READ, routes!(api::claims::statement)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

@@ -57,6 +57,7 @@ pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
         .consume(consume::refund_files::RefundFiles::new(
             bus.prefix().clone(),
         ))
+        .consume(consume::charges::Charges::new(bus.prefix().clone()))
         .serve(|call: ListRefundFiles, bus| async {
             Ok(serve::refund_files::list(call, bus).await?)
         })

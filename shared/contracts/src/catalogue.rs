@@ -84,9 +84,10 @@ const fn reads_only(service: Role, stream: &'static str, event: &'static str) ->
     }
 }
 
-pub const DURABLES: [Durable; 17] = [
+pub const DURABLES: [Durable; 18] = [
     reads(Role::Ingestion, INBOUND),
     reads_only(Role::Ingestion, ALLOCATION, "refund_file_ordered"),
+    reads_only(Role::Ingestion, DUNNING, "charge_changed"),
     reads(Role::Allocation, INGESTION),
     reads_only(Role::Allocation, DISPUTES, "case_changed"),
     reads_only(Role::Allocation, WORKLIST, "approval_decided"),

@@ -6,6 +6,7 @@ mod chase_tests;
 pub mod claim;
 pub mod data;
 pub mod interest;
+pub mod manual;
 pub mod movements;
 pub mod policy;
 pub mod run;

@@ -319,6 +319,13 @@ impl Policies {
         Self { all }
     }
 
+    /// Every version of every policy, the newest of each first.
+    pub fn each(&self) -> impl Iterator<Item = &Policy> {
+        let mut all: Vec<&Policy> = self.all.iter().collect();
+        all.sort_by(|a, b| (&a.policy, b.version).cmp(&(&b.policy, a.version)));
+        all.into_iter()
+    }
+
     pub fn get(&self, policy: &str, version: i32) -> Option<&Policy> {
         self.all
             .iter()

@@ -2,11 +2,13 @@
 //! here what they share.
 
 mod claims;
+mod policies;
 pub(crate) mod runs;
 pub(crate) mod standing;
 mod statements;
 
 pub(crate) use claims::{get_late_payment, post_charge, take_back_charge};
+pub(crate) use policies::list_policies;
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::get_standing;
 pub(crate) use statements::get_statement;

@@ -4,6 +4,7 @@
 //! answer.
 
 pub(crate) mod accounts;
+pub(crate) mod claims;
 pub(crate) mod controls;
 pub(crate) mod disputes;
 pub(crate) mod import_undo;

@@ -9,8 +9,8 @@ use axum::{
 use chrono::NaiveDate;
 use contracts::{
     api::dunning::{
-        EditRun, GetRun, GetStanding, ListRunAccounts, ListRuns, ProposeRun, RunAccountState,
-        RunEdit, RunScope, RunStep, StepRun,
+        EditRun, GetRun, GetStanding, ListDunningPolicies, ListRunAccounts, ListRuns, ProposeRun,
+        RunAccountState, RunEdit, RunScope, RunStep, StepRun,
     },
     dunning::{ChaseReason, RunId},
 };
@@ -220,4 +220,13 @@ pub(crate) async fn standing(
     Path(account_id): Path<AccountId>,
 ) -> Result<Response, Problem> {
     Ok(Json(app.bus.ask(&GetStanding { account_id }).await?).into_response())
+}
+
+/// Every version of every policy, with the manual that is written from it.
+#[utoipa::path(
+    get, path = "/api/v1/dunning/policies", tag = "dunning", operation_id = "listDunningPolicies",
+    responses((status = 200, description = "The policies", body = ref("#/components/schemas/Page_for_DunningPolicyView")))
+)]
+pub(crate) async fn policies(State(app): State<App>) -> Result<Response, Problem> {
+    Ok(Json(app.bus.ask(&ListDunningPolicies {}).await?).into_response())
 }

@@ -8,6 +8,7 @@ use axum::{
 };
 use contracts::api::{
     Page,
+    dunning::{GetStanding, Standing},
     reporting::{
         AccountView, AgedRow, Bucket, GetAgedDebt, GetLedger, GetTimeline, LedgerLine,
         ListAccounts, TimelineEntry,
@@ -107,6 +108,8 @@ struct AccountPage {
     ledger_next: Option<String>,
     timeline: Vec<TimelineEntry>,
     timeline_next: Option<String>,
+    /// Nothing while dunning does not answer: the rest of the page is shown.
+    standing: Option<Standing>,
 }
 
 /// `GET /accounts/{id}`
@@ -145,11 +148,18 @@ async fn assemble(
         page: page_request(None, Some(contracts::api::PageRequest::MAX)),
         ..GetAgedDebt::default()
     };
-    let (ledger, timeline, aged) = tokio::try_join!(
-        app.bus.ask(&ledger),
-        app.bus.ask(&timeline),
-        app.bus.ask(&aged)
-    )?;
+    let standing = GetStanding { account_id };
+    let (found, standing) = tokio::join!(
+        async {
+            tokio::try_join!(
+                app.bus.ask(&ledger),
+                app.bus.ask(&timeline),
+                app.bus.ask(&aged)
+            )
+        },
+        app.bus.ask(&standing)
+    );
+    let (ledger, timeline, aged) = found?;
     let here = format!(
         "/accounts/{account_id}?ledger={}",
         if all { "all" } else { "open" }
@@ -166,6 +176,7 @@ async fn assemble(
         next_cursor: timeline_next,
     } = timeline;
     Ok(AccountPage {
+        standing: standing.ok(),
         shell: visit.shell(
             Section::Accounts,
             format!("{} {}", account.account_ref, account.name),

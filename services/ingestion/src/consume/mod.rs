@@ -2,6 +2,7 @@
 //! of message; and of `ALLOCATION` the orders for payment files.
 
 mod accounts;
+pub(crate) mod charges;
 mod documents;
 mod matters;
 mod receipts;

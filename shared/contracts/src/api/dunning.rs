@@ -2,6 +2,7 @@
 
 mod claims;
 mod contacts;
+mod policies;
 mod promises;
 mod runs;
 mod standing;
@@ -9,6 +10,7 @@ mod stops;
 
 pub use claims::*;
 pub use contacts::*;
+pub use policies::*;
 pub use promises::*;
 pub use runs::*;
 pub use standing::*;

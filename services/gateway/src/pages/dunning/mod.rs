@@ -1,3 +1,55 @@
-//! Dunning: the runs.
+//! Dunning: runs, and what an account owes on paper.
 
+pub(crate) mod policies;
 pub(crate) mod runs;
+pub(crate) mod statement;
+
+use kernel::Money;
+
+use super::show::Uk as _;
+use crate::problem::Problem;
+
+/// Fields of the page's address and of its forms, in the order sent.
+type Pairs = Vec<(String, String)>;
+
+fn field<'p>(pairs: &'p Pairs, name: &str) -> &'p str {
+    pairs
+        .iter()
+        .find(|(known, _)| known == name)
+        .map_or("", |(_, value)| value.trim())
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Sums as people read them.
+fn sums(amounts: &[Money]) -> String {
+    let all: Vec<String> = amounts.iter().map(|amount| amount.uk()).collect();
+    if all.is_empty() {
+        return "–".to_owned();
+    }
+    all.join(" + ")
+}
+
+fn problems(refused: Option<&Problem>) -> Vec<String> {
+    refused.map_or_else(Vec::new, |problem| {
+        let fields = problem.errors.iter().map(|field| field.detail.clone());
+        let mut all = vec![problem.detail.clone()];
+        all.extend(fields.filter(|detail| *detail != problem.detail));
+        all
+    })
+}
+
+/// What makes a form that is sent twice count once.
+fn form_key(pairs: &Pairs) -> Result<&str, Problem> {
+    let key = field(pairs, "key");
+    if (1..=200).contains(&key.len()) {
+        return Ok(key);
+    }
+    Err(Problem::invalid(
+        "gateway.bad_form",
+        "/key",
+        "the form has no key: load the page again",
+    ))
+}
