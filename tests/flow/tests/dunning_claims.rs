@@ -232,7 +232,7 @@ async fn a_red_statement_has_what_is_overdue_and_says_why_the_rest_is_left_out()
     assert_eq!(red.lines.len(), 1);
     assert_eq!(red.left_out.len(), 1);
     assert_eq!(red.left_out[0].open, gbp("-30.00"));
-    assert_eq!(red.ageing[0].title, "31–60 days");
+    assert_eq!(red.ageing[0].title, "61–90 days");
     assert_ne!(red.lines[0].reason, Some(ChaseReason::CreditUnused));
     let whole = office.statement(debtor, false).await;
     assert_eq!(whole.totals, [gbp("50.00")]);
