@@ -184,9 +184,7 @@ impl Consumer for Ledger {
         }
         keys.sort_unstable();
         keys.dedup();
-        for item in store::items::lock_named(conn, &keys).await? {
-            books.add(item);
-        }
+        store::items::load_named(conn, &keys, &mut books).await?;
 
         for advice in waiting_advices {
             books.add_advice(advice);

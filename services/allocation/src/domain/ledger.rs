@@ -353,7 +353,7 @@ pub struct Books {
     pub truncated: HashSet<AccountId>,
     /// The matching rules in force.
     pub rules: super::rules::Rulebook,
-    /// How much of an item is disputed. Nothing yet: no service says so.
+    /// How much of an item open cases hold, as disputes tells.
     pub disputed: HashMap<DocumentId, Money>,
     /// Remittance advices that no receipt has used, by their total.
     advices: BTreeMap<Decimal, Vec<Advice>>,

@@ -69,9 +69,7 @@ pub(crate) async fn look_up(
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    for item in items::lock_named(conn, &keys).await? {
-        books.add(item);
-    }
+    items::load_named(conn, &keys, books).await?;
     look_up_payers(conn, &[], receipts, books).await?;
     Ok(())
 }

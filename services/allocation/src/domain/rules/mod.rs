@@ -358,9 +358,9 @@ pub fn apply(
     }
     let (mode, demoted) = policy.mode(verdict.decision.rule);
     if !verdict.lines.is_empty() {
-        let disputed = unnamed_dispute(&verdict, books, &policy);
+        let disputed = unnamed_dispute(verdict.decision.rule, &verdict.lines, books, &policy);
         if let Some(document) = disputed {
-            let why = format!("some of {document} is disputed, and the payer does not name it");
+            let why = disputed_words(document);
             verdict.decision.evidence.push(say("disputed", false, why));
             hold(&mut verdict, "automatic without the dispute");
         } else if mode != RungMode::Automatic {
@@ -378,7 +378,41 @@ pub fn apply(
     verdict
         .suggestions
         .retain(|proposal| policy.mode(proposal.rule).0 != RungMode::Off);
+    set_disputed_back(&mut verdict, books, &policy);
     Ok(verdict)
+}
+
+/// E13: a guess that takes a disputed document in stands behind those that leave
+/// it out, and says so.
+fn set_disputed_back(verdict: &mut Verdict, books: &Books, policy: &Policy<'_>) {
+    let suggestions = std::mem::take(&mut verdict.suggestions);
+    let (mut behind, mut first): (Vec<Proposal>, Vec<Proposal>) = suggestions
+        .into_iter()
+        .partition(|p| unnamed_dispute(p.rule, &p.lines, books, policy).is_some());
+    for proposal in &mut behind {
+        if let Some(document) = unnamed_dispute(proposal.rule, &proposal.lines, books, policy) {
+            let said = say("disputed", false, disputed_words(document));
+            if !proposal.evidence.contains(&said) {
+                proposal.evidence.push(said);
+            }
+        }
+    }
+    let moved = !behind.is_empty() && !first.is_empty();
+    first.append(&mut behind);
+    verdict.suggestions = first;
+    if moved && verdict.lines.is_empty() {
+        let mut scores = verdict.suggestions.iter().filter_map(|p| p.score);
+        let (best, second) = (scores.next(), scores.next());
+        let decision = &mut verdict.decision;
+        decision.score = best;
+        decision.runner_up_score = second;
+        decision.gap =
+            best.map(|best| second.map_or(1000, |other| best.total.saturating_sub(other.total)));
+    }
+}
+
+fn disputed_words(document: &str) -> String {
+    format!("some of {document} is disputed, and the payer does not name it")
 }
 
 /// Turns what would have been posted into the best suggestion.
@@ -423,19 +457,19 @@ pub fn cash_only(verdict: &mut Verdict) -> Vec<Line> {
 
 /// A disputed document that would be paid though the payer does not name it.
 fn unnamed_dispute<'b>(
-    verdict: &Verdict,
+    rule: Rule,
+    lines: &[Line],
     books: &'b Books,
     policy: &Policy<'_>,
 ) -> Option<&'b str> {
     let guessed = matches!(
-        verdict.decision.rule,
+        rule,
         Rule::PayerAmount | Rule::Balance | Rule::SubsetSum | Rule::NearNumber
     );
     if !guessed || policy.rules.disputed == DisputedItems::TakeIn {
         return None;
     }
-    verdict
-        .lines
+    lines
         .iter()
         .filter(|line| is_disputed(line.document, books))
         .find_map(|line| Some(books.items.get(&line.document)?.document_ref.as_str()))

@@ -508,6 +508,42 @@ fn e13_a_disputed_item_is_paid_only_when_the_payer_names_it() {
     assert_eq!(decide(&receipt, &books).lines.len(), 1);
 }
 
+/// E13: two sets add up; the one without the disputed document comes first, and
+/// neither is posted.
+#[test]
+fn e13_of_two_sets_the_one_without_the_disputed_document_is_offered_first() {
+    let mut disputed = item("INV-10001", "60.00");
+    disputed.due_on = day(11, 10);
+    let other = item("INV-10002", "60.00");
+    let rest = item("INV-10003", "40.00");
+    let mut books = books(
+        shipped().unwrap(),
+        [disputed.clone(), other.clone(), rest.clone()],
+    );
+    books.payers.insert("GB:123".into(), vec![acme()]);
+    let mut receipt = paid("100.00", "thank you");
+    receipt.payer_account = Some("GB:123".into());
+    let has = |verdict: &Verdict, at: usize, id| {
+        let lines = &verdict.suggestions[at].lines;
+        lines.iter().any(|line| line.document == id)
+    };
+    let verdict = decide(&receipt, &books);
+    assert!(verdict.lines.is_empty());
+    assert!(has(&verdict, 0, disputed.id), "the older one comes first");
+    books.disputed.insert(disputed.id, gbp("5.00"));
+    let verdict = decide(&receipt, &books);
+    assert!(verdict.lines.is_empty(), "two sets add up");
+    assert!(has(&verdict, 0, other.id) && has(&verdict, 0, rest.id));
+    assert!(has(&verdict, 1, disputed.id));
+    assert!(
+        verdict.suggestions[1]
+            .evidence
+            .iter()
+            .any(|e| e.kind == "disputed" && !e.supports)
+    );
+    assert_eq!(verdict.decision.score, verdict.suggestions[0].score);
+}
+
 fn with_mode(rule: Rule, mode: RungMode) -> RuleSet {
     let mut rules = shipped().unwrap();
     for rung in &mut rules.rungs {
