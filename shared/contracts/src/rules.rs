@@ -19,8 +19,9 @@ pub struct RuleSet {
     pub scope: RuleScope,
     /// For receipts booked from this day on (a date in London).
     pub valid_from: NaiveDate,
-    /// How far each rung may go, in the order of the ladder. A rung that is not
-    /// listed only suggests.
+    /// How far each rung may go. When several rungs come to the same lines, the
+    /// first in this order that is not off takes them. A rung that is not listed
+    /// only suggests.
     pub rungs: Vec<Rung>,
     /// What may be written off without a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,7 +106,7 @@ pub enum RungMode {
     Automatic,
     /// Never posts.
     Suggest,
-    /// Not even suggested.
+    /// Takes nothing, and suggests nothing.
     Off,
 }
 

@@ -86,26 +86,19 @@ pub(crate) async fn look_up_payers(
     let Some(earliest) = receipts.iter().map(|receipt| receipt.booked_on).min() else {
         return Ok(HashSet::new());
     };
-    let undecided: Vec<&Receipt> = receipts
+    let mut undecided: Vec<&Receipt> = receipts
         .iter()
         .copied()
         .filter(|r| !ladder::settled_by_reference(r.unallocated, &r.tokens, books))
         .collect();
-    let signs = accounts::Signs {
-        banks: undecided
-            .iter()
-            .filter_map(|r| r.payer_account.clone())
-            .collect(),
-        names: undecided
-            .iter()
-            .filter_map(|r| r.payer_name.as_deref().map(name_key))
-            .collect(),
-        quoted: undecided
-            .iter()
-            .flat_map(|r| r.tokens.iter().cloned())
-            .collect(),
-    };
-    let known = accounts::recognise(conn, arriving, &signs, books).await?;
+    let known = accounts::recognise(conn, arriving, &signs(&undecided), books).await?;
+    // Where a lower rung may go first, the surest sign alone decides nothing.
+    if books.rules.reorders() && undecided.len() < receipts.len() {
+        undecided = receipts.to_vec();
+        books.payers.clear();
+        books.learned.clear();
+        accounts::recognise(conn, &[], &signs(&undecided), books).await?;
+    }
     // Where a difference may be settled, all that the account owes may explain it;
     // also when its document came in this very batch.
     let named: BTreeSet<AccountId> = if books.rules.settles_differences() {
@@ -141,6 +134,24 @@ pub(crate) async fn look_up_payers(
     items::load_owed(conn, &payers, &amounts, &unknown, books).await?;
     rules::fill(conn, &named, earliest, books).await?;
     Ok(known)
+}
+
+/// What tells who paid.
+fn signs(receipts: &[&Receipt]) -> accounts::Signs {
+    accounts::Signs {
+        banks: receipts
+            .iter()
+            .filter_map(|r| r.payer_account.clone())
+            .collect(),
+        names: receipts
+            .iter()
+            .filter_map(|r| r.payer_name.as_deref().map(name_key))
+            .collect(),
+        quoted: receipts
+            .iter()
+            .flat_map(|r| r.tokens.iter().cloned())
+            .collect(),
+    }
 }
 
 /// What `ilike` finds `text` by, anywhere; its own wildcards are left out.

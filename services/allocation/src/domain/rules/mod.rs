@@ -113,6 +113,14 @@ impl Rulebook {
         self.all().any(|rules| !rules.remainders.is_empty())
     }
 
+    /// Whether any rules have rungs in another order than the ladder's, or off: then
+    /// more has to be looked at than the surest sign.
+    pub fn reorders(&self) -> bool {
+        self.all().any(|rules| {
+            order(rules) != LADDER || rules.rungs.iter().any(|rung| rung.mode == RungMode::Off)
+        })
+    }
+
     /// The longest time over which small differences add up.
     pub fn longest_cap(&self) -> Option<u16> {
         self.all()
@@ -331,6 +339,64 @@ pub fn in_order<'i>(
     items
 }
 
+/// The rungs of a rule set in the order in which they take a match: that of the
+/// ladder, or the one in which they are listed, then those that are not.
+fn order(rules: &RuleSet) -> [Rule; LADDER.len()] {
+    let listed = |rule: &Rule| rules.rungs.iter().position(|rung| rung.rule == *rule);
+    let mut order = LADDER;
+    // As the ladder has them: those that are not listed keep their places.
+    if !LADDER.iter().filter_map(listed).is_sorted() {
+        order.sort_by_key(|rule| listed(rule).unwrap_or(usize::MAX));
+    }
+    order
+}
+
+/// Lets the first rung take what several come to: `below` are those beside the
+/// verdict's own, asked only where they matter.
+///
+/// # Errors
+/// When amounts overflow.
+pub fn take(
+    mut verdict: Verdict,
+    receipt: &Receipt,
+    books: &Books,
+    below: impl FnOnce(&Verdict) -> Result<Vec<Rule>, MoneyError>,
+) -> Result<Verdict, MoneyError> {
+    if verdict.lines.is_empty() {
+        return Ok(verdict);
+    }
+    let Some(policy) = books.rules.policy(verdict.payer, receipt.booked_on, books) else {
+        return Ok(verdict);
+    };
+    let own = verdict.decision.rule;
+    let order = order(policy.rules);
+    let is_off = |rule: Rule| policy.mode(rule).0 == RungMode::Off;
+    if order == LADDER && !is_off(own) {
+        return Ok(verdict);
+    }
+    let mut rungs = verdict.also.clone();
+    rungs.extend(below(&verdict)?);
+    rungs.push(own);
+    let taker = order
+        .into_iter()
+        .find(|rule| rungs.contains(rule) && !is_off(*rule));
+    verdict.also = rungs;
+    if let Some(rule) = taker.filter(|rule| *rule != own) {
+        let why = format!(
+            "`{}` comes to the same as `{}`, and {} lets it go first",
+            rule.name(),
+            own.name(),
+            policy.name()
+        );
+        verdict.decision.rule = rule;
+        verdict.decision.evidence.push(say("rules", true, why));
+        if let Some(meant) = &mut verdict.meant {
+            meant.rule = rule;
+        }
+    }
+    Ok(verdict)
+}
+
 /// Whether a rung is switched off for this account.
 pub fn is_off(rule: Rule, account: Option<AccountId>, receipt: &Receipt, books: &Books) -> bool {
     books
@@ -358,7 +424,10 @@ pub fn apply(
     }
     let (mode, demoted) = policy.mode(verdict.decision.rule);
     if !verdict.lines.is_empty() {
-        let disputed = unnamed_dispute(verdict.decision.rule, &verdict.lines, books, &policy);
+        // Named is named, whichever rung takes it.
+        let guess = verdict.also.iter().all(|rule| is_guess(*rule));
+        let disputed = unnamed_dispute(verdict.decision.rule, &verdict.lines, books, &policy)
+            .filter(|_| guess);
         if let Some(document) = disputed {
             let why = disputed_words(document);
             verdict.decision.evidence.push(say("disputed", false, why));
@@ -455,6 +524,14 @@ pub fn cash_only(verdict: &mut Verdict) -> Vec<Line> {
     lines
 }
 
+/// Whether a rung goes by something else than a number that the payer wrote.
+const fn is_guess(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::PayerAmount | Rule::Balance | Rule::SubsetSum | Rule::NearNumber
+    )
+}
+
 /// A disputed document that would be paid though the payer does not name it.
 fn unnamed_dispute<'b>(
     rule: Rule,
@@ -462,11 +539,7 @@ fn unnamed_dispute<'b>(
     books: &'b Books,
     policy: &Policy<'_>,
 ) -> Option<&'b str> {
-    let guessed = matches!(
-        rule,
-        Rule::PayerAmount | Rule::Balance | Rule::SubsetSum | Rule::NearNumber
-    );
-    if !guessed || policy.rules.disputed == DisputedItems::TakeIn {
+    if !is_guess(rule) || policy.rules.disputed == DisputedItems::TakeIn {
         return None;
     }
     lines
