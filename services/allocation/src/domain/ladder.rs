@@ -60,6 +60,16 @@ pub struct Verdict {
     /// Other rungs that by themselves come to just these lines, as far as they
     /// were looked for.
     pub also: Vec<Rule>,
+    /// What the rules would pay back, if the lines are posted.
+    pub refund: Option<SuggestedRefund>,
+}
+
+/// The rest of a receipt that a rule set says to pay back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuggestedRefund {
+    pub amount: Money,
+    pub version: i64,
+    pub reason: String,
 }
 
 /// Decides about the money that is left on `receipt`.
@@ -152,7 +162,7 @@ fn below(
     Ok(rungs)
 }
 
-fn same_lines(some: &[Line], others: &[Line]) -> bool {
+pub(super) fn same_lines(some: &[Line], others: &[Line]) -> bool {
     some.len() == others.len() && some.iter().all(|line| others.contains(line))
 }
 
@@ -268,6 +278,7 @@ fn automatic(
         settled: Vec::new(),
         meant: None,
         also: Vec::new(),
+        refund: None,
     }
 }
 
@@ -291,6 +302,7 @@ fn left(
         settled: Vec::new(),
         meant: None,
         also: Vec::new(),
+        refund: None,
     }
 }
 

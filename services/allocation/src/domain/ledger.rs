@@ -314,6 +314,8 @@ pub struct Changes {
     pub left: Vec<AccountId>,
     pub refunds: Vec<super::refunds::Refund>,
     pub refund_steps: Vec<super::refunds::Step>,
+    /// What shadow rules would have done.
+    pub compared: Vec<super::rules::shadow::Compared>,
 }
 
 /// How a debit stands, with who said so and why.

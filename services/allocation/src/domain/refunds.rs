@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    allocation::{OutflowKind, OutflowLine},
+    allocation::{OutflowKind, OutflowLine, Rule},
     api::controls::{Attachment, RefundContent},
     controls::{ApprovalId, RefundFileId, RefundId, RefundState, frozen, same_person},
 };
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    ladder::SuggestedRefund,
     ledger::{self, Because, Changes, Entry, PayOut, Receipt, chart},
     policy,
 };
@@ -245,6 +246,40 @@ pub fn drafted(
         payment_file: None,
         changed_at: now,
     })
+}
+
+/// The draft of a refund that a rule set asks for: by nobody, so that only a
+/// person who drafts it anew can submit it. `None`: it is not known which account
+/// paid.
+///
+/// # Errors
+/// When the rule asks for something that cannot be.
+pub fn suggested(
+    receipt: &Receipt,
+    ask: &SuggestedRefund,
+    now: DateTime<Utc>,
+) -> Result<Option<(Refund, Step)>, Refused> {
+    if receipt.payer_account.is_none() {
+        return Ok(None);
+    }
+    let content = RefundContent {
+        amount: Some(ask.amount),
+        reason: ask.reason.chars().take(TEXT_MAX).collect(),
+        evidence: Vec::new(),
+        payee: None,
+    };
+    let requester = format!("system:rule_set_{}", ask.version);
+    let id = RefundId::generate();
+    let mut refund = drafted(id, receipt, &content, 1, &requester, now)?;
+    let because = Because {
+        rule: Rule::None,
+        reason: &content.reason,
+        actor: &requester,
+        now,
+        not_before: receipt.booked_on,
+    };
+    let step = refund.note_draft(&because);
+    Ok(Some((refund, step)))
 }
 
 impl Refund {

@@ -17,6 +17,7 @@ pub(crate) mod replay;
 pub(crate) mod residuals;
 pub(crate) mod returns;
 pub(crate) mod rules;
+pub(crate) mod shadows;
 pub(crate) mod workbench;
 pub(crate) mod write_offs;
 
@@ -53,6 +54,7 @@ pub(crate) async fn record(
         refunds::put(conn, refund).await?;
     }
     refunds::note(conn, &changes.refund_steps).await?;
+    shadows::note(conn, &changes.compared).await?;
     Ok(left)
 }
 
@@ -101,7 +103,8 @@ pub(crate) async fn look_up_payers(
     }
     // Where a difference may be settled, all that the account owes may explain it;
     // also when its document came in this very batch.
-    let named: BTreeSet<AccountId> = if books.rules.settles_differences() {
+    let settles = books.rules.settles_differences();
+    let named: BTreeSet<AccountId> = if settles || books.rules.shadow_settles() {
         undecided
             .iter()
             .flat_map(|r| r.tokens.iter())
@@ -122,7 +125,8 @@ pub(crate) async fn look_up_payers(
     let known_payers = books.payers.values().flatten().copied();
     let payers: Vec<AccountId> = known_payers
         .chain(edges)
-        .chain(named.iter().copied())
+        // A shadow sees what the live rules see, and changes nothing of that.
+        .chain(named.iter().copied().filter(|_| settles))
         .collect();
     let amount = |receipt: &&Receipt| receipt.unallocated.amount();
     let amounts: Vec<Decimal> = undecided.iter().map(amount).collect();

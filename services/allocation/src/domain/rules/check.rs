@@ -84,6 +84,9 @@ pub fn problems(rules: &RuleSet) -> Vec<FieldProblem> {
         }
         found.days("/budget/days", budget.days, DAYS_MAX);
     }
+    if rules.shadow_percent.is_some_and(|percent| percent > 100) {
+        found.say("/shadow_percent", "between 0 and 100");
+    }
     found.0
 }
 

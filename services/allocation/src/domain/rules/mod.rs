@@ -10,6 +10,7 @@ mod check;
 mod difference;
 mod life;
 pub mod replay;
+pub mod shadow;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -17,7 +18,7 @@ use std::sync::LazyLock;
 use chrono::{Days, NaiveDate};
 use contracts::{
     allocation::{AdjustmentKind, Rule},
-    rules::{DisputedItems, RuleScope, RuleSet, RungMode, When},
+    rules::{DisputedItems, RemainderAction, RuleScope, RuleSet, RungMode, When},
 };
 use kernel::{AccountId, Currency, DocumentId, Money, MoneyError};
 
@@ -71,6 +72,8 @@ pub struct Rulebook {
     pub who: HashMap<AccountId, (String, Option<String>)>,
     /// Small differences of the past.
     pub used: HashMap<AccountId, Vec<Used>>,
+    /// Versions that decide beside these, and of which nothing comes.
+    pub shadows: Vec<Live>,
 }
 
 impl Rulebook {
@@ -93,6 +96,7 @@ impl Rulebook {
     #[must_use]
     pub fn with(&self, mut candidate: Live) -> Self {
         let mut book = self.clone();
+        book.shadows.clear();
         candidate.rules.valid_from = NaiveDate::MIN;
         book.sets
             .insert(candidate.rules.scope.clone(), vec![candidate]);
@@ -105,7 +109,29 @@ impl Rulebook {
 
     /// Whether accounts have to be known by reference and segment.
     pub fn needs_accounts(&self) -> bool {
-        self.sets.keys().any(|scope| *scope != RuleScope::Ledger)
+        let shadows = self.shadows.iter().map(|shadow| &shadow.rules.scope);
+        let mut scopes = self.sets.keys().chain(shadows);
+        scopes.any(|scope| *scope != RuleScope::Ledger)
+    }
+
+    /// Whether more than what is due may become the draft of a refund.
+    pub fn drafts_refunds(&self) -> bool {
+        let mut rows = self.all().flat_map(|rules| &rules.remainders);
+        rows.any(|row| row.action == RemainderAction::SuggestRefund)
+    }
+
+    /// Whether a shadow would settle differences.
+    pub fn shadow_settles(&self) -> bool {
+        let mut shadows = self.shadows.iter();
+        shadows.any(|shadow| !shadow.rules.remainders.is_empty())
+    }
+
+    /// The longest time over which small differences add up under a shadow.
+    pub fn longest_shadow_cap(&self) -> Option<u16> {
+        let shadows = self.shadows.iter();
+        shadows
+            .filter_map(|shadow| Some(shadow.rules.tolerance.as_ref()?.cap.days))
+            .max()
     }
 
     /// Whether differences are ever settled, so that more has to be looked at.
@@ -503,6 +529,7 @@ fn hold(verdict: &mut Verdict, would: &str) {
         verdict.suggestions.truncate(SUGGESTIONS_MAX);
     }
     verdict.decision.rule = Rule::None;
+    verdict.refund = None;
     verdict.decision.disputed.clear();
     verdict.decision.would_have_matched = Some(would.to_owned());
 }
