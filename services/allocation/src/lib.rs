@@ -80,7 +80,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::residuals::trace)
         .serve(serve::residuals::record_sra)
         .serve(serve::residuals::propose)
-        .serve(serve::residuals::decide)
+        .serve(serve::residuals::take_back)
         .serve(serve::residuals::register)
         .serve(serve::disbursements::list_disbursements)
         .serve(serve::disbursements::record_disbursement)

@@ -17,17 +17,20 @@ use contracts::{
     api::{
         PageRequest, Refusal,
         allocation::{GetReceipt, ListReceipts, ReceiptQueue, ReceiptView},
+        controls::{DecideApproval, GetApproval, Person, Verdict},
         ingestion::{DesignateBankAccount, ListBankAccounts},
         matters::{
-            CheckMatters, CompleteBankMove, CountMatters, DecideRoute, GetClosureGate, GetMatter,
+            CheckMatters, CompleteBankMove, CountMatters, GetClosureGate, GetMatter, GetResidual,
             Hold, HoldClientMoney, ListBankMoves, ListCharityRegister, ListDisbursements,
             ListMatters, ListResiduals, MatterDetail, MatterView, MoveDisbursement, PayClientMoney,
             ProposeRoute, RecordDisbursement, RecordSraApplication, ResidualView, SplitPart,
-            SplitReceipt, TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
+            SplitReceipt, TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness,
+            UndoMatterEntry,
         },
         reporting::{CheckInvariants, GetAgedDebt, GetRebuild, GetTimeline, RebuildProjections},
         returns::ReturnReceipt,
     },
+    controls::ApprovalState,
     inbound::{BankAccountRef, BankReceipt, BillingMatter, Direction, MatterStatus},
     ingestion::Designation,
     matters::{
@@ -106,6 +109,7 @@ impl Firm {
                 })
                 .await,
             suite.run(Role::Allocation, allocation::run).await,
+            suite.run(Role::Worklist, worklist::run).await,
             suite.run(Role::Reporting, reporting::run).await,
         ];
         let gateway = suite.bus(Role::Gateway).await;
@@ -446,6 +450,7 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
         route: ResidualRoute::Charity,
         payee: "Access to Justice Foundation".into(),
         charity_number: Some("1126147".into()),
+        bank_account: None,
         actor: "user:payments".into(),
         reason: "the owner cannot be found".into(),
     };
@@ -471,22 +476,59 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
     }
     let asked = firm.gateway.ask(&propose()).await.unwrap();
     assert_eq!(asked.residual.state, ResidualState::Proposed);
-    let decide = |actor: &str| DecideRoute {
+    // Taken back, nobody need decide it; asked for anew, it is another request.
+    let first = asked.proposal.unwrap().approval_id.unwrap();
+    let back = TakeBackRoute {
         command_id: CommandId::generate(),
         residual_id: found.residual_id,
-        approved: true,
-        expected_version: asked.residual.version,
-        bank_account: None,
-        actor: actor.into(),
-        reason: "steps are adequate".into(),
+        actor: "user:payments".into(),
+        reason: "the charity first".into(),
     };
-    assert_eq!(
-        code(firm.gateway.ask(&decide("user:payments")).await),
-        "matters.same_person"
-    );
-    let approval = decide("user:manager");
-    let paid = firm.gateway.ask(&approval).await.unwrap();
-    assert_eq!(paid.residual.state, ResidualState::Closed);
+    let back = firm.gateway.ask(&back).await.unwrap();
+    assert_eq!(back.residual.state, ResidualState::Open);
+    let asked = firm.gateway.ask(&propose()).await.unwrap();
+    let approval_id = asked.proposal.unwrap().approval_id.unwrap();
+    let decide = |approval_id, name: &str, role: &str| DecideApproval {
+        command_id: CommandId::generate(),
+        approval_id,
+        verdict: Verdict::Approve,
+        reason: "steps are adequate".into(),
+        person: Person {
+            actor: format!("user:{name}"),
+            roles: vec![role.into()],
+        },
+    };
+    eventually("worklist has the request", DEADLINE, async || {
+        firm.gateway
+            .ask(&GetApproval {
+                approval_id,
+                person: decide(approval_id, "manager", "manager").person,
+            })
+            .await
+            .is_ok()
+    })
+    .await;
+    for (approval, name, role) in [
+        (approval_id, "payments", "manager"),
+        (approval_id, "clerk", "controller"),
+        (first, "manager", "manager"),
+    ] {
+        let refused = firm.gateway.ask(&decide(approval, name, role)).await;
+        assert!(refused.is_err(), "{name}");
+    }
+    assert_eq!(firm.held(id).await, [gbp("0.12")]);
+    let approval = decide(approval_id, "manager", "manager");
+    firm.gateway.ask(&approval).await.unwrap();
+    let detail = async || {
+        let ask = GetResidual {
+            residual_id: found.residual_id,
+        };
+        firm.gateway.ask(&ask).await.unwrap()
+    };
+    eventually("the money has left", DEADLINE, async || {
+        detail().await.residual.state == ResidualState::Closed
+    })
+    .await;
     // The same command again pays nothing twice.
     firm.gateway.ask(&approval).await.unwrap();
     assert_eq!(firm.held(id).await, []);
@@ -852,6 +894,7 @@ async fn above_the_limit_the_sra_is_asked_and_file_numbers_are_exact() {
         route,
         payee: "Access to Justice Foundation".into(),
         charity_number: Some("1126147".into()),
+        bank_account: None,
         actor: "user:payments".into(),
         reason: "the owner cannot be found".into(),
     };
@@ -913,6 +956,20 @@ async fn above_the_limit_the_sra_is_asked_and_file_numbers_are_exact() {
     eventually("the case is closed", DEADLINE, async || {
         let page = firm.gateway.ask(&ListResiduals::default()).await.unwrap();
         page.items.is_empty()
+    })
+    .await;
+    // What was asked for has changed: nobody need decide it.
+    let approval_id = asked.proposal.unwrap().approval_id.unwrap();
+    eventually("the request is void", DEADLINE, async || {
+        let ask = GetApproval {
+            approval_id,
+            person: Person {
+                actor: "user:manager".into(),
+                roles: vec!["manager".into()],
+            },
+        };
+        let found = firm.gateway.ask(&ask).await;
+        found.is_ok_and(|found| found.approval.state == ApprovalState::Voided)
     })
     .await;
 

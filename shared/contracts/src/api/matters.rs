@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Page, PageRequest, call};
 use crate::{
+    controls::ApprovalId,
     inbound::MatterStatus,
     matters::{
         BankMove, Component, DisbursementKind, DisbursementStep, EntryKind, MatterEntry,
@@ -293,6 +294,9 @@ pub struct RouteProposal {
     pub requested_at: DateTime<Utc>,
     pub decided_by: Option<String>,
     pub decided_at: Option<DateTime<Utc>>,
+    /// The request that worklist decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<ApprovalId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -336,26 +340,23 @@ pub struct ProposeRoute {
     pub payee: String,
     #[serde(default)]
     pub charity_number: Option<String>,
+    /// The client account it leaves; may be absent while there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank_account: Option<String>,
     pub actor: String,
     pub reason: String,
 }
 call!(ProposeRoute => Allocation."residuals"."propose" -> ResidualDetail);
 
-/// Decides a proposal: approved, the money leaves the client ledger at once.
+/// Takes a proposal back that nobody has decided yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DecideRoute {
+pub struct TakeBackRoute {
     pub command_id: CommandId,
     pub residual_id: ResidualId,
-    pub approved: bool,
-    /// Refused with a conflict when the balance has changed since.
-    pub expected_version: i64,
-    /// The client account it leaves; may be absent while there is only one.
-    #[serde(default)]
-    pub bank_account: Option<String>,
     pub actor: String,
     pub reason: String,
 }
-call!(DecideRoute => Allocation."residuals"."decide" -> ResidualDetail);
+call!(TakeBackRoute => Allocation."residuals"."take-back" -> ResidualDetail);
 
 /// The central register of residual balances that were paid to charity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -15,6 +15,8 @@ names! {
         Refund = "refund",
         WriteOff = "write_off",
         SmallBalances = "small_balances",
+        /// Client money without a reason to hold it, and its way out.
+        ResidualBalance = "residual_balance",
         /// A new limit for a role: nobody raises a limit alone.
         LimitChange = "limit_change",
     }
@@ -37,7 +39,7 @@ names! {
 pub struct ApprovalRequested {
     pub approval_id: ApprovalId,
     pub kind: ApprovalKind,
-    /// The refund, write-off, run or limit that is to be approved.
+    /// The refund, write-off, run, residual balance or limit that is to be approved.
     pub subject_id: Uuid,
     /// In one line, for a list.
     pub title: String,

@@ -7,11 +7,14 @@ use contracts::{
     },
     controls::ApprovalKind,
 };
-use kernel::{CommandId, Money};
+use kernel::{CommandId, Money, ResidualId, london_date};
 use messaging::{Bus, Failure};
 
 use super::{Act, refunds, small_balances, write_offs};
-use crate::store;
+use crate::{
+    domain::legal::residual,
+    store::{self, residuals::no_residual},
+};
 
 pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, Refusal> {
     // Rolled back when it is dropped: looking changes nothing.
@@ -20,6 +23,7 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
         ApprovalKind::Refund => refund(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::WriteOff => write_off(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::SmallBalances => run(&mut act, ask.subject_id.into()).await?,
+        ApprovalKind::ResidualBalance => residual(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::LimitChange => {
             return Err(Failure::not_found(
                 "allocation.no_subject",
@@ -125,6 +129,37 @@ async fn write_off(act: &mut Act, id: contracts::controls::WriteOffId) -> Result
     Ok(Preview {
         content: found.content(open),
         ledger,
+        checks,
+    })
+}
+
+async fn residual(act: &mut Act, id: ResidualId) -> Result<Preview, Failure> {
+    let conn = act.tx.conn();
+    let matter = store::residuals::matter_of(conn, id).await?;
+    let matter = store::matters::view(conn, matter).await?;
+    let residual = store::residuals::lock(conn, Some(id), None)
+        .await?
+        .ok_or_else(|| no_residual(id))?;
+    let settings = store::matters::settings(conn, london_date(act.now)).await?;
+    let checks = residual
+        .proposal
+        .as_ref()
+        .map(|proposal| {
+            let number = proposal.charity_number.as_deref();
+            match residual::may_leave(&residual, proposal.route, number, &settings) {
+                Ok(()) => check(true, "the rules for this way out are kept"),
+                Err(refused) => check(false, refused.to_string()),
+            }
+        })
+        .into_iter()
+        .collect();
+    Ok(Preview {
+        content: residual::content(&residual, &matter.matter_ref),
+        ledger: vec![BeforeAfter {
+            what: format!("Held for the client on {}", matter.matter_ref),
+            before: residual.balance,
+            after: Money::zero(residual.balance.currency()),
+        }],
         checks,
     })
 }
