@@ -68,6 +68,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::matters::split)
         .serve(serve::matters::transfer)
         .serve(serve::matters::pay)
+        .serve(serve::matters::take_back)
         .serve(serve::matters::undo_entry)
         .serve(serve::matters::hold)
         .serve(serve::matters::list_moves)

@@ -517,6 +517,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(Access::ALLOCATE, routes!(api::matters::split)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::transfer)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::pay)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::take_back_payment)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::undo_entry)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::hold)),
         Entry::api(READ, routes!(api::matters::list_moves)),

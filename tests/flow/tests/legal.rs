@@ -20,17 +20,17 @@ use contracts::{
         controls::{DecideApproval, GetApproval, Person, Verdict},
         ingestion::{DesignateBankAccount, ListBankAccounts},
         matters::{
-            CheckMatters, CompleteBankMove, CountMatters, GetClosureGate, GetMatter, GetResidual,
-            Hold, HoldClientMoney, ListBankMoves, ListCharityRegister, ListDisbursements,
-            ListMatters, ListResiduals, MatterDetail, MatterView, MoveDisbursement, PayClientMoney,
-            ProposeRoute, RecordDisbursement, RecordSraApplication, ResidualView, SplitPart,
-            SplitReceipt, TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness,
-            UndoMatterEntry,
+            CheckMatters, ClientPaymentView, CompleteBankMove, CountMatters, GetClosureGate,
+            GetMatter, GetResidual, Hold, HoldClientMoney, ListBankMoves, ListCharityRegister,
+            ListDisbursements, ListMatters, ListResiduals, MatterDetail, MatterView,
+            MoveDisbursement, PayClientMoney, ProposeRoute, RecordDisbursement,
+            RecordSraApplication, ResidualView, SplitPart, SplitReceipt, TakeBackClientPayment,
+            TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
         },
         reporting::{CheckInvariants, GetAgedDebt, GetRebuild, GetTimeline, RebuildProjections},
         returns::ReturnReceipt,
     },
-    controls::ApprovalState,
+    controls::{ApprovalState, ClientPaymentState},
     inbound::{BankAccountRef, BankReceipt, BillingMatter, Direction, MatterStatus},
     ingestion::Designation,
     matters::{
@@ -260,20 +260,64 @@ impl Firm {
             .await
     }
 
-    async fn give_back(&self, matter_id: MatterId, amount: &str) -> Result<MatterDetail, Refusal> {
-        self.gateway
-            .ask(&PayClientMoney {
-                command_id: CommandId::generate(),
-                matter_id,
-                kind: EntryKind::Returned,
-                amount: gbp(amount),
-                payee: "CLIENT1 Ltd".into(),
-                disbursement_id: None,
-                bank_account: None,
-                actor: "user:payments".into(),
-                reason: "damages".into(),
-            })
-            .await
+    /// Asks for money to be paid to the client; nothing leaves yet.
+    async fn ask_back(
+        &self,
+        matter_id: MatterId,
+        amount: &str,
+    ) -> Result<ClientPaymentView, Refusal> {
+        let ask = PayClientMoney {
+            command_id: CommandId::generate(),
+            matter_id,
+            kind: EntryKind::Returned,
+            amount: gbp(amount),
+            payee: "CLIENT1 Ltd".into(),
+            disbursement_id: None,
+            bank_account: None,
+            actor: "user:payments".into(),
+            reason: "damages".into(),
+        };
+        let detail = self.gateway.ask(&ask).await?;
+        let of = |view: &ClientPaymentView| view.payment_id.as_uuid() == ask.command_id.as_uuid();
+        Ok(detail.payments.into_iter().find(of).expect("asked for"))
+    }
+
+    /// The manager approves it, once worklist has it; how it then stands.
+    async fn approve_payment(
+        &self,
+        matter_id: MatterId,
+        of: &ClientPaymentView,
+    ) -> ClientPaymentState {
+        let decide = DecideApproval {
+            command_id: CommandId::generate(),
+            approval_id: of.approval_id,
+            verdict: Verdict::Approve,
+            reason: "as agreed".into(),
+            person: Person {
+                actor: "user:manager".into(),
+                roles: vec!["manager".into()],
+            },
+        };
+        eventually("the payment is approved", DEADLINE, async || {
+            self.gateway.ask(&decide).await.is_ok()
+        })
+        .await;
+        eventually_some("the payment is decided", DEADLINE, async || {
+            let payments = self.detail(matter_id).await.payments;
+            let mut payments = payments.into_iter();
+            let now = payments
+                .find(|view| view.payment_id == of.payment_id)?
+                .state;
+            (now != ClientPaymentState::Requested).then_some(now)
+        })
+        .await
+    }
+
+    async fn give_back(&self, matter_id: MatterId, amount: &str) -> Result<(), Refusal> {
+        let asked = self.ask_back(matter_id, amount).await?;
+        let state = self.approve_payment(matter_id, &asked).await;
+        assert_eq!(state, ClientPaymentState::Paid);
+        Ok(())
     }
 
     async fn residual(&self, matter_ref: &str) -> ResidualView {
@@ -417,6 +461,26 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
     assert_eq!(
         code(firm.give_back(id, "1450.13").await),
         "matters.more_than_held"
+    );
+    // Nothing leaves before another person has said so, and what is taken back
+    // waits for nobody.
+    let asked = firm.ask_back(id, "1450.00").await.unwrap();
+    assert_eq!(firm.held(id).await, [gbp("1450.12")]);
+    let back = TakeBackClientPayment {
+        command_id: CommandId::generate(),
+        payment_id: asked.payment_id,
+        actor: "user:payments".into(),
+        reason: "the account has changed".into(),
+    };
+    let after = firm.gateway.ask(&back).await.unwrap();
+    assert_eq!(after.payments[0].state, ClientPaymentState::TakenBack);
+    let twice = TakeBackClientPayment {
+        command_id: CommandId::generate(),
+        ..back
+    };
+    assert_eq!(
+        code(firm.gateway.ask(&twice).await),
+        "matters.payment_state"
     );
     firm.give_back(id, "1450.00").await.unwrap();
     assert_eq!(firm.held(id).await, [gbp("0.12")]);
@@ -835,15 +899,22 @@ async fn nobody_pays_out_more_than_is_held_however_many_try_at_once() {
     )
     .await
     .unwrap();
+    assert_eq!(
+        code(firm.ask_back(case.matter_id, "1000.01").await),
+        "matters.more_than_held"
+    );
+    // Each of them fits when it is asked for.
     let tries = (0..10).map(|_| {
         let firm = firm.clone();
-        async move { firm.give_back(case.matter_id, "300.00").await }
+        async move {
+            let asked = firm.ask_back(case.matter_id, "300.00").await.unwrap();
+            firm.approve_payment(case.matter_id, &asked).await
+        }
     });
-    let answers = futures::future::join_all(tries).await;
-    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 3);
-    for refused in answers.into_iter().filter_map(Result::err) {
-        assert_eq!(refused.code, "matters.more_than_held");
-    }
+    let states = futures::future::join_all(tries).await;
+    let count = |state| states.iter().filter(|other| **other == state).count();
+    assert_eq!(count(ClientPaymentState::Paid), 3);
+    assert_eq!(count(ClientPaymentState::Voided), 7);
     assert_eq!(firm.held(case.matter_id).await, [gbp("100.00")]);
     // The database holds it too, whatever the code does.
     let forced = sqlx::query(

@@ -7,7 +7,7 @@
 //! Any order, any number of times: a decision counts only for the request that
 //! its subject waits for now.
 
-mod residuals;
+mod client;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,13 +60,13 @@ pub(crate) struct State {
     refunds: BTreeMap<RefundId, Refund>,
     write_offs: BTreeMap<WriteOffId, WriteOff>,
     runs: BTreeMap<SmallBalanceRunId, Run>,
-    client: residuals::Client,
+    client: client::Client,
 }
 
 #[derive(Default)]
 pub(crate) struct Written {
     changes: Changes,
-    client: Vec<residuals::Left>,
+    client: Vec<client::Left>,
     write_offs: Vec<WriteOff>,
     runs: Vec<Run>,
     at: Option<(DateTime<Utc>, Meta)>,
@@ -97,7 +97,8 @@ impl Consumer for Approvals {
             ApprovalKind::Refund
             | ApprovalKind::WriteOff
             | ApprovalKind::SmallBalances
-            | ApprovalKind::ResidualBalance => true,
+            | ApprovalKind::ResidualBalance
+            | ApprovalKind::ClientPayment => true,
             ApprovalKind::LimitChange => false,
         };
         // The first of two approvals changes nothing yet.
@@ -118,7 +119,8 @@ impl Consumer for Approvals {
         let residuals = subjects(batch, ApprovalKind::ResidualBalance);
         let last = batch.iter().map(|decision| decision.message.recorded_at);
         let on = last.max().map(london_date);
-        let client = residuals::load(conn, &residuals, on).await?;
+        let payments = subjects(batch, ApprovalKind::ClientPayment);
+        let client = client::load(conn, &residuals, &payments, on).await?;
         let mut receipts: Vec<ReceiptId> = Vec::new();
         let mut documents: Vec<DocumentId> = Vec::new();
         for id in &refunds {
@@ -210,6 +212,7 @@ impl Consumer for Approvals {
                 ApprovalKind::WriteOff => desk.write_off(&mut state)?,
                 ApprovalKind::SmallBalances => desk.run(&mut state)?,
                 ApprovalKind::ResidualBalance => desk.residual(&mut state.client)?,
+                ApprovalKind::ClientPayment => desk.client_payment(&mut state.client)?,
                 ApprovalKind::LimitChange => None,
             };
             if let Some((outcome, reason)) = became {
@@ -245,7 +248,7 @@ impl Consumer for Approvals {
             store::write_offs::put_run(conn, run).await?;
         }
         for left in &written.client {
-            residuals::record(tx, left, &self.prefix, now).await?;
+            client::record(tx, left, &self.prefix, now).await?;
         }
         super::chaseable::record(tx, written.changes, &self.prefix, now, &cause).await
     }

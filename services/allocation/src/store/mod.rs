@@ -3,6 +3,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod chaseable;
+pub(crate) mod client_payments;
 pub(crate) mod clients;
 pub(crate) mod control;
 pub(crate) mod disbursements;

@@ -19,10 +19,11 @@ use contracts::{
             Hold, HoldClientMoney, ListBankMoves, ListCharityRegister, ListDisbursements,
             ListMatters, ListResiduals, MoveDisbursement, PayClientMoney, ProposeRoute,
             RecordDisbursement, RecordSraApplication, ResidualDetail, SplitPart, SplitReceipt,
-            TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
+            TakeBackClientPayment, TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness,
+            UndoMatterEntry,
         },
     },
-    controls::ApprovalId,
+    controls::{ApprovalId, ClientPaymentId},
     inbound::{BankAccountRef, MatterStatus},
     ingestion::Designation,
     matters::{DisbursementKind, DisbursementStep, EntryKind, ResidualRoute, ResidualState},
@@ -283,7 +284,8 @@ pub(crate) struct ClientPaymentRequest {
     pub reason: String,
 }
 
-/// Pays client money to the client, a third party, or a supplier.
+/// Asks for client money to be paid to the client or a third party, which a second
+/// person decides; or pays the supplier of a disbursement at once.
 #[utoipa::path(
     post, path = "/api/v1/matters/{id}/payments", tag = "matters", operation_id = "payClientMoney",
     params(
@@ -308,6 +310,33 @@ pub(crate) async fn pay(
                 payee: body.payee,
                 disbursement_id: body.disbursement_id,
                 bank_account: body.bank_account,
+                actor,
+                reason: body.reason,
+            },
+        )
+        .await
+}
+
+/// Takes a payment of client money back that nobody has decided yet.
+#[utoipa::path(
+    post, path = "/api/v1/client-payments/{id}/take-back", tag = "matters", operation_id = "takeBackClientPayment",
+    params(
+        ("id" = String, Path, format = Uuid, description = "The payment"),
+        ("Idempotency-Key" = String, Header, description = "New for every command, the same for every repetition of it"),
+    ),
+    request_body = ref("#/components/schemas/TakeBackRequest"),
+    responses((status = 200, description = "The matter as it is now", body = ref("#/components/schemas/MatterDetail")))
+)]
+pub(crate) async fn take_back_payment(
+    Path(payment_id): Path<ClientPaymentId>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    asked
+        .once(
+            "take-back-client-payment",
+            |command_id, body: TakeBackRequest, actor| TakeBackClientPayment {
+                command_id,
+                payment_id,
                 actor,
                 reason: body.reason,
             },
@@ -671,7 +700,7 @@ pub(crate) async fn decide(
     .await
 }
 
-/// Why a proposal is taken back.
+/// Why a proposal or payment is taken back.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TakeBackRequest {
     pub reason: String,

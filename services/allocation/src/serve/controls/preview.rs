@@ -5,7 +5,7 @@ use contracts::{
         Refusal,
         controls::{BeforeAfter, Check, Preview, PreviewApproval},
     },
-    controls::ApprovalKind,
+    controls::{ApprovalKind, ClientPaymentId},
 };
 use kernel::{CommandId, Money, ResidualId, london_date};
 use messaging::{Bus, Failure};
@@ -13,6 +13,7 @@ use messaging::{Bus, Failure};
 use super::{Act, refunds, small_balances, write_offs};
 use crate::{
     domain::legal::residual,
+    serve::matters::no_payment,
     store::{self, residuals::no_residual},
 };
 
@@ -24,6 +25,7 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
         ApprovalKind::WriteOff => write_off(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::SmallBalances => run(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::ResidualBalance => residual(&mut act, ask.subject_id.into()).await?,
+        ApprovalKind::ClientPayment => client_payment(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::LimitChange => {
             return Err(Failure::not_found(
                 "allocation.no_subject",
@@ -161,6 +163,28 @@ async fn residual(act: &mut Act, id: ResidualId) -> Result<Preview, Failure> {
             after: Money::zero(residual.balance.currency()),
         }],
         checks,
+    })
+}
+
+async fn client_payment(act: &mut Act, id: ClientPaymentId) -> Result<Preview, Failure> {
+    let conn = act.tx.conn();
+    let found = store::client_payments::find(conn, &[id]).await?;
+    let payment = found.first().ok_or_else(|| no_payment(id))?;
+    let held = store::matters::lock(conn, payment.matter).await?;
+    let before = held.balance(payment.amount.currency());
+    let after = before.checked_sub(payment.amount).map_err(Failure::of)?;
+    Ok(Preview {
+        content: payment.content(&held.matter.reference),
+        ledger: vec![BeforeAfter {
+            what: format!("Held for the client on {}", held.matter.reference),
+            before,
+            after,
+        }],
+        checks: vec![if after.is_negative() {
+            check(false, "less is held than shall be paid (SRA 5.3)")
+        } else {
+            check(true, "no more leaves than is held")
+        }],
     })
 }
 

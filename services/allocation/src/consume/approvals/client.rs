@@ -1,4 +1,5 @@
-//! The way out of a residual balance, once a second person has decided.
+//! Client money that leaves, once a second person has decided: the way out of a
+//! residual balance, and payments to the client or a third party.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     Prefix,
     api::matters::{CharityPayment, MatterView},
-    controls::{ApprovalState, CarriedOut},
+    controls::{ApprovalState, CarriedOut, ClientPaymentId, ClientPaymentState},
     matters::{EntryKind, ResidualRoute, ResidualStep},
 };
 use kernel::{Classified as _, MatterId, ResidualId};
@@ -21,6 +22,7 @@ use crate::{
         legal::{
             LegalChanges, Settings,
             client::{self, Held, Payment},
+            payment::ClientPayment,
             residual::{self, Proposal, Residual},
         },
     },
@@ -33,31 +35,40 @@ use crate::{
 pub(crate) struct Client {
     held: BTreeMap<MatterId, (Held, MatterView)>,
     residuals: BTreeMap<ResidualId, Residual>,
+    payments: BTreeMap<ClientPaymentId, ClientPayment>,
     settings: Option<Settings>,
 }
 
 /// What one decision writes.
 pub(crate) struct Left {
-    residual: Residual,
+    subject: Subject,
     held: Held,
     legal: LegalChanges,
-    step: ResidualStep,
-    detail: String,
     actor: String,
     reason: String,
     not_before: NaiveDate,
-    register: Option<CharityPayment>,
     cause: Meta,
+}
+
+enum Subject {
+    Residual {
+        residual: Box<Residual>,
+        step: ResidualStep,
+        detail: String,
+        register: Option<Box<CharityPayment>>,
+    },
+    Payment(Box<ClientPayment>),
 }
 
 /// `on`: the day of the decisions, whose limits count.
 pub(super) async fn load(
     conn: &mut PgConnection,
     ids: &[ResidualId],
+    payments: &[ClientPaymentId],
     on: Option<NaiveDate>,
 ) -> Result<Client, Failure> {
     let mut client = Client::default();
-    let Some(on) = on.filter(|_| !ids.is_empty()) else {
+    let Some(on) = on.filter(|_| !ids.is_empty() || !payments.is_empty()) else {
         return Ok(client);
     };
     client.settings = Some(store::matters::settings(conn, on).await?);
@@ -69,6 +80,11 @@ pub(super) async fn load(
             Err(failure) => return Err(failure),
         }
     }
+    for payment in store::client_payments::find(conn, payments).await? {
+        matters.push(payment.matter);
+    }
+    matters.sort_unstable();
+    matters.dedup();
     for held in store::matters::lock_held(conn, &matters).await? {
         let id = held.matter.id;
         let view = store::matters::view(conn, id).await?;
@@ -78,6 +94,10 @@ pub(super) async fn load(
         if let Some(residual) = store::residuals::lock(conn, Some(*id), None).await? {
             client.residuals.insert(*id, residual);
         }
+    }
+    // Again under the locks of their matters.
+    for payment in store::client_payments::find(conn, payments).await? {
+        client.payments.insert(payment.id, payment);
     }
     Ok(client)
 }
@@ -137,20 +157,67 @@ impl Desk<'_> {
             &detail,
             self.because.now,
         );
-        let left = Left {
-            residual: residual.clone(),
-            held: held.clone(),
-            legal,
+        self.tell(&fact, residual.id.as_uuid(), residual.version)?;
+        let subject = Subject::Residual {
+            residual: Box::new(residual.clone()),
             step,
             detail,
+            register: register.map(Box::new),
+        };
+        self.left(subject, held, legal);
+        Ok(became)
+    }
+
+    fn left(&mut self, subject: Subject, held: &Held, legal: LegalChanges) {
+        self.written.client.push(Left {
+            subject,
+            held: held.clone(),
+            legal,
             actor: self.because.actor.to_owned(),
             reason: self.because.reason.to_owned(),
             not_before: self.because.not_before,
-            register,
             cause: self.cause.clone(),
+        });
+    }
+
+    pub(super) fn client_payment(&mut self, client: &mut Client) -> Result<Became, Failure> {
+        let Some(payment) = client.payments.get_mut(&self.decision.subject_id.into()) else {
+            return Ok(self.unknown());
         };
-        self.tell(&fact, left.residual.id.as_uuid(), left.residual.version)?;
-        self.written.client.push(left);
+        let Some((held, _)) = client.held.get_mut(&payment.matter) else {
+            return Err(gone("the matter of a payment"));
+        };
+        let asked = payment.approval == self.decision.approval_id;
+        let waits = asked && payment.state == ClientPaymentState::Requested;
+        let done = asked && payment.state == ClientPaymentState::Paid;
+        let mut legal = LegalChanges::default();
+        let now = || payment.content(&held.matter.reference);
+        let (state, became) = match self.counts(waits, done, now) {
+            Counts::No(became) => return Ok(became),
+            // Less is held by now than it was when it was asked for.
+            Counts::CarryOut if payment.could(held, &self.because).is_err() => {
+                (ClientPaymentState::Voided, self.ended())
+            }
+            Counts::CarryOut => {
+                payment
+                    .pay(held, &mut legal, &self.because)
+                    .map_err(Failure::of)?;
+                held.matter.version += 1;
+                (ClientPaymentState::Paid, Some((CarriedOut::Done, None)))
+            }
+            Counts::End(how) => {
+                let state = match how {
+                    ApprovalState::Rejected => ClientPaymentState::Rejected,
+                    ApprovalState::Expired => ClientPaymentState::Expired,
+                    _ => ClientPaymentState::Voided,
+                };
+                (state, self.ended())
+            }
+        };
+        payment.state = state;
+        payment.changed_at = self.because.now;
+        let subject = Subject::Payment(Box::new(payment.clone()));
+        self.left(subject, held, legal);
         Ok(became)
     }
 
@@ -202,17 +269,27 @@ pub(super) async fn record(
     prefix: &Prefix,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    let paid = left.step == ResidualStep::PaidAway;
-    let noted = Noted {
-        step: left.step,
-        detail: &left.detail,
-        actor: &left.actor,
-        now,
-        decided_by: paid.then_some(left.actor.as_str()),
-    };
-    store::residuals::put(tx.conn(), &left.residual, &noted).await?;
-    if let Some(entry) = &left.register {
-        store::residuals::register(tx.conn(), entry, now).await?;
+    match &left.subject {
+        Subject::Residual {
+            residual,
+            step,
+            detail,
+            register,
+        } => {
+            let paid = *step == ResidualStep::PaidAway;
+            let noted = Noted {
+                step: *step,
+                detail,
+                actor: &left.actor,
+                now,
+                decided_by: paid.then_some(left.actor.as_str()),
+            };
+            store::residuals::put(tx.conn(), residual, &noted).await?;
+            if let Some(entry) = register {
+                store::residuals::register(tx.conn(), entry, now).await?;
+            }
+        }
+        Subject::Payment(payment) => store::client_payments::set(tx.conn(), payment).await?,
     }
     let because = Because {
         rule: contracts::allocation::Rule::Manual,
