@@ -124,30 +124,26 @@ impl Desk<'_> {
             Counts::CarryOut => settings.and_then(|s| residual::approved(residual, s).ok()),
             Counts::End(_) => None,
         };
-        let (step, detail, became) = match approved {
-            Some(proposal) => {
-                let amount = residual.balance;
-                let payment = payment(&proposal, residual);
-                let cause = self.decision.approval_id.as_uuid();
-                client::pay(held, &mut legal, &payment, cause, &self.because)
-                    .map_err(Failure::of)?;
-                held.matter.version += 1;
-                let detail = format!("{} paid to {}", amount.display_uk(), proposal.payee);
-                register = self.charity(&proposal, residual, view);
-                (
-                    ResidualStep::PaidAway,
-                    detail,
-                    Some((CarriedOut::Done, None)),
-                )
-            }
-            None => {
-                residual::back(residual).map_err(Failure::of)?;
-                let detail = match self.decision.state {
-                    ApprovalState::Approved => super::CHANGED,
-                    _ => self.because.reason,
-                };
-                (ResidualStep::Rejected, detail.to_owned(), self.ended())
-            }
+        let (step, detail, became) = if let Some(proposal) = approved {
+            let amount = residual.balance;
+            let payment = payment(&proposal, residual);
+            let cause = self.decision.approval_id.as_uuid();
+            client::pay(held, &mut legal, &payment, cause, &self.because).map_err(Failure::of)?;
+            held.matter.version += 1;
+            let detail = format!("{} paid to {}", amount.display_uk(), proposal.payee);
+            register = self.charity(&proposal, residual, view);
+            (
+                ResidualStep::PaidAway,
+                detail,
+                Some((CarriedOut::Done, None)),
+            )
+        } else {
+            residual::back(residual).map_err(Failure::of)?;
+            let detail = match self.decision.state {
+                ApprovalState::Approved => super::CHANGED,
+                _ => self.because.reason,
+            };
+            (ResidualStep::Rejected, detail.to_owned(), self.ended())
         };
         let fact = changed(
             residual,
