@@ -525,7 +525,7 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
       await Visitor.live(manager.page);
       await manager.page.getByRole('button', { name: 'Approve £0.12' }).waitFor();
       await manager.page.keyboard.press('Enter');
-      await toast(manager.page, 'Approved: the money has left the client ledger.');
+      await toast(manager.page, 'Approved: the money leaves the client ledger.');
       await manager.page.goto(`/residuals/${id}/evidence`);
       await manager.page.getByRole('heading', { level: 1, name: 'Evidence file' }).waitFor();
       await manager.page.getByText('Access to Justice Foundation, charity number 1126147').waitFor();
@@ -533,7 +533,13 @@ describe('a person at the pages', { timeout: 900_000 }, () => {
     } finally {
       await manager.leave();
     }
-    const register = await api('/api/v1/residual-balances/register');
+    const left = async () => {
+      const register = await api('/api/v1/residual-balances/register');
+      assert.equal(register.items.length, 1);
+      return register;
+    };
+    await eventually(left);
+    const register = await left();
     assert.deepEqual(
       register.items.map(({ amount, requested_by: by, approved_by: approved }) => [amount.amount, by, approved]),
       [['0.12', 'user:payments', 'user:manager']],

@@ -14,7 +14,7 @@ use crate::{
         Matter,
         residual::{self, Residual},
     },
-    serve::residuals::changed,
+    serve::residuals::{changed, withdrawn},
     store::{
         self,
         residuals::{Blip, Noted},
@@ -104,9 +104,24 @@ async fn sweep(
         };
         let open =
             store::residuals::lock(tx.conn(), None, Some((matter.id, currency.code()))).await?;
+        let waited = open
+            .as_ref()
+            .filter(|residual| residual.state == ResidualState::Proposed)
+            .and_then(|residual| residual.proposal.as_ref()?.approval);
         let Some((residual, step, detail)) = judged(open, &blip, judge(matter, &blip)) else {
             continue;
         };
+        // What was asked for has changed: nobody need decide it.
+        if let Some(approval) = waited.filter(|_| residual.state != ResidualState::Proposed) {
+            events.push(Outgoing::new(
+                &withdrawn(approval, &residual, matter, RADAR, &detail, now),
+                approval.as_uuid(),
+                2,
+                bus.prefix(),
+                now,
+                &cause,
+            )?);
+        }
         let noted = Noted {
             step,
             detail: &detail,
@@ -162,6 +177,11 @@ fn judged(
                 "{balance} held since {since}: level {level} after {}",
                 residual.level
             );
+            // Money has moved since it was proposed.
+            if residual.since != since && residual.state == ResidualState::Proposed {
+                residual.state = ResidualState::Open;
+                residual.proposal = None;
+            }
             residual.since = since;
             residual.level = level;
             residual.version += 1;

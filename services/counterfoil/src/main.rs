@@ -53,6 +53,9 @@ enum Command {
     },
     /// Reads files into the suite; the format is told from the content.
     Import(commands::import::Import),
+    /// Takes back all that was allocated by itself of the receipts of an import;
+    /// without a reason, only shows it.
+    UndoImport(commands::undo_import::UndoImport),
     /// Reads a file and prints what it says; needs no server.
     Parse(commands::parse::Parse),
     /// The causal chain of something across the services.
@@ -183,6 +186,7 @@ async fn dispatch(command: Command, mut context: Context) -> anyhow::Result<Exit
             runtime::service::apply_streams(&context.config).await?;
         }
         Command::Import(import) => return import.run(context).await,
+        Command::UndoImport(undo) => undo.run(context).await?,
         Command::Explain(explain) => explain.run(context).await?,
         Command::Rules { command } => command.run(context).await?,
         Command::DeadLetters { command } => command.run(context).await?,

@@ -250,6 +250,7 @@ fn components() -> Value {
     component::<api::matters::SraRequest>(&mut requests);
     component::<api::matters::RouteRequest>(&mut requests);
     component::<api::matters::DecisionRequest>(&mut requests);
+    component::<api::matters::TakeBackRequest>(&mut requests);
     component::<api::matters::DisbursementRequest>(&mut requests);
     component::<api::matters::DisbursementStepRequest>(&mut requests);
     component::<api::matters::DesignationRequest>(&mut requests);

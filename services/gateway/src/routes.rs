@@ -263,6 +263,12 @@ pub(crate) fn table() -> Vec<Entry> {
             DECIDE,
             post(pages::residual::decide),
         ),
+        Entry::page(
+            POST,
+            "/residuals/{id}/take-back",
+            Access::ALLOCATE,
+            post(pages::residual::take_back),
+        ),
         Entry::page(GET, "/disputes", READ, get(pages::disputes::show)),
         Entry::page(
             GET,
@@ -592,6 +598,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(Access::ALLOCATE, routes!(api::matters::split)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::transfer)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::pay)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::take_back_payment)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::undo_entry)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::hold)),
         Entry::api(READ, routes!(api::matters::list_moves)),
@@ -603,6 +610,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(Access::ALLOCATE, routes!(api::matters::sra)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::propose)),
         Entry::api(DECIDE, routes!(api::matters::decide)),
+        Entry::api(Access::ALLOCATE, routes!(api::matters::take_back)),
         Entry::api(READ, routes!(api::matters::list_disbursements)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::record_disbursement)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::move_disbursement)),

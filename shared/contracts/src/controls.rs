@@ -30,6 +30,8 @@ kernel::typed_id! {
     pub struct WriteOffId;
     /// One clearing of small balances.
     pub struct SmallBalanceRunId;
+    /// A payment of client money that is asked for.
+    pub struct ClientPaymentId;
 }
 
 names! {
@@ -96,6 +98,19 @@ names! {
         /// Part of it was taken back, for a payment that came after all.
         PartReversed = "part_reversed",
         Reversed = "reversed",
+    }
+}
+
+names! {
+    /// Where a payment of client money stands.
+    ClientPaymentState {
+        Requested = "requested",
+        Paid = "paid",
+        Rejected = "rejected",
+        Expired = "expired",
+        /// There was not enough held any more when it was approved.
+        Voided = "voided",
+        TakenBack = "taken_back",
     }
 }
 

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, Role, allocation::Rule, inbound::DocumentKind};
+use crate::{Event, Role, allocation::Rule, inbound::DocumentKind, names::names};
 
 /// One version of the matching rules. A misspelt field is refused, because a
 /// limit that is silently ignored costs money.
@@ -19,8 +19,9 @@ pub struct RuleSet {
     pub scope: RuleScope,
     /// For receipts booked from this day on (a date in London).
     pub valid_from: NaiveDate,
-    /// How far each rung may go, in the order of the ladder. A rung that is not
-    /// listed only suggests.
+    /// How far each rung may go. When several rungs come to the same lines, the
+    /// first in this order that is not off takes them. A rung that is not listed
+    /// only suggests.
     pub rungs: Vec<Rung>,
     /// What may be written off without a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +47,10 @@ pub struct RuleSet {
     /// suggesting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<PrecisionBudget>,
+    /// While it is a shadow: of a hundred receipts so many are decided under it
+    /// too, beside the live rules. All when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow_percent: Option<u8>,
 }
 
 /// Whose receipts a rule set is for. An account's own rules win over its
@@ -105,7 +110,7 @@ pub enum RungMode {
     Automatic,
     /// Never posts.
     Suggest,
-    /// Not even suggested.
+    /// Takes nothing, and suggests nothing.
     Off,
 }
 
@@ -252,7 +257,8 @@ pub enum RemainderAction {
     Dispute,
     /// The documents are paid, the rest waits on the receipt. Over only.
     OnAccount,
-    /// The same, and the rest looks like a refund. Over only.
+    /// The same, and a refund of the rest is drafted where the payer's account is
+    /// known: a person completes it, or cancels it for good. Over only.
     SuggestRefund,
     /// Nothing is posted.
     Person,
@@ -288,7 +294,8 @@ pub struct PrecisionBudget {
 #[serde(rename_all = "snake_case")]
 pub enum RuleSetState {
     Draft,
-    /// Checked; run over history to see what it would do.
+    /// Checked; decides beside the live rules, and nothing comes of it but a
+    /// count of what would be different.
     Shadow,
     /// Decides.
     Live,
@@ -303,6 +310,19 @@ impl RuleSetState {
             Self::Live => "live",
             Self::Retired => "retired",
         }
+    }
+}
+
+names! {
+    /// What a shadow would have done with a receipt, beside the live rules.
+    ShadowOutcome {
+        /// The same lines and adjustments, or both leave it to a person.
+        Same = "same",
+        /// The live rules post, the shadow leaves it to a person.
+        LiveOnly = "live_only",
+        ShadowOnly = "shadow_only",
+        /// Both post, and not the same.
+        DifferentLines = "different_lines",
     }
 }
 

@@ -10,11 +10,12 @@
 use chrono::{Days, TimeDelta};
 use contracts::{
     Role,
-    allocation::TermKind,
+    allocation::{Rule, TermKind},
     api::{
         Refusal,
         allocation::{
-            FindOpenItems, GetReceipt, ListReceipts, OpenItemView, ReceiptQueue, UndoAllocation,
+            FindOpenItems, GetReceipt, ListReceipts, OpenItemView, ReceiptDetail, ReceiptQueue,
+            UndoAllocation,
         },
         controls::Person,
         disputes::{
@@ -27,7 +28,7 @@ use contracts::{
     },
     disputes::{CaseId, CaseKind, CaseState, Resolution},
     inbound::{BankReceipt, Direction, DocumentKind},
-    rules::{Remainder, RemainderAction, RuleSet, When},
+    rules::{DisputedItems, Remainder, RemainderAction, RuleSet, When},
 };
 use kernel::{Clock as _, CommandId, Currency, ManualClock, Money};
 use messaging::Bus;
@@ -131,6 +132,32 @@ impl Office {
             .publish_receipt(&line.bank_reference, &line)
             .await;
         line
+    }
+
+    /// Money of the account's customer, as the bank names the payer.
+    async fn pay_as_acme(&self, words: &str, amount: &str) {
+        let mut line = receipt(words, amount);
+        line.payer.name = Some("ACME01 Ltd".into());
+        self.suite
+            .publish_receipt(&line.bank_reference, &line)
+            .await;
+    }
+
+    /// The receipt with these words, once it is posted.
+    async fn received(&self, words: &str) -> ReceiptDetail {
+        let found = eventually_some(&format!("{words} is posted"), DEADLINE, async || {
+            let ask = ListReceipts {
+                queue: ReceiptQueue::All,
+                ..ListReceipts::default()
+            };
+            let all = self.gateway.ask(&ask).await.unwrap().items;
+            all.into_iter().find(|receipt| receipt.narrative == words)
+        })
+        .await;
+        let ask = GetReceipt {
+            receipt_id: found.receipt_id,
+        };
+        self.gateway.ask(&ask).await.unwrap()
     }
 
     /// Anna writes the rules, Ben approves.
@@ -387,6 +414,65 @@ async fn e53_e55_a_short_payment_becomes_a_dispute_a_credit_note_and_a_chased_re
     office.chased(&short, "150.00").await;
     office.chased(&other, "500.00").await;
     assert_conserved(&office.suite).await;
+}
+
+/// E13: what a case holds reaches the ladder: cash that only fits a disputed
+/// invoice by its amount is not posted, unless the payer names it or the rules
+/// take disputed items in.
+#[tokio::test(flavor = "multi_thread")]
+async fn e13_a_disputed_invoice_is_left_out_until_it_is_named_or_taken_in() {
+    let office = Office::open().await;
+    // Odd amounts: of an undisputed one, each would be posted.
+    let free = office.bill("INV-1300", "197.41").await;
+    let disputed = office.bill("INV-1301", "613.57").await;
+    let named = office.bill("INV-1302", "271.93").await;
+    let taken_in = office.bill("INV-1303", "845.21").await;
+    for item in [&disputed, &named, &taken_in] {
+        let case = office.dispute(item, "100.00").await;
+        assert_eq!(case.case.disputed, gbp("100.00"));
+        office
+            .chased(
+                item,
+                &item
+                    .open
+                    .checked_sub(gbp("100.00"))
+                    .unwrap()
+                    .amount()
+                    .to_string(),
+            )
+            .await;
+    }
+    office.pay_as_acme("as agreed", "197.41").await;
+    let paid = office.received("as agreed").await;
+    assert_eq!(paid.decision.rule, Rule::PayerAmount);
+    assert_eq!(paid.allocations[0].line.document_id, free.document_id);
+    office.pay_as_acme("thank you kindly", "613.57").await;
+    let left = office.received("thank you kindly").await;
+    assert_eq!(left.decision.rule, Rule::None);
+    assert!(
+        left.decision
+            .evidence
+            .iter()
+            .any(|e| e.kind == "disputed" && e.detail.contains("INV-1301"))
+    );
+    let first = &left.suggestions[0];
+    assert_eq!(first.lines[0].document_id, disputed.document_id);
+    assert_eq!(office.item("INV-1301").await.open, gbp("613.57"));
+    // Named, it is what the payer wants to pay.
+    office.pay_as_acme("INV-1302", "271.93").await;
+    let paid = office.received("INV-1302").await;
+    assert_eq!(paid.decision.rule, Rule::DocumentNumber);
+    office
+        .enact(RuleSet {
+            name: "Disputed or not".into(),
+            disputed: DisputedItems::TakeIn,
+            ..allocation::domain::rules::shipped().unwrap()
+        })
+        .await;
+    office.pay_as_acme("with regards", "845.21").await;
+    let paid = office.received("with regards").await;
+    assert_eq!(paid.decision.rule, Rule::PayerAmount);
+    assert_eq!(paid.allocations[0].line.document_id, taken_in.document_id);
 }
 
 /// E23, E54: rejected, it is chased again; opened again, it is held again; paid,

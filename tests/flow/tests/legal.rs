@@ -17,17 +17,20 @@ use contracts::{
     api::{
         PageRequest, Refusal,
         allocation::{GetReceipt, ListReceipts, ReceiptQueue, ReceiptView},
+        controls::{DecideApproval, GetApproval, Person, Verdict},
         ingestion::{DesignateBankAccount, ListBankAccounts},
         matters::{
-            CheckMatters, CompleteBankMove, CountMatters, DecideRoute, GetClosureGate, GetMatter,
-            Hold, HoldClientMoney, ListBankMoves, ListCharityRegister, ListDisbursements,
-            ListMatters, ListResiduals, MatterDetail, MatterView, MoveDisbursement, PayClientMoney,
-            ProposeRoute, RecordDisbursement, RecordSraApplication, ResidualView, SplitPart,
-            SplitReceipt, TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
+            CheckMatters, ClientPaymentView, CompleteBankMove, CountMatters, GetClosureGate,
+            GetMatter, GetResidual, Hold, HoldClientMoney, ListBankMoves, ListCharityRegister,
+            ListDisbursements, ListMatters, ListResiduals, MatterDetail, MatterView,
+            MoveDisbursement, PayClientMoney, ProposeRoute, RecordDisbursement,
+            RecordSraApplication, ResidualView, SplitPart, SplitReceipt, TakeBackClientPayment,
+            TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
         },
         reporting::{CheckInvariants, GetAgedDebt, GetRebuild, GetTimeline, RebuildProjections},
         returns::ReturnReceipt,
     },
+    controls::{ApprovalState, ClientPaymentState},
     inbound::{BankAccountRef, BankReceipt, BillingMatter, Direction, MatterStatus},
     ingestion::Designation,
     matters::{
@@ -106,6 +109,7 @@ impl Firm {
                 })
                 .await,
             suite.run(Role::Allocation, allocation::run).await,
+            suite.run(Role::Worklist, worklist::run).await,
             suite.run(Role::Reporting, reporting::run).await,
         ];
         let gateway = suite.bus(Role::Gateway).await;
@@ -256,20 +260,64 @@ impl Firm {
             .await
     }
 
-    async fn give_back(&self, matter_id: MatterId, amount: &str) -> Result<MatterDetail, Refusal> {
-        self.gateway
-            .ask(&PayClientMoney {
-                command_id: CommandId::generate(),
-                matter_id,
-                kind: EntryKind::Returned,
-                amount: gbp(amount),
-                payee: "CLIENT1 Ltd".into(),
-                disbursement_id: None,
-                bank_account: None,
-                actor: "user:payments".into(),
-                reason: "damages".into(),
-            })
-            .await
+    /// Asks for money to be paid to the client; nothing leaves yet.
+    async fn ask_back(
+        &self,
+        matter_id: MatterId,
+        amount: &str,
+    ) -> Result<ClientPaymentView, Refusal> {
+        let ask = PayClientMoney {
+            command_id: CommandId::generate(),
+            matter_id,
+            kind: EntryKind::Returned,
+            amount: gbp(amount),
+            payee: "CLIENT1 Ltd".into(),
+            disbursement_id: None,
+            bank_account: None,
+            actor: "user:payments".into(),
+            reason: "damages".into(),
+        };
+        let detail = self.gateway.ask(&ask).await?;
+        let of = |view: &ClientPaymentView| view.payment_id.as_uuid() == ask.command_id.as_uuid();
+        Ok(detail.payments.into_iter().find(of).expect("asked for"))
+    }
+
+    /// The manager approves it, once worklist has it; how it then stands.
+    async fn approve_payment(
+        &self,
+        matter_id: MatterId,
+        of: &ClientPaymentView,
+    ) -> ClientPaymentState {
+        let decide = DecideApproval {
+            command_id: CommandId::generate(),
+            approval_id: of.approval_id,
+            verdict: Verdict::Approve,
+            reason: "as agreed".into(),
+            person: Person {
+                actor: "user:manager".into(),
+                roles: vec!["manager".into()],
+            },
+        };
+        eventually("the payment is approved", DEADLINE, async || {
+            self.gateway.ask(&decide).await.is_ok()
+        })
+        .await;
+        eventually_some("the payment is decided", DEADLINE, async || {
+            let payments = self.detail(matter_id).await.payments;
+            let mut payments = payments.into_iter();
+            let now = payments
+                .find(|view| view.payment_id == of.payment_id)?
+                .state;
+            (now != ClientPaymentState::Requested).then_some(now)
+        })
+        .await
+    }
+
+    async fn give_back(&self, matter_id: MatterId, amount: &str) -> Result<(), Refusal> {
+        let asked = self.ask_back(matter_id, amount).await?;
+        let state = self.approve_payment(matter_id, &asked).await;
+        assert_eq!(state, ClientPaymentState::Paid);
+        Ok(())
     }
 
     async fn residual(&self, matter_ref: &str) -> ResidualView {
@@ -414,6 +462,26 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
         code(firm.give_back(id, "1450.13").await),
         "matters.more_than_held"
     );
+    // Nothing leaves before another person has said so, and what is taken back
+    // waits for nobody.
+    let asked = firm.ask_back(id, "1450.00").await.unwrap();
+    assert_eq!(firm.held(id).await, [gbp("1450.12")]);
+    let back = TakeBackClientPayment {
+        command_id: CommandId::generate(),
+        payment_id: asked.payment_id,
+        actor: "user:payments".into(),
+        reason: "the account has changed".into(),
+    };
+    let after = firm.gateway.ask(&back).await.unwrap();
+    assert_eq!(after.payments[0].state, ClientPaymentState::TakenBack);
+    let twice = TakeBackClientPayment {
+        command_id: CommandId::generate(),
+        ..back
+    };
+    assert_eq!(
+        code(firm.gateway.ask(&twice).await),
+        "matters.payment_state"
+    );
     firm.give_back(id, "1450.00").await.unwrap();
     assert_eq!(firm.held(id).await, [gbp("0.12")]);
     let gate = firm
@@ -446,6 +514,7 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
         route: ResidualRoute::Charity,
         payee: "Access to Justice Foundation".into(),
         charity_number: Some("1126147".into()),
+        bank_account: None,
         actor: "user:payments".into(),
         reason: "the owner cannot be found".into(),
     };
@@ -471,22 +540,59 @@ async fn e91_e93_a_mixed_receipt_a_bill_a_transfer_and_twelve_pence_for_charity(
     }
     let asked = firm.gateway.ask(&propose()).await.unwrap();
     assert_eq!(asked.residual.state, ResidualState::Proposed);
-    let decide = |actor: &str| DecideRoute {
+    // Taken back, nobody need decide it; asked for anew, it is another request.
+    let first = asked.proposal.unwrap().approval_id.unwrap();
+    let back = TakeBackRoute {
         command_id: CommandId::generate(),
         residual_id: found.residual_id,
-        approved: true,
-        expected_version: asked.residual.version,
-        bank_account: None,
-        actor: actor.into(),
-        reason: "steps are adequate".into(),
+        actor: "user:payments".into(),
+        reason: "the charity first".into(),
     };
-    assert_eq!(
-        code(firm.gateway.ask(&decide("user:payments")).await),
-        "matters.same_person"
-    );
-    let approval = decide("user:manager");
-    let paid = firm.gateway.ask(&approval).await.unwrap();
-    assert_eq!(paid.residual.state, ResidualState::Closed);
+    let back = firm.gateway.ask(&back).await.unwrap();
+    assert_eq!(back.residual.state, ResidualState::Open);
+    let asked = firm.gateway.ask(&propose()).await.unwrap();
+    let approval_id = asked.proposal.unwrap().approval_id.unwrap();
+    let decide = |approval_id, name: &str, role: &str| DecideApproval {
+        command_id: CommandId::generate(),
+        approval_id,
+        verdict: Verdict::Approve,
+        reason: "steps are adequate".into(),
+        person: Person {
+            actor: format!("user:{name}"),
+            roles: vec![role.into()],
+        },
+    };
+    eventually("worklist has the request", DEADLINE, async || {
+        firm.gateway
+            .ask(&GetApproval {
+                approval_id,
+                person: decide(approval_id, "manager", "manager").person,
+            })
+            .await
+            .is_ok()
+    })
+    .await;
+    for (approval, name, role) in [
+        (approval_id, "payments", "manager"),
+        (approval_id, "clerk", "controller"),
+        (first, "manager", "manager"),
+    ] {
+        let refused = firm.gateway.ask(&decide(approval, name, role)).await;
+        assert!(refused.is_err(), "{name}");
+    }
+    assert_eq!(firm.held(id).await, [gbp("0.12")]);
+    let approval = decide(approval_id, "manager", "manager");
+    firm.gateway.ask(&approval).await.unwrap();
+    let detail = async || {
+        let ask = GetResidual {
+            residual_id: found.residual_id,
+        };
+        firm.gateway.ask(&ask).await.unwrap()
+    };
+    eventually("the money has left", DEADLINE, async || {
+        detail().await.residual.state == ResidualState::Closed
+    })
+    .await;
     // The same command again pays nothing twice.
     firm.gateway.ask(&approval).await.unwrap();
     assert_eq!(firm.held(id).await, []);
@@ -793,15 +899,22 @@ async fn nobody_pays_out_more_than_is_held_however_many_try_at_once() {
     )
     .await
     .unwrap();
+    assert_eq!(
+        code(firm.ask_back(case.matter_id, "1000.01").await),
+        "matters.more_than_held"
+    );
+    // Each of them fits when it is asked for.
     let tries = (0..10).map(|_| {
         let firm = firm.clone();
-        async move { firm.give_back(case.matter_id, "300.00").await }
+        async move {
+            let asked = firm.ask_back(case.matter_id, "300.00").await.unwrap();
+            firm.approve_payment(case.matter_id, &asked).await
+        }
     });
-    let answers = futures::future::join_all(tries).await;
-    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 3);
-    for refused in answers.into_iter().filter_map(Result::err) {
-        assert_eq!(refused.code, "matters.more_than_held");
-    }
+    let states = futures::future::join_all(tries).await;
+    let count = |state| states.iter().filter(|other| **other == state).count();
+    assert_eq!(count(ClientPaymentState::Paid), 3);
+    assert_eq!(count(ClientPaymentState::Voided), 7);
     assert_eq!(firm.held(case.matter_id).await, [gbp("100.00")]);
     // The database holds it too, whatever the code does.
     let forced = sqlx::query(
@@ -852,6 +965,7 @@ async fn above_the_limit_the_sra_is_asked_and_file_numbers_are_exact() {
         route,
         payee: "Access to Justice Foundation".into(),
         charity_number: Some("1126147".into()),
+        bank_account: None,
         actor: "user:payments".into(),
         reason: "the owner cannot be found".into(),
     };
@@ -913,6 +1027,20 @@ async fn above_the_limit_the_sra_is_asked_and_file_numbers_are_exact() {
     eventually("the case is closed", DEADLINE, async || {
         let page = firm.gateway.ask(&ListResiduals::default()).await.unwrap();
         page.items.is_empty()
+    })
+    .await;
+    // What was asked for has changed: nobody need decide it.
+    let approval_id = asked.proposal.unwrap().approval_id.unwrap();
+    eventually("the request is void", DEADLINE, async || {
+        let ask = GetApproval {
+            approval_id,
+            person: Person {
+                actor: "user:manager".into(),
+                roles: vec!["manager".into()],
+            },
+        };
+        let found = firm.gateway.ask(&ask).await;
+        found.is_ok_and(|found| found.approval.state == ApprovalState::Voided)
     })
     .await;
 

@@ -17,16 +17,18 @@ use contracts::{
             AllocateLine, AllocateReceipt, FindOpenItems, GetAllocationTotals, GetReceipt,
             ListReceipts, ReceiptDetail, ReceiptQueue, UndoAllocation, UndoCause,
         },
+        controls::{ListRefunds, Person, RefundStep, StepRefund},
         reporting::GetAgedDebt,
         rules::{
             DraftRuleSet, GetRuleSet, ListDemotedRungs, PromoteRuleSet, ReplayRules, RestoreRung,
-            RetireRuleSet, RuleSetDetail, ValidateRuleSet,
+            RetireRuleSet, RuleSetDetail, ShadowDay, ValidateRuleSet,
         },
     },
+    controls::RefundState,
     inbound::BankReceipt,
     rules::{
         Cap, DiscountBase, EarlySettlement, Limit, PrecisionBudget, Remainder, RemainderAction,
-        RuleScope, RuleSet, RuleSetState, Tolerance, When,
+        RuleScope, RuleSet, RuleSetState, Rung, RungMode, ShadowOutcome, Tolerance, When,
     },
 };
 use kernel::{CommandId, Currency, Division, Money};
@@ -657,4 +659,143 @@ async fn fingerprint(office: &Office) -> Vec<String> {
         rows.push(format!("{table} {row}"));
     }
     rows
+}
+
+/// A shadow decides beside the live rules: what would be different is counted by
+/// day and kind, with examples, and nothing else comes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_is_counted_beside_the_live_rules_and_posts_nothing() {
+    let office = Office::open().await;
+    let cautious = RuleSet {
+        name: "No numbers".into(),
+        rungs: shipped()
+            .rungs
+            .into_iter()
+            .map(|rung| Rung {
+                mode: if rung.rule == Rule::DocumentNumber {
+                    RungMode::Suggest
+                } else {
+                    rung.mode
+                },
+                ..rung
+            })
+            .collect(),
+        ..shipped()
+    };
+    let shadow = |rules: RuleSet| async {
+        let version = office.draft(rules, "user:anna").await.view.version;
+        office.promote(version, "user:anna").await.unwrap();
+        version
+    };
+    let cautious = shadow(cautious).await;
+    let generous = shadow(tolerant()).await;
+    let never = shadow(RuleSet {
+        shadow_percent: Some(0),
+        ..tolerant()
+    })
+    .await;
+    office.bill("INV-8001", "100.00").await;
+    office.bill("INV-8002", "200.00").await;
+    office.pay("INV-8001", "100.00").await;
+    office.receipt("INV-8001", ReceiptState::Allocated).await;
+    office.pay("INV-8002", "199.00").await;
+    let short = office.receipt("INV-8002", ReceiptState::Unallocated).await;
+    assert!(short.allocations.is_empty() && short.adjustments.is_empty());
+    office.pay("nothing that anybody knows", "7.00").await;
+    office
+        .receipt("nothing that anybody knows", ReceiptState::Unidentified)
+        .await;
+    let report = async |version| {
+        let ask = GetRuleSet { version };
+        office.gateway.ask(&ask).await.unwrap().shadow
+    };
+    let counted = async |version| {
+        let days = report(version).await.unwrap().days;
+        let sum = |of: fn(&ShadowDay) -> i64| days.iter().map(of).sum::<i64>();
+        [
+            sum(|d| d.same),
+            sum(|d| d.live_only),
+            sum(|d| d.shadow_only),
+            sum(|d| d.different_lines),
+        ]
+    };
+    assert_eq!(counted(cautious).await, [2, 1, 0, 0]);
+    assert_eq!(counted(generous).await, [2, 0, 1, 0]);
+    assert_eq!(report(never).await, None);
+    let examples = report(generous).await.unwrap().examples;
+    let [example] = examples.as_slice() else {
+        panic!("{examples:?}");
+    };
+    assert_eq!(example.receipt_id, short.receipt.receipt_id);
+    assert_eq!(example.outcome, ShadowOutcome::ShadowOnly);
+    assert!(!example.live.automatic && example.shadow.automatic);
+    assert!(example.shadow.adjustments[0].contains("small_balance"));
+    assert_eq!(office.open_of("INV-8002").await, Some(gbp("200.00")));
+    assert_conserved(&office.suite).await;
+}
+
+/// What a rule calls a refund is drafted, once, by nobody: a person completes it
+/// or cancels it for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_paid_too_much_becomes_the_draft_of_a_refund_once() {
+    let office = Office::open().await;
+    office
+        .enact(RuleSet {
+            name: "Back it goes".into(),
+            remainders: vec![row(When::Over, RemainderAction::SuggestRefund)],
+            ..shipped()
+        })
+        .await;
+    office.bill("INV-8101", "100.00").await;
+    let mut paid = receipt("INV-8101 INV-8102", "150.00");
+    paid.payer.account.sort_code = Some("20-00-00".into());
+    paid.payer.account.account_number = Some("55779911".into());
+    office.pay_as(&paid).await;
+    let words = "INV-8101 INV-8102";
+    let detail = office.receipt(words, ReceiptState::PartAllocated).await;
+    let refunds = async || {
+        let ask = ListRefunds {
+            receipt_id: Some(detail.receipt.receipt_id),
+            ..ListRefunds::default()
+        };
+        office.gateway.ask(&ask).await.unwrap().items
+    };
+    let [draft] = refunds().await.try_into().unwrap();
+    assert_eq!(
+        (draft.state, draft.amount),
+        (RefundState::Draft, gbp("50.00"))
+    );
+    assert!(draft.requester.starts_with("system:rule_set_"));
+    assert!(draft.to_source && draft.reason.contains("INV-8101"));
+    // Nothing is reserved, and nobody can submit what nobody asked for.
+    assert_eq!(detail.receipt.unallocated, gbp("50.00"));
+    let step = |step: RefundStep| StepRefund {
+        command_id: CommandId::generate(),
+        refund_id: draft.refund_id,
+        step,
+        person: Person {
+            actor: "user:anna".into(),
+            roles: vec!["controller".into()],
+        },
+    };
+    let refused = office.gateway.ask(&step(RefundStep::Submit)).await;
+    assert_eq!(refused.unwrap_err().code, "allocation.not_your_draft");
+    let cancel = step(RefundStep::Cancel {
+        reason: "they want it on account".into(),
+    });
+    office.gateway.ask(&cancel).await.unwrap();
+    // Its other document comes: looked at again, and not drafted again.
+    office.bill("INV-8102", "30.00").await;
+    eventually("it was looked at again", DEADLINE, async || {
+        let ask = GetReceipt {
+            receipt_id: detail.receipt.receipt_id,
+        };
+        let now = office.gateway.ask(&ask).await.unwrap();
+        now.receipt.version > detail.receipt.version
+    })
+    .await;
+    let [over] = refunds().await.try_into().unwrap();
+    assert_eq!(over.state, RefundState::Cancelled);
+    assert_eq!(office.events("refund_changed").await.len(), 2);
+    assert_conserved(&office.suite).await;
 }

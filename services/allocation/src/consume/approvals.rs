@@ -2,8 +2,12 @@
 //! approved is carried out here, if it is as it was asked for still, in the
 //! transaction that claims the message; and said, so that everybody sees it.
 //!
+//! Locks are taken in this order: matters, receipts, items, the subject.
+//!
 //! Any order, any number of times: a decision counts only for the request that
 //! its subject waits for now.
+
+mod client;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,11 +60,13 @@ pub(crate) struct State {
     refunds: BTreeMap<RefundId, Refund>,
     write_offs: BTreeMap<WriteOffId, WriteOff>,
     runs: BTreeMap<SmallBalanceRunId, Run>,
+    client: client::Client,
 }
 
 #[derive(Default)]
 pub(crate) struct Written {
     changes: Changes,
+    client: Vec<client::Left>,
     write_offs: Vec<WriteOff>,
     runs: Vec<Run>,
     at: Option<(DateTime<Utc>, Meta)>,
@@ -88,7 +94,11 @@ impl Consumer for Approvals {
         }
         let decided: ApprovalDecided = raw.json()?;
         let ours = match decided.kind {
-            ApprovalKind::Refund | ApprovalKind::WriteOff | ApprovalKind::SmallBalances => true,
+            ApprovalKind::Refund
+            | ApprovalKind::WriteOff
+            | ApprovalKind::SmallBalances
+            | ApprovalKind::ResidualBalance
+            | ApprovalKind::ClientPayment => true,
             ApprovalKind::LimitChange
             | ApprovalKind::DunningRun
             | ApprovalKind::LetterTemplate
@@ -108,6 +118,12 @@ impl Consumer for Approvals {
         let write_offs: Vec<WriteOffId> = subjects(batch, ApprovalKind::WriteOff);
         let runs: Vec<SmallBalanceRunId> = subjects(batch, ApprovalKind::SmallBalances);
 
+        // Matters before receipts, as commands about matters do.
+        let residuals = subjects(batch, ApprovalKind::ResidualBalance);
+        let last = batch.iter().map(|decision| decision.message.recorded_at);
+        let on = last.max().map(london_date);
+        let payments = subjects(batch, ApprovalKind::ClientPayment);
+        let client = client::load(conn, &residuals, &payments, on).await?;
         let mut receipts: Vec<ReceiptId> = Vec::new();
         let mut documents: Vec<DocumentId> = Vec::new();
         for id in &refunds {
@@ -127,7 +143,10 @@ impl Consumer for Approvals {
             }
         }
 
-        let mut state = State::default();
+        let mut state = State {
+            client,
+            ..State::default()
+        };
         for receipt in store::receipts::lock_all(conn, &receipts).await? {
             state.receipts.insert(receipt.id, receipt);
         }
@@ -195,6 +214,8 @@ impl Consumer for Approvals {
                 ApprovalKind::Refund => desk.refund(&mut state)?,
                 ApprovalKind::WriteOff => desk.write_off(&mut state)?,
                 ApprovalKind::SmallBalances => desk.run(&mut state)?,
+                ApprovalKind::ResidualBalance => desk.residual(&mut state.client)?,
+                ApprovalKind::ClientPayment => desk.client_payment(&mut state.client)?,
                 ApprovalKind::LimitChange
                 | ApprovalKind::DunningRun
                 | ApprovalKind::LetterTemplate
@@ -215,7 +236,7 @@ impl Consumer for Approvals {
         written.changes.refunds.extend(refunds);
         written.write_offs.extend(state.write_offs.into_values());
         written.runs.extend(state.runs.into_values());
-        decided.notices = ["controls", "receipts", "aged-debt"]
+        decided.notices = ["controls", "receipts", "aged-debt", "matters", "residuals"]
             .map(str::to_owned)
             .into();
         Ok(decided)
@@ -231,6 +252,9 @@ impl Consumer for Approvals {
         }
         for run in &written.runs {
             store::write_offs::put_run(conn, run).await?;
+        }
+        for left in &written.client {
+            client::record(tx, left, &self.prefix, now).await?;
         }
         super::chaseable::record(tx, written.changes, &self.prefix, now, &cause).await
     }

@@ -31,12 +31,15 @@ use contracts::{
         ReceiptRecorded, RemittanceRecorded,
     },
 };
-use kernel::{AccountId, DocumentId, MatterId, ReceiptId, RemittanceId};
+use kernel::{AccountId, DocumentId, MatterId, ReceiptId, RemittanceId, london_date};
 use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
 
 use self::{debits::Returns, duplicates::Payment};
 use crate::{
-    domain::{Advice, Books, Changes, Receipt, arrival, legal::Matter, returns::Debit},
+    domain::{
+        Advice, Books, Changes, Receipt, arrival, legal::Matter, policy, returns::Debit,
+        rules::shadow::Shadow,
+    },
     store,
 };
 
@@ -79,6 +82,10 @@ pub struct State {
     returns: Returns,
     /// What paid the documents that receipts of this batch name again.
     payments: Vec<Payment>,
+    /// Rules that decide beside the live ones.
+    shadows: Vec<Shadow>,
+    /// Receipts of which a refund was ever drafted: none is by itself again.
+    refunded: HashSet<ReceiptId>,
 }
 
 /// What was decided, with the moment and the cause of the batch.
@@ -185,9 +192,7 @@ impl Consumer for Ledger {
         }
         keys.sort_unstable();
         keys.dedup();
-        for item in store::items::lock_named(conn, &keys).await? {
-            books.add(item);
-        }
+        store::items::load_named(conn, &keys, &mut books).await?;
 
         for advice in waiting_advices {
             books.add_advice(advice);
@@ -202,7 +207,16 @@ impl Consumer for Ledger {
             .collect();
         let payments = duplicates::load(conn, &arriving, &books).await?;
         let returns = debits::load(conn, debits, &arriving, &mut books).await?;
+        let shadows = books.rules.shadows.iter().cloned();
+        let shadows = shadows.map(|s| Shadow::new(s, &books.rules)).collect();
+        let refunded = if books.rules.drafts_refunds() {
+            store::refunds::of_any(conn, &ids).await?
+        } else {
+            HashSet::new()
+        };
         Ok(State {
+            shadows,
+            refunded,
             books,
             known_documents,
             known_receipts,
@@ -221,6 +235,8 @@ impl Consumer for Ledger {
         batch: &[Incoming<Message>],
         now: DateTime<Utc>,
     ) -> Result<Decided<Written>, Failure> {
+        let shadows = policy::shadow_limits(london_date(now)).versions;
+        state.shadows.truncate(shadows);
         let mut decided = Decided::<Changes>::default();
         let mut topics: HashSet<&'static str> = HashSet::new();
         for incoming in batch {

@@ -18,9 +18,9 @@ use crate::domain::{
     Changes, Learned, Receipt,
     ladder::{self, Verdict},
     ledger::{self, Because, Held, Moves},
-    rules,
+    refunds, rules,
 };
-use crate::store;
+use crate::{serve::controls::refund_told, store};
 
 /// Who acts when no person does.
 const SYSTEM: &str = "system:ladder";
@@ -42,6 +42,7 @@ pub(super) fn decide(
     decided.changes.entries.push(ledger::banked(&receipt));
     let arrival = debits::arrival(&receipt, &mut state.returns, &decided.changes)?;
     let not_before = receipt.booked_on;
+    let drafts = decided.changes.refunds.len();
     let moves = match arrival {
         Arrival::Plain => {
             let moves = climb(&mut receipt, state, decided, now, not_before)?;
@@ -83,6 +84,7 @@ pub(super) fn decide(
         now,
         cause,
     )?);
+    tell_drafts(cause, decided, drafts, prefix, now)?;
     decided.changes.new_receipts.push(receipt.clone());
     debits::settle_arrival(arrival, &mut receipt, cause, state, decided, prefix, now)
 }
@@ -99,6 +101,7 @@ pub(super) fn decide_again(
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let mut reason = reason;
+    let drafts = decided.changes.refunds.len();
     let moves = if receipt.is_spoken_for() {
         // E48: what a person has touched is the person's. Money on account is
         // offered for the document, never taken for it (E22).
@@ -121,7 +124,33 @@ pub(super) fn decide_again(
         now,
         cause,
     )?);
+    tell_drafts(cause, decided, drafts, prefix, now)?;
     decided.changes.moved_receipts.push(receipt.clone());
+    Ok(())
+}
+
+/// Tells of the refunds that rules have drafted, from the `from`th on.
+fn tell_drafts(
+    cause: &Meta,
+    decided: &mut Decided<Changes>,
+    from: usize,
+    prefix: &Prefix,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let changes = &decided.changes;
+    for refund in changes.refunds.iter().skip(from) {
+        let steps = changes.refund_steps.iter();
+        for step in steps.filter(|step| step.refund == refund.id) {
+            decided.events.push(Outgoing::new(
+                &refund_told(refund, step),
+                refund.id.as_uuid(),
+                refund.version,
+                prefix,
+                now,
+                cause,
+            )?);
+        }
+    }
     Ok(())
 }
 
@@ -134,14 +163,23 @@ fn climb(
     not_before: chrono::NaiveDate,
 ) -> Result<Moves, Failure> {
     let cash = receipt.unallocated;
+    let verdict = ladder::decide(receipt, &state.books).map_err(Failure::of)?;
+    for shadow in &mut state.shadows {
+        let compared = shadow.compare(receipt, &mut state.books, &verdict, london_date(now));
+        decided
+            .changes
+            .compared
+            .extend(compared.map_err(Failure::of)?);
+    }
     let Verdict {
         lines,
         decision,
         payer,
         suggestions,
         settled,
+        refund,
         ..
-    } = ladder::decide(receipt, &state.books).map_err(Failure::of)?;
+    } = verdict;
     let because = Because {
         rule: decision.rule,
         reason: "",
@@ -192,6 +230,13 @@ fn climb(
     }
     receipt.decision = decision;
     receipt.suggestions = suggestions;
+    if let Some(ask) = refund.filter(|ask| ask.amount == receipt.unallocated)
+        && state.refunded.insert(receipt.id)
+        && let Some((refund, step)) = refunds::suggested(receipt, &ask, now).map_err(Failure::of)?
+    {
+        decided.changes.refunds.push(refund);
+        decided.changes.refund_steps.push(step);
+    }
     Ok(moves)
 }
 

@@ -11,6 +11,10 @@
 //! 4. A known payer: exactly one item of the amount; all that is owed or due;
 //!    the only items that add up.
 //!
+//! When several rungs come to the same lines, the order of the rules says which
+//! takes them, and so how far it may go; a rung that is off takes nothing. What
+//! vetoes is no rung: no order and no switch lets it pass.
+//!
 //! Whatever is ambiguous or contradicts itself is left to a person, with the
 //! reasons and with what could be meant, weighed ([`score`]). Precision is the
 //! gate, rate is the score.
@@ -53,6 +57,19 @@ pub struct Verdict {
     pub settled: Vec<Settled>,
     /// What is certain but for the amount: see [`rules`].
     pub meant: Option<Meant>,
+    /// Other rungs that by themselves come to just these lines, as far as they
+    /// were looked for.
+    pub also: Vec<Rule>,
+    /// What the rules would pay back, if the lines are posted.
+    pub refund: Option<SuggestedRefund>,
+}
+
+/// The rest of a receipt that a rule set says to pay back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuggestedRefund {
+    pub amount: Money,
+    pub version: i64,
+    pub reason: String,
 }
 
 /// Decides about the money that is left on `receipt`.
@@ -89,7 +106,13 @@ fn climb(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
     };
     let posted = (list.is_whole() && certain)
         .then(|| by_list::follow_up(receipt, payer, &list, &found))
-        .filter(|v| !rules::is_off(Rule::Remittance, v.payer, receipt, books));
+        .map(|v| {
+            rules::take(v, receipt, books, |v| {
+                below(v, receipt, books, &named, payer)
+            })
+        })
+        .transpose()?
+        .filter(|v| !rules::is_off(v.decision.rule, v.payer, receipt, books));
     let mut verdict = if let Some(verdict) = posted {
         verdict
     } else {
@@ -97,6 +120,9 @@ fn climb(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
             Some(verdict) => verdict,
             None => by_payer::decide(receipt, books, &named, payer)?,
         };
+        let rest = rules::take(rest, receipt, books, |v| {
+            below(v, receipt, books, &named, payer)
+        })?;
         by_list::beside(rest, receipt, payer, &list, &found)?
     };
     // One that may be another payment's stays free for that.
@@ -107,6 +133,37 @@ fn climb(receipt: &Receipt, books: &Books) -> Result<Verdict, MoneyError> {
     }
     rank(&mut verdict, &scale);
     Ok(verdict)
+}
+
+/// The rungs below that of `verdict` that by themselves, and with all that vetoes
+/// them, come to its lines.
+fn below(
+    verdict: &Verdict,
+    receipt: &Receipt,
+    books: &Books,
+    named: &Named<'_>,
+    payer: Option<Payer>,
+) -> Result<Vec<Rule>, MoneyError> {
+    let mut rungs = Vec::new();
+    let mut agrees = |other: Verdict| {
+        if !other.lines.is_empty() && same_lines(&other.lines, &verdict.lines) {
+            rungs.push(other.decision.rule);
+            rungs.extend(other.also);
+        }
+    };
+    if verdict.decision.rule == Rule::Remittance
+        && let Some(other) = by_reference::decide(receipt, books, named, payer)?
+    {
+        agrees(other);
+    }
+    if !named.open.is_empty() || verdict.decision.rule == Rule::Remittance {
+        agrees(by_payer::decide(receipt, books, named, payer)?);
+    }
+    Ok(rungs)
+}
+
+pub(super) fn same_lines(some: &[Line], others: &[Line]) -> bool {
+    some.len() == others.len() && some.iter().all(|line| others.contains(line))
 }
 
 /// Weighs what was decided or suggested: the best first.
@@ -220,6 +277,8 @@ fn automatic(
         suggestions: runner_up.into_iter().collect(),
         settled: Vec::new(),
         meant: None,
+        also: Vec::new(),
+        refund: None,
     }
 }
 
@@ -242,6 +301,8 @@ fn left(
         suggestions,
         settled: Vec::new(),
         meant: None,
+        also: Vec::new(),
+        refund: None,
     }
 }
 

@@ -314,6 +314,8 @@ pub struct Changes {
     pub left: Vec<AccountId>,
     pub refunds: Vec<super::refunds::Refund>,
     pub refund_steps: Vec<super::refunds::Step>,
+    /// What shadow rules would have done.
+    pub compared: Vec<super::rules::shadow::Compared>,
 }
 
 /// How a debit stands, with who said so and why.
@@ -353,7 +355,7 @@ pub struct Books {
     pub truncated: HashSet<AccountId>,
     /// The matching rules in force.
     pub rules: super::rules::Rulebook,
-    /// How much of an item is disputed. Nothing yet: no service says so.
+    /// How much of an item open cases hold, as disputes tells.
     pub disputed: HashMap<DocumentId, Money>,
     /// Remittance advices that no receipt has used, by their total.
     advices: BTreeMap<Decimal, Vec<Advice>>,

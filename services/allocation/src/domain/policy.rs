@@ -27,6 +27,36 @@ pub fn pending_for(day: NaiveDate) -> TimeDelta {
     TimeDelta::days(days)
 }
 
+/// How much is decided and kept of shadow rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShadowLimits {
+    /// Versions beside the live ones.
+    pub versions: usize,
+    /// Of a day and outcome.
+    pub examples: i64,
+    /// That are shown.
+    pub days: i64,
+}
+
+/// The newest row that counts by `day`.
+pub fn shadow_limits(day: NaiveDate) -> ShadowLimits {
+    rows(include_str!("../../data/shadow-limits.csv"))
+        .filter_map(|row| {
+            let [versions, examples, days, from] = row[..] else {
+                return None;
+            };
+            let limits = ShadowLimits {
+                versions: versions.parse().ok()?,
+                examples: examples.parse().ok()?,
+                days: days.parse().ok()?,
+            };
+            Some((date(from)?, limits))
+        })
+        .filter(|(from, _)| *from <= day)
+        .max_by_key(|(from, _)| *from)
+        .map_or_else(ShadowLimits::default, |(_, limits)| limits)
+}
+
 /// What counts as a small balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Small {
@@ -121,6 +151,7 @@ mod tests {
                 .iter()
                 .any(|r| r.code == "dispute_settled" && !r.vat_relief)
         );
+        assert_eq!(shadow_limits(day("2026-11-26")).versions, 3);
         assert_eq!(arucs("B"), Some("Account closed"));
         assert_eq!(arucs("Z"), None);
     }

@@ -3,10 +3,12 @@
 
 mod look;
 mod money;
+mod payments;
 mod receipts;
 
 pub(crate) use look::{check, closure_gate, count, get_matter, list_matters, list_moves};
 pub(crate) use money::{client_account, complete_move, pay, transfer, undo_entry};
+pub(crate) use payments::{no_payment, take_back};
 pub(crate) use receipts::split;
 
 use contracts::{
@@ -48,6 +50,7 @@ async fn detail(conn: &mut PgConnection, id: MatterId, bus: &Bus) -> Result<Matt
             .into_iter()
             .map(|view| view.bank_move)
             .collect(),
+        payments: store::client_payments::of_matter(conn, id).await?,
         matter,
     })
 }

@@ -5,12 +5,13 @@ use contracts::{
     api::{
         Page, Refusal,
         matters::{
-            CharityPayment, DecideRoute, GetResidual, ListCharityRegister, ListResiduals,
-            ProposeRoute, RecordSraApplication, ResidualDetail, ResidualView, TraceOwner,
+            CharityPayment, GetResidual, ListCharityRegister, ListResiduals, ProposeRoute,
+            RecordSraApplication, ResidualDetail, ResidualView, TakeBackRoute, TraceOwner,
             TracingStep,
         },
     },
-    matters::{EntryKind, ResidualChanged, ResidualRoute, ResidualState, ResidualStep},
+    controls::{ApprovalId, ApprovalKind, ApprovalWithdrawn},
+    matters::{ResidualChanged, ResidualState, ResidualStep},
 };
 use kernel::{ResidualId, london_date};
 use messaging::{Bus, Failure};
@@ -23,10 +24,12 @@ use super::{
     page, reason,
 };
 use crate::{
-    domain::legal::{
-        Matter, Refused,
-        client::{self, Payment},
-        residual::{self, Proposal, Residual},
+    domain::{
+        approvals::{Ask, requested},
+        legal::{
+            Matter, Refused,
+            residual::{self, Proposal, Residual},
+        },
     },
     store::{
         self,
@@ -284,8 +287,11 @@ pub(crate) async fn propose(ask: ProposeRoute, bus: Bus) -> Result<ResidualDetai
         reason: why.to_owned(),
         requested_by: ask.actor.clone(),
         requested_at: work.because.now,
+        bank_account: client_account(work.tx.conn(), ask.bank_account.as_deref()).await?,
+        approval: None,
     };
     residual::propose(&mut residual, proposal, &work.settings).map_err(Failure::of)?;
+    request(&bus, &mut work, &mut residual, payee)?;
     let detail = format!("{} to {payee}: {why}", residual.balance.display_uk());
     note(
         &bus,
@@ -300,79 +306,76 @@ pub(crate) async fn propose(ask: ProposeRoute, bus: Bus) -> Result<ResidualDetai
     answer(&bus, id).await
 }
 
-pub(crate) async fn decide(ask: DecideRoute, bus: Bus) -> Result<ResidualDetail, Refusal> {
+/// Asks a second person: worklist keeps the request, and what is approved is
+/// carried out by `consume::approvals`.
+fn request(
+    bus: &Bus,
+    work: &mut Work<'_>,
+    residual: &mut Residual,
+    payee: &str,
+) -> Result<(), Failure> {
+    let matter = &work.held.matter;
+    let because = work.because;
+    let event = requested(
+        Ask {
+            kind: ApprovalKind::ResidualBalance,
+            subject: residual.id.as_uuid(),
+            title: format!(
+                "Pay {} of {} to {payee}",
+                residual.balance.display_uk(),
+                matter.reference
+            ),
+            amount: residual.balance,
+            account: Some(matter.account_id),
+            account_ref: Some(&matter.account_ref),
+            content: residual::content(residual, &matter.reference),
+            needed: 1,
+            requester: because.actor,
+            reason: because.reason,
+        },
+        because.now,
+    );
+    if let Some(proposal) = &mut residual.proposal {
+        proposal.approval = Some(event.approval_id);
+    }
+    work.tell(bus, &event, event.approval_id.as_uuid(), 1)
+}
+
+/// The fact that nobody need decide a request any more.
+pub(crate) fn withdrawn(
+    approval_id: ApprovalId,
+    residual: &Residual,
+    matter: &Matter,
+    actor: &str,
+    reason: &str,
+    now: chrono::DateTime<chrono::Utc>,
+) -> ApprovalWithdrawn {
+    ApprovalWithdrawn {
+        approval_id,
+        kind: ApprovalKind::ResidualBalance,
+        subject_id: residual.id.as_uuid(),
+        account_ref: Some(matter.account_ref.clone()),
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+        recorded_at: now,
+    }
+}
+
+pub(crate) async fn take_back(ask: TakeBackRoute, bus: Bus) -> Result<ResidualDetail, Refusal> {
     let why = reason(&ask.reason)?;
     let command = ask.command_id.as_uuid();
     let id = ask.residual_id;
     let Some((mut work, mut residual)) = open(&bus, command, id, &ask.actor, why).await? else {
         return answer(&bus, id).await;
     };
-    let because = work.because;
-    let balance = residual.balance;
-    let approved = residual::decide(
-        &mut residual,
-        ask.approved,
-        ask.expected_version,
-        &ask.actor,
-        &work.settings,
-    )
-    .map_err(Failure::of)?;
-    let Some(proposal) = approved else {
-        note(
-            &bus,
-            &mut work,
-            &residual,
-            ResidualStep::Rejected,
-            why,
-            None,
-        )
-        .await?;
-        work.finish(&bus).await?;
-        return answer(&bus, id).await;
-    };
-    let bank_account = client_account(work.tx.conn(), ask.bank_account.as_deref()).await?;
-    let payment = Payment {
-        kind: match proposal.route {
-            ResidualRoute::Returned => EntryKind::Returned,
-            ResidualRoute::Charity | ResidualRoute::SraAuthorised => EntryKind::Charity,
-        },
-        amount: balance,
-        payee: &proposal.payee,
-        disbursement: None,
-        bank_account: &bank_account,
-    };
-    client::pay(&mut work.held, &mut work.legal, &payment, command, &because)
-        .map_err(Failure::of)?;
-    let detail = format!("{} paid to {}", balance.display_uk(), proposal.payee);
-    note(
-        &bus,
-        &mut work,
-        &residual,
-        ResidualStep::PaidAway,
-        &detail,
-        Some(&ask.actor),
-    )
-    .await?;
-    if let Some(charity_number) = proposal
-        .charity_number
-        .filter(|_| proposal.route != ResidualRoute::Returned)
-    {
-        let matter = store::matters::view(work.tx.conn(), residual.matter).await?;
-        let entry = CharityPayment {
-            residual_id: id,
-            matter_ref: matter.matter_ref,
-            owner: matter.account_name.unwrap_or(matter.account_ref),
-            amount: balance,
-            charity: proposal.payee,
-            charity_number,
-            paid_on: because.not_before,
-            route: proposal.route,
-            sra_reference: residual.sra_reference.clone(),
-            requested_by: proposal.requested_by,
-            approved_by: ask.actor.clone(),
-        };
-        store::residuals::register(work.tx.conn(), &entry, because.now).await?;
+    let waited = residual::back(&mut residual).map_err(Failure::of)?;
+    if let Some(approval) = waited {
+        let (matter, now) = (&work.held.matter, work.because.now);
+        let fact = withdrawn(approval, &residual, matter, &ask.actor, why, now);
+        work.tell(&bus, &fact, approval.as_uuid(), 2)?;
     }
+    let step = ResidualStep::Rejected;
+    note(&bus, &mut work, &residual, step, why, None).await?;
     work.finish(&bus).await?;
     answer(&bus, id).await
 }

@@ -59,7 +59,7 @@ pub(crate) async fn list(ask: ListRuleSets, bus: Bus) -> Result<Page<RuleSetView
 
 pub(crate) async fn get(ask: GetRuleSet, bus: Bus) -> Result<RuleSetDetail, Refusal> {
     let mut tx = bus.begin().await?;
-    Ok(detail(tx.conn(), ask.version).await?)
+    Ok(detail(tx.conn(), ask.version, &bus).await?)
 }
 
 async fn view(conn: &mut PgConnection, version: i64) -> Result<RuleSetView, Failure> {
@@ -71,13 +71,18 @@ async fn view(conn: &mut PgConnection, version: i64) -> Result<RuleSetView, Fail
     })
 }
 
-async fn detail(conn: &mut PgConnection, version: i64) -> Result<RuleSetDetail, Failure> {
+async fn detail(
+    conn: &mut PgConnection,
+    version: i64,
+    bus: &Bus,
+) -> Result<RuleSetDetail, Failure> {
     let view = view(conn, version).await?;
     let demoted = store::rules::demotions(conn, Some(&view.scope)).await?;
     Ok(RuleSetDetail {
         rule_set: store::rules::rules(conn, version).await?,
         steps: store::rules::steps(conn, version).await?,
         demoted: demoted.into_iter().map(|(_, view)| view).collect(),
+        shadow: store::shadows::report(conn, version, bus.now()).await?,
         view,
     })
 }
@@ -177,7 +182,7 @@ pub(crate) async fn draft(ask: DraftRuleSet, bus: Bus) -> Result<RuleSetDetail, 
     let view = view(tx.conn(), version).await?;
     by.step(&mut tx, &view, None, RuleSetState::Draft, by.reason)
         .await?;
-    let answer = detail(tx.conn(), version).await?;
+    let answer = detail(tx.conn(), version, &bus).await?;
     finish(tx, &bus).await?;
     Ok(answer)
 }
@@ -222,7 +227,7 @@ pub(crate) async fn promote(ask: PromoteRuleSet, bus: Bus) -> Result<RuleSetDeta
             }
         }
     }
-    let answer = detail(tx.conn(), ask.version).await?;
+    let answer = detail(tx.conn(), ask.version, &bus).await?;
     finish(tx, &bus).await?;
     Ok(answer)
 }
@@ -254,7 +259,7 @@ pub(crate) async fn retire(ask: RetireRuleSet, bus: Bus) -> Result<RuleSetDetail
         by.reason,
     )
     .await?;
-    let answer = detail(tx.conn(), ask.version).await?;
+    let answer = detail(tx.conn(), ask.version, &bus).await?;
     finish(tx, &bus).await?;
     Ok(answer)
 }

@@ -63,6 +63,7 @@ pub(crate) async fn recognise(
 ) -> Result<HashSet<ReceiptId>, Failure> {
     let mut known = HashSet::new();
     let mut live = Vec::new();
+    let mut shadows = Vec::new();
     let mut demoted = Vec::new();
     let arriving: Vec<Uuid> = arriving.iter().map(|id| id.as_uuid()).collect();
     let mut banks = signs.banks.clone();
@@ -90,7 +91,8 @@ pub(crate) async fn recognise(
             select 'number', '#' || ref_key, account_id, null, null, null
                from allocation.account where ref_key = any($3))
            union all
-           select 'live', version::text, null, rules, null, null from allocation.rule_set where state = 'live'
+           select state, version::text, null, rules, null, null from allocation.rule_set
+               where state in ('live', 'shadow')
            union all
            select 'demoted', d.rule, null, jsonb_build_array(d.scope_kind, d.scope_key), null, null
            from allocation.rule_demotion d
@@ -121,6 +123,7 @@ pub(crate) async fn recognise(
             }
             (_, Some(id), _) => books.payers.entry(row.key).or_default().push(id.into()),
             ("live", None, Some(rules)) => live.push((row.key, rules)),
+            ("shadow", None, Some(rules)) => shadows.push((row.key, rules)),
             (_, None, Some(scope)) => demoted.push((row.key, scope)),
             ("client", None, None) => {
                 books.client_accounts.insert(row.key);
@@ -128,7 +131,7 @@ pub(crate) async fn recognise(
             (_, None, None) => {}
         }
     }
-    books.rules = rules::rulebook(live, demoted)?;
+    books.rules = rules::rulebook(live, shadows, demoted)?;
     Ok(known)
 }
 

@@ -54,6 +54,24 @@ struct Row {
     payment_key: Option<String>,
     tail_key: Option<String>,
     net: Option<Decimal>,
+    /// What open cases hold of it; only where the ladder is to see it.
+    disputed: Option<Decimal>,
+}
+
+impl Row {
+    /// Adds it to what a decision sees.
+    fn add_to(self, books: &mut Books) -> Result<(), Failure> {
+        let disputed = self
+            .disputed
+            .map(|amount| money(amount, &self.currency))
+            .transpose()?;
+        let item = Item::try_from(self)?;
+        if let Some(disputed) = disputed {
+            books.disputed.insert(item.id, disputed);
+        }
+        books.add(item);
+        Ok(())
+    }
 }
 
 impl TryFrom<Row> for Item {
@@ -80,13 +98,15 @@ impl TryFrom<Row> for Item {
 }
 
 /// Items that one of `keys` names, by document number (also without its
-/// letters) or payment reference, locked in key order.
-pub(crate) async fn lock_named(
+/// letters) or payment reference, locked in key order; with what is disputed of
+/// them.
+pub(crate) async fn load_named(
     conn: &mut PgConnection,
     keys: &[String],
-) -> Result<Vec<Item>, Failure> {
+    books: &mut Books,
+) -> Result<(), Failure> {
     if keys.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let tails: Vec<String> = keys.iter().filter(|key| is_tail(key)).cloned().collect();
     // Index look-ups one by one rather than an `or`, which would tempt the
@@ -95,7 +115,9 @@ pub(crate) async fn lock_named(
         Row,
         "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, null::text as account_name,
                 i.issued_on, i.due_on, i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key,
-                i.net
+                i.net,
+                (select sum(d.amount) from allocation.chase_term d
+                 where d.document_id = i.document_id and d.kind = 'disputed') as disputed
          from allocation.open_item i join allocation.account a using (account_id)
          where i.document_id = any(array(
              select n.document_id from allocation.open_item n where n.ref_key = any($1)
@@ -109,7 +131,7 @@ pub(crate) async fn lock_named(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Item::try_from).collect()
+    rows.into_iter().try_for_each(|row| row.add_to(books))
 }
 
 /// What identified payers owe, the latest first and so many of each at most,
@@ -155,7 +177,9 @@ pub(crate) async fn load_owed(
              i.account_id as "account_id!", a.account_ref,
              case when not i.locked then a.name end as account_name, i.issued_on as "issued_on!", i.due_on as "due_on!",
              i.currency as "currency!", i.amount as "amount!", i.open as "open!", i.ref_key as "ref_key!",
-             i.payment_key, i.tail_key, i.net
+             i.payment_key, i.tail_key, i.net,
+             (select sum(d.amount) from allocation.chase_term d
+              where d.document_id = i.document_id and d.kind = 'disputed') as disputed
          from found i join allocation.account a using (account_id)
          order by i.locked desc, i.document_id"#,
         &payers,
@@ -170,7 +194,7 @@ pub(crate) async fn load_owed(
         if let Some(name) = row.account_name.take() {
             books.names.insert(row.account_id.into(), name);
         }
-        books.add(Item::try_from(row)?);
+        row.add_to(books)?;
     }
     for payer in payers.into_iter().map(AccountId::from) {
         let open = books.of_account(payer).filter(|item| !item.open.is_zero());
@@ -191,7 +215,7 @@ pub(crate) async fn lock(
         Row,
         "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, null::text as account_name,
                 i.issued_on, i.due_on, i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key,
-                i.net
+                i.net, null::numeric as disputed
          from allocation.open_item i join allocation.account a using (account_id)
          where i.document_id = any($1) order by i.document_id for update of i",
         &ids
@@ -349,6 +373,7 @@ pub(crate) async fn ever(
                 payment_key: row.payment_key,
                 tail_key: row.tail_key,
                 net: row.net,
+                disputed: None,
             })?;
             Ok((at, item))
         })

@@ -3,6 +3,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod chaseable;
+pub(crate) mod client_payments;
 pub(crate) mod clients;
 pub(crate) mod control;
 pub(crate) mod disbursements;
@@ -17,6 +18,7 @@ pub(crate) mod replay;
 pub(crate) mod residuals;
 pub(crate) mod returns;
 pub(crate) mod rules;
+pub(crate) mod shadows;
 pub(crate) mod workbench;
 pub(crate) mod write_offs;
 
@@ -53,6 +55,7 @@ pub(crate) async fn record(
         refunds::put(conn, refund).await?;
     }
     refunds::note(conn, &changes.refund_steps).await?;
+    shadows::note(conn, &changes.compared).await?;
     Ok(left)
 }
 
@@ -69,9 +72,7 @@ pub(crate) async fn look_up(
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    for item in items::lock_named(conn, &keys).await? {
-        books.add(item);
-    }
+    items::load_named(conn, &keys, books).await?;
     look_up_payers(conn, &[], receipts, books).await?;
     Ok(())
 }
@@ -88,29 +89,23 @@ pub(crate) async fn look_up_payers(
     let Some(earliest) = receipts.iter().map(|receipt| receipt.booked_on).min() else {
         return Ok(HashSet::new());
     };
-    let undecided: Vec<&Receipt> = receipts
+    let mut undecided: Vec<&Receipt> = receipts
         .iter()
         .copied()
         .filter(|r| !ladder::settled_by_reference(r.unallocated, &r.tokens, books))
         .collect();
-    let signs = accounts::Signs {
-        banks: undecided
-            .iter()
-            .filter_map(|r| r.payer_account.clone())
-            .collect(),
-        names: undecided
-            .iter()
-            .filter_map(|r| r.payer_name.as_deref().map(name_key))
-            .collect(),
-        quoted: undecided
-            .iter()
-            .flat_map(|r| r.tokens.iter().cloned())
-            .collect(),
-    };
-    let known = accounts::recognise(conn, arriving, &signs, books).await?;
+    let known = accounts::recognise(conn, arriving, &signs(&undecided), books).await?;
+    // Where a lower rung may go first, the surest sign alone decides nothing.
+    if books.rules.reorders() && undecided.len() < receipts.len() {
+        undecided = receipts.to_vec();
+        books.payers.clear();
+        books.learned.clear();
+        accounts::recognise(conn, &[], &signs(&undecided), books).await?;
+    }
     // Where a difference may be settled, all that the account owes may explain it;
     // also when its document came in this very batch.
-    let named: BTreeSet<AccountId> = if books.rules.settles_differences() {
+    let settles = books.rules.settles_differences();
+    let named: BTreeSet<AccountId> = if settles || books.rules.shadow_settles() {
         undecided
             .iter()
             .flat_map(|r| r.tokens.iter())
@@ -131,7 +126,8 @@ pub(crate) async fn look_up_payers(
     let known_payers = books.payers.values().flatten().copied();
     let payers: Vec<AccountId> = known_payers
         .chain(edges)
-        .chain(named.iter().copied())
+        // A shadow sees what the live rules see, and changes nothing of that.
+        .chain(named.iter().copied().filter(|_| settles))
         .collect();
     let amount = |receipt: &&Receipt| receipt.unallocated.amount();
     let amounts: Vec<Decimal> = undecided.iter().map(amount).collect();
@@ -143,6 +139,24 @@ pub(crate) async fn look_up_payers(
     items::load_owed(conn, &payers, &amounts, &unknown, books).await?;
     rules::fill(conn, &named, earliest, books).await?;
     Ok(known)
+}
+
+/// What tells who paid.
+fn signs(receipts: &[&Receipt]) -> accounts::Signs {
+    accounts::Signs {
+        banks: receipts
+            .iter()
+            .filter_map(|r| r.payer_account.clone())
+            .collect(),
+        names: receipts
+            .iter()
+            .filter_map(|r| r.payer_name.as_deref().map(name_key))
+            .collect(),
+        quoted: receipts
+            .iter()
+            .flat_map(|r| r.tokens.iter().cloned())
+            .collect(),
+    }
 }
 
 /// What `ilike` finds `text` by, anywhere; its own wildcards are left out.

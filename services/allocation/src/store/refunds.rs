@@ -176,6 +176,21 @@ pub(crate) async fn get(conn: &mut PgConnection, id: RefundId) -> Result<Option<
     row.map(Refund::try_from).transpose()
 }
 
+/// Which of these receipts a refund was ever drafted of.
+pub(crate) async fn of_any(
+    conn: &mut PgConnection,
+    receipts: &[ReceiptId],
+) -> Result<HashSet<ReceiptId>, Failure> {
+    let ids: Vec<Uuid> = receipts.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_scalar!(
+        "select distinct receipt_id from allocation.refund where receipt_id = any($1)",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(ReceiptId::from).collect())
+}
+
 /// Verified refunds of receipts on one of our bank accounts, the oldest first.
 pub(crate) async fn verified(
     conn: &mut PgConnection,

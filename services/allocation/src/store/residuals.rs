@@ -4,6 +4,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     api::matters::{CharityPayment, ResidualEvent, ResidualView, RouteProposal, TracingStep},
+    controls::ApprovalId,
     matters::{ResidualRoute, ResidualState, ResidualStep},
 };
 use kernel::{AccountId, Currency, MatterId, Money, ResidualId};
@@ -107,6 +108,8 @@ struct Row {
     route_reason: Option<String>,
     requested_by: Option<String>,
     requested_at: Option<DateTime<Utc>>,
+    bank_account: Option<String>,
+    approval_id: Option<Uuid>,
 }
 
 impl TryFrom<Row> for Residual {
@@ -121,6 +124,8 @@ impl TryFrom<Row> for Residual {
                 reason: row.route_reason.unwrap_or_default(),
                 requested_by,
                 requested_at,
+                bank_account: row.bank_account.unwrap_or_default(),
+                approval: row.approval_id.map(ApprovalId::from),
             }),
             _ => None,
         };
@@ -177,7 +182,7 @@ pub(crate) async fn lock(
                (select count(*) from allocation.residual_tracing t where t.residual_id = r.residual_id)
                    as "tracing_steps!",
                r.sra_applied_on, r.sra_reference, r.route, r.payee, r.charity_number, r.route_reason, r.requested_by,
-               r.requested_at
+               r.requested_at, r.bank_account, r.approval_id
            from allocation.residual r
            where r.residual_id = $1
               or ($1::uuid is null and r.matter_id = $2 and r.currency = $3 and r.closed_at is null)
@@ -212,14 +217,15 @@ pub(crate) async fn put(
     sqlx::query!(
         "insert into allocation.residual (residual_id, version, matter_id, currency, state, since, level,
              sra_applied_on, sra_reference, route, payee, charity_number, route_reason, requested_by, requested_at,
-             decided_by, decided_at, opened_at, closed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+             decided_by, decided_at, opened_at, closed_at, bank_account, approval_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
          on conflict (residual_id) do update set version = excluded.version, state = excluded.state,
              since = excluded.since, level = excluded.level, sra_applied_on = excluded.sra_applied_on,
              sra_reference = excluded.sra_reference, route = excluded.route, payee = excluded.payee,
              charity_number = excluded.charity_number, route_reason = excluded.route_reason,
              requested_by = excluded.requested_by, requested_at = excluded.requested_at,
-             decided_by = excluded.decided_by, decided_at = excluded.decided_at, closed_at = excluded.closed_at",
+             decided_by = excluded.decided_by, decided_at = excluded.decided_at, closed_at = excluded.closed_at,
+             bank_account = excluded.bank_account, approval_id = excluded.approval_id",
         residual.id.as_uuid(),
         residual.version,
         residual.matter.as_uuid(),
@@ -238,7 +244,9 @@ pub(crate) async fn put(
         noted.decided_by,
         noted.decided_by.map(|_| noted.now),
         noted.now,
-        closed_at
+        closed_at,
+        proposal.map(|p| p.bank_account.as_str()),
+        proposal.and_then(|p| p.approval).map(ApprovalId::as_uuid)
     )
     .execute(&mut *conn)
     .await?;
@@ -334,7 +342,7 @@ pub(crate) struct Papers {
 pub(crate) async fn papers(conn: &mut PgConnection, id: ResidualId) -> Result<Papers, Failure> {
     let row = sqlx::query!(
         "select route, payee, charity_number, route_reason, requested_by, requested_at, decided_by, decided_at,
-             sra_applied_on, sra_reference
+             sra_applied_on, sra_reference, approval_id
          from allocation.residual where residual_id = $1",
         id.as_uuid()
     )
@@ -351,6 +359,7 @@ pub(crate) async fn papers(conn: &mut PgConnection, id: ResidualId) -> Result<Pa
             requested_at,
             decided_by: row.decided_by,
             decided_at: row.decided_at,
+            approval_id: row.approval_id.map(ApprovalId::from),
         }),
         _ => None,
     };

@@ -34,20 +34,28 @@ fn document(value: serde_json::Value) -> Result<RuleSet, Failure> {
         .map_err(|e| Failure::bug("rules.stored_rules", "stored rules cannot be read").caused_by(e))
 }
 
-/// The rulebook of live versions with their rules, and of demoted rungs with
+/// The rulebook of live versions and shadows with their rules, and of demoted rungs with
 /// their scopes, as they were stored.
 pub(super) fn rulebook(
     live: Vec<(String, serde_json::Value)>,
+    shadows: Vec<(String, serde_json::Value)>,
     demoted: Vec<(String, serde_json::Value)>,
 ) -> Result<Rulebook, Failure> {
     let unknown = || Failure::bug("rules.stored_rules", "stored rules cannot be read");
-    let live = live.into_iter().map(|(version, rules)| {
-        Ok(Live {
-            version: version.parse().map_err(|_| unknown())?,
-            rules: document(rules)?,
-        })
-    });
-    let mut book = Rulebook::new(live.collect::<Result<Vec<_>, Failure>>()?);
+    let read = |stored: Vec<(String, serde_json::Value)>| {
+        let sets = stored.into_iter().map(|(version, rules)| {
+            Ok(Live {
+                version: version.parse().map_err(|_| unknown())?,
+                rules: document(rules)?,
+            })
+        });
+        sets.collect::<Result<Vec<_>, Failure>>()
+    };
+    let mut book = Rulebook::new(read(live)?);
+    book.shadows = read(shadows)?;
+    // The latest first: so many at most decide.
+    book.shadows
+        .sort_by_key(|shadow| std::cmp::Reverse(shadow.version));
     for (rule, of) in demoted {
         let (kind, key): (String, String) =
             serde_json::from_value(of).map_err(|e| unknown().caused_by(e))?;
@@ -85,13 +93,20 @@ pub(crate) async fn fill(
             .collect();
         who(conn, &ids.into_iter().collect::<Vec<_>>(), &mut books.rules).await?;
     }
-    let Some(days) = books.rules.longest_cap() else {
+    let live = books.rules.longest_cap();
+    let Some(days) = live.max(books.rules.longest_shadow_cap()) else {
         return Ok(());
     };
     if named.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = named.iter().map(|id| id.as_uuid()).collect();
+    let since = earliest
+        .checked_sub_days(Days::new(days.into()))
+        .unwrap_or(earliest);
+    if live.is_none() {
+        return used(conn, &ids, since, &mut books.rules).await;
+    }
     sqlx::query!(
         r#"select count(pg_advisory_xact_lock(hashtextextended(id::text, 4))) as "locked!"
            from (select id from unnest($1::uuid[]) as t(id) order by id) accounts"#,
@@ -99,9 +114,6 @@ pub(crate) async fn fill(
     )
     .fetch_one(&mut *conn)
     .await?;
-    let since = earliest
-        .checked_sub_days(Days::new(days.into()))
-        .unwrap_or(earliest);
     used(conn, &ids, since, &mut books.rules).await
 }
 

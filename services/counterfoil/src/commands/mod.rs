@@ -10,6 +10,7 @@ pub(crate) mod parse;
 pub(crate) mod projections;
 pub(crate) mod rules;
 pub(crate) mod run;
+pub(crate) mod undo_import;
 pub(crate) mod up;
 
 /// Prints a value as JSON, one document.

@@ -268,8 +268,36 @@ fn show(detail: &RuleSetDetail) -> anyhow::Result<()> {
     for one in &detail.demoted {
         println!("# `{}` only suggests: {}", one.rule.name(), one.reason);
     }
+    if let Some(shadow) = &detail.shadow {
+        println!("# Beside the live rules:");
+        for day in &shadow.days {
+            println!(
+                "# {}: {} the same, {} live only, {} shadow only, {} other lines",
+                day.day, day.same, day.live_only, day.shadow_only, day.different_lines
+            );
+        }
+        for example in &shadow.examples {
+            println!(
+                "# {} {} {}: {} -> {}",
+                example.day,
+                example.receipt_id,
+                example.outcome.name(),
+                decision(&example.live),
+                decision(&example.shadow)
+            );
+        }
+    }
     println!("\n{}", toml::to_string_pretty(&detail.rule_set)?);
     Ok(())
+}
+
+fn decision(decision: &ReplayDecision) -> String {
+    if !decision.automatic {
+        return "left to a person".to_owned();
+    }
+    let mut parts = decision.lines.clone();
+    parts.extend(decision.adjustments.iter().cloned());
+    format!("{} ({})", parts.join(", "), decision.rule.name())
 }
 
 fn tell(report: &ReplayReport) {
@@ -300,14 +328,6 @@ fn tell(report: &ReplayReport) {
     row("live", &report.live);
     row("candidate", &report.candidate);
     println!("{} decisions would be different", report.changed);
-    let decision = |decision: &ReplayDecision| {
-        if !decision.automatic {
-            return "left to a person".to_owned();
-        }
-        let mut parts = decision.lines.clone();
-        parts.extend(decision.adjustments.iter().cloned());
-        format!("{} ({})", parts.join(", "), decision.rule.name())
-    };
     for change in &report.changes {
         println!(
             "{} {} {}: {} -> {}",

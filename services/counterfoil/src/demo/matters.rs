@@ -10,9 +10,11 @@ use contracts::{
     api::{
         PageRequest,
         allocation::{ListReceipts, ReceiptQueue},
+        controls::{DecideApproval, Person, Verdict},
         ingestion::DesignateBankAccount,
         matters::{ListMatters, PayClientMoney, SplitPart, SplitReceipt},
     },
+    controls::ApprovalId,
     inbound::{BankAccountRef, BankReceipt, BillingMatter, Direction, MatterStatus, Payer},
     ingestion::Designation,
     matters::{Component, EntryKind},
@@ -220,9 +222,10 @@ async fn pay_out(
             reason: "damages as agreed".into(),
         })
         .await?;
-    client
+    let command_id = CommandId::generate();
+    let asked = client
         .ask(&PayClientMoney {
-            command_id: CommandId::generate(),
+            command_id,
             matter_id: known.matter_id,
             kind: EntryKind::Returned,
             amount: gbp(goes)?,
@@ -233,5 +236,33 @@ async fn pay_out(
             reason: "damages to the client".into(),
         })
         .await?;
-    Ok(())
+    let approval_id = asked
+        .payments
+        .iter()
+        .find(|payment| payment.payment_id.as_uuid() == command_id.as_uuid())
+        .map(|payment| payment.approval_id)
+        .context("the demo's payment was not asked for")?;
+    approve(client, approval_id).await
+}
+
+/// The demo's second person, once worklist has the request.
+async fn approve(client: &Client, approval_id: ApprovalId) -> anyhow::Result<()> {
+    let decide = DecideApproval {
+        command_id: CommandId::generate(),
+        approval_id,
+        verdict: Verdict::Approve,
+        reason: "as agreed".into(),
+        person: Person {
+            actor: "demo-manager".into(),
+            roles: vec!["manager".into()],
+        },
+    };
+    let approved = async {
+        while client.ask(&decide).await.is_err() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, approved)
+        .await
+        .context("nobody could approve the demo's payment")
 }

@@ -5,25 +5,28 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Extension, FromRequest, State},
-    http::{HeaderMap, Uri},
+    http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
 use chrono::NaiveDate;
 use contracts::{
     api::{
         Call,
+        controls::{DecideApproval, Verdict},
         ingestion::{DesignateBankAccount, ListBankAccounts},
         matters::{
-            CheckMatters, CompleteBankMove, CountMatters, DecideRoute, GetClosureGate, GetMatter,
-            GetResidual, Hold, HoldClientMoney, ListBankMoves, ListCharityRegister,
-            ListDisbursements, ListMatters, ListResiduals, MoveDisbursement, PayClientMoney,
-            ProposeRoute, RecordDisbursement, RecordSraApplication, SplitPart, SplitReceipt,
-            TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
+            CheckMatters, CompleteBankMove, CountMatters, GetClosureGate, GetMatter, GetResidual,
+            Hold, HoldClientMoney, ListBankMoves, ListCharityRegister, ListDisbursements,
+            ListMatters, ListResiduals, MoveDisbursement, PayClientMoney, ProposeRoute,
+            RecordDisbursement, RecordSraApplication, ResidualDetail, SplitPart, SplitReceipt,
+            TakeBackClientPayment, TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness,
+            UndoMatterEntry,
         },
     },
+    controls::{ApprovalId, ClientPaymentId},
     inbound::{BankAccountRef, MatterStatus},
     ingestion::Designation,
-    matters::{DisbursementKind, DisbursementStep, EntryKind, ResidualRoute},
+    matters::{DisbursementKind, DisbursementStep, EntryKind, ResidualRoute, ResidualState},
 };
 use kernel::{
     BankMoveId, CommandId, DisbursementId, DocumentId, MatterEntryId, MatterId, Money, ReceiptId,
@@ -33,7 +36,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
-use super::{Path, Query, UndoRequest, json, list, once::once, page_request, search};
+use super::{
+    Path, Query, UndoRequest, controls::person, json, list, once::once, page_request, search,
+};
 use crate::{App, auth::Caller, problem::Problem};
 
 /// A command that somebody sends.
@@ -279,7 +284,8 @@ pub(crate) struct ClientPaymentRequest {
     pub reason: String,
 }
 
-/// Pays client money to the client, a third party, or a supplier.
+/// Asks for client money to be paid to the client or a third party, which a second
+/// person decides; or pays the supplier of a disbursement at once.
 #[utoipa::path(
     post, path = "/api/v1/matters/{id}/payments", tag = "matters", operation_id = "payClientMoney",
     params(
@@ -304,6 +310,33 @@ pub(crate) async fn pay(
                 payee: body.payee,
                 disbursement_id: body.disbursement_id,
                 bank_account: body.bank_account,
+                actor,
+                reason: body.reason,
+            },
+        )
+        .await
+}
+
+/// Takes a payment of client money back that nobody has decided yet.
+#[utoipa::path(
+    post, path = "/api/v1/client-payments/{id}/take-back", tag = "matters", operation_id = "takeBackClientPayment",
+    params(
+        ("id" = String, Path, format = Uuid, description = "The payment"),
+        ("Idempotency-Key" = String, Header, description = "New for every command, the same for every repetition of it"),
+    ),
+    request_body = ref("#/components/schemas/TakeBackRequest"),
+    responses((status = 200, description = "The matter as it is now", body = ref("#/components/schemas/MatterDetail")))
+)]
+pub(crate) async fn take_back_payment(
+    Path(payment_id): Path<ClientPaymentId>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    asked
+        .once(
+            "take-back-client-payment",
+            |command_id, body: TakeBackRequest, actor| TakeBackClientPayment {
+                command_id,
+                payment_id,
                 actor,
                 reason: body.reason,
             },
@@ -557,6 +590,9 @@ pub(crate) struct RouteRequest {
     pub payee: String,
     #[serde(default)]
     pub charity_number: Option<String>,
+    /// The client account that it leaves; may be absent while there is one.
+    #[serde(default)]
+    pub bank_account: Option<String>,
     pub reason: String,
 }
 
@@ -582,6 +618,7 @@ pub(crate) async fn propose(
                 route: body.route,
                 payee: body.payee,
                 charity_number: body.charity_number,
+                bank_account: body.bank_account,
                 actor,
                 reason: body.reason,
             }
@@ -594,13 +631,33 @@ pub(crate) async fn propose(
 pub(crate) struct DecisionRequest {
     pub approved: bool,
     pub expected_version: i64,
-    /// The client account that it leaves; may be absent while there is one.
-    #[serde(default)]
-    pub bank_account: Option<String>,
+    /// Needed to reject.
     pub reason: String,
 }
 
-/// Approves or rejects a proposal. Approved, the money leaves the client ledger.
+/// The request that a proposal waits for, as the page showed it.
+pub(crate) fn waiting(detail: &ResidualDetail, expected: i64) -> Result<ApprovalId, Problem> {
+    let residual = &detail.residual;
+    let conflict = |code: &str, detail: &str| Problem::new(StatusCode::CONFLICT, code, detail);
+    if residual.state == ResidualState::Proposed && residual.version != expected {
+        return Err(conflict(
+            "matters.moved_on",
+            "The balance has changed since the page was shown: look at it again.",
+        ));
+    }
+    let proposal = detail.proposal.as_ref();
+    proposal
+        .and_then(|proposal| proposal.approval_id)
+        .ok_or_else(|| {
+            conflict(
+                "matters.residual_state",
+                "No proposal waits for a decision.",
+            )
+        })
+}
+
+/// Approves or rejects a proposal, as `/approvals/{id}` does too. Approved, the
+/// money leaves the client ledger a moment later.
 #[utoipa::path(
     post, path = "/api/v1/residual-balances/{id}/decision", tag = "matters", operation_id = "decideRoute",
     params(
@@ -614,15 +671,61 @@ pub(crate) async fn decide(
     Path(residual_id): Path<ResidualId>,
     asked: Asked,
 ) -> Result<Response, Problem> {
+    let said = [asked.uri.path().as_bytes(), &asked.body];
+    let (app, caller) = (&asked.app, &asked.caller);
+    once(
+        app,
+        caller,
+        "decide-route",
+        &asked.headers,
+        said,
+        async |command_id| {
+            let body: DecisionRequest = json(&asked.headers, &asked.body)?;
+            let detail = app.bus.ask(&GetResidual { residual_id }).await?;
+            let decide = DecideApproval {
+                command_id,
+                approval_id: waiting(&detail, body.expected_version)?,
+                verdict: if body.approved {
+                    Verdict::Approve
+                } else {
+                    Verdict::Reject
+                },
+                reason: body.reason,
+                person: person(caller),
+            };
+            app.bus.ask(&decide).await?;
+            Ok(app.bus.ask(&GetResidual { residual_id }).await?)
+        },
+    )
+    .await
+}
+
+/// Why a proposal or payment is taken back.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct TakeBackRequest {
+    pub reason: String,
+}
+
+/// Takes a proposal back that nobody has decided yet.
+#[utoipa::path(
+    post, path = "/api/v1/residual-balances/{id}/take-back", tag = "matters", operation_id = "takeBackRoute",
+    params(
+        ("id" = String, Path, format = Uuid, description = "The residual balance"),
+        ("Idempotency-Key" = String, Header, description = "New for every command, the same for every repetition of it"),
+    ),
+    request_body = ref("#/components/schemas/TakeBackRequest"),
+    responses((status = 200, description = "The balance as it is now", body = ref("#/components/schemas/ResidualDetail")))
+)]
+pub(crate) async fn take_back(
+    Path(residual_id): Path<ResidualId>,
+    asked: Asked,
+) -> Result<Response, Problem> {
     asked
         .once(
-            "decide-route",
-            |command_id, body: DecisionRequest, actor| DecideRoute {
+            "take-back-route",
+            |command_id, body: TakeBackRequest, actor| TakeBackRoute {
                 command_id,
                 residual_id,
-                approved: body.approved,
-                expected_version: body.expected_version,
-                bank_account: body.bank_account,
                 actor,
                 reason: body.reason,
             },

@@ -12,9 +12,10 @@ use chrono::NaiveDate;
 use contracts::{
     api::{
         Call, PageRequest, Refusal,
+        controls::{DecideApproval, Verdict},
         matters::{
-            BankMoveView, DecideRoute, GetResidual, ListBankMoves, ListResiduals, ProposeRoute,
-            RecordSraApplication, ResidualDetail, ResidualView, TraceOwner,
+            BankMoveView, GetResidual, ListBankMoves, ListResiduals, ProposeRoute,
+            RecordSraApplication, ResidualDetail, ResidualView, TakeBackRoute, TraceOwner,
         },
     },
     matters::{ResidualRoute, ResidualState},
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     App,
-    api::{Path, encoded, once::command_id},
+    api::{Path, controls::person, encoded, matters::waiting, once::command_id},
     auth::{Access, Caller},
     problem::Problem,
     routes,
@@ -386,6 +387,7 @@ pub(crate) async fn propose(
             charity_number: field(&pairs, "charity_number")
                 .filter(|number| !number.is_empty())
                 .map(str::to_owned),
+            bank_account: None,
             actor: visit.caller.actor(),
             reason: field(&pairs, "reason").unwrap_or_default().to_owned(),
         })
@@ -402,28 +404,53 @@ pub(crate) async fn decide(
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageProblem> {
     let approved = field(&pairs, "decision") == Some("approve");
+    let detail = app
+        .bus
+        .ask(&GetResidual { residual_id })
+        .await
+        .map_err(visit.give_up())?;
     let command = || {
         let usual = if approved { "Approved" } else { "Rejected" };
-        Ok(DecideRoute {
+        let version = field(&pairs, "version").and_then(|version| version.parse().ok());
+        Ok(DecideApproval {
             command_id: command_id(visit.caller.user_id, "page", form_key(&pairs)?),
-            residual_id,
-            approved,
-            expected_version: field(&pairs, "version")
-                .and_then(|version| version.parse().ok())
-                .unwrap_or_default(),
-            bank_account: None,
-            actor: visit.caller.actor(),
+            approval_id: waiting(&detail, version.unwrap_or_default())?,
+            verdict: if approved {
+                Verdict::Approve
+            } else {
+                Verdict::Reject
+            },
             reason: field(&pairs, "reason")
                 .filter(|reason| !reason.is_empty())
                 .unwrap_or(usual)
                 .to_owned(),
+            person: person(&visit.caller),
         })
     };
     let said = if approved {
-        "Approved: the money has left the client ledger."
+        "Approved: the money leaves the client ledger."
     } else {
         "Rejected."
     };
+    send(&app, &visit, residual_id, &pairs, said, command()).await
+}
+
+/// `POST /residuals/{id}/take-back`
+pub(crate) async fn take_back(
+    State(app): State<App>,
+    visit: Visit,
+    Path(residual_id): Path<ResidualId>,
+    Form(pairs): Form<Pairs>,
+) -> Result<Response, PageProblem> {
+    let command = || {
+        Ok(TakeBackRoute {
+            command_id: command_id(visit.caller.user_id, "page", form_key(&pairs)?),
+            residual_id,
+            actor: visit.caller.actor(),
+            reason: field(&pairs, "reason").unwrap_or_default().to_owned(),
+        })
+    };
+    let said = "Taken back: nobody need decide it.";
     send(&app, &visit, residual_id, &pairs, said, command()).await
 }
 

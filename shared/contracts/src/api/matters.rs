@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Page, PageRequest, call};
 use crate::{
+    controls::{ApprovalId, ClientPaymentId, ClientPaymentState},
     inbound::MatterStatus,
     matters::{
         BankMove, Component, DisbursementKind, DisbursementStep, EntryKind, MatterEntry,
@@ -66,6 +67,26 @@ pub struct MatterDetail {
     pub entries: Vec<MatterEntryView>,
     pub bills: Vec<MatterBill>,
     pub bank_moves: Vec<BankMove>,
+    /// Payments of client money that a second person decides, the latest first;
+    /// at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<ClientPaymentView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientPaymentView {
+    pub payment_id: ClientPaymentId,
+    pub state: ClientPaymentState,
+    /// `returned` or `paid_out`.
+    pub kind: EntryKind,
+    pub amount: Money,
+    pub payee: String,
+    pub bank_account: String,
+    pub reason: String,
+    pub requester: String,
+    pub approval_id: ApprovalId,
+    pub requested_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -127,8 +148,9 @@ pub struct TransferToBusiness {
 }
 call!(TransferToBusiness => Allocation."matters"."transfer" -> MatterDetail);
 
-/// Client money leaves the client account: to the client, to a third party, or
-/// to the supplier of a disbursement. Not to charity: see [`ProposeRoute`].
+/// Client money shall leave the client account: to the client or to a third party
+/// once a second person has approved it, or at once to the supplier of a recorded
+/// disbursement. Not to charity: see [`ProposeRoute`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PayClientMoney {
     pub command_id: CommandId,
@@ -148,6 +170,16 @@ pub struct PayClientMoney {
     pub reason: String,
 }
 call!(PayClientMoney => Allocation."matters"."pay" -> MatterDetail);
+
+/// Takes a payment back that nobody has decided yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TakeBackClientPayment {
+    pub command_id: CommandId,
+    pub payment_id: ClientPaymentId,
+    pub actor: String,
+    pub reason: String,
+}
+call!(TakeBackClientPayment => Allocation."matters"."take-back-payment" -> MatterDetail);
 
 /// Takes a line of a matter's ledger back by a contra. What a receipt brought
 /// is taken back with the whole split.
@@ -293,6 +325,9 @@ pub struct RouteProposal {
     pub requested_at: DateTime<Utc>,
     pub decided_by: Option<String>,
     pub decided_at: Option<DateTime<Utc>>,
+    /// The request that worklist decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<ApprovalId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -336,26 +371,23 @@ pub struct ProposeRoute {
     pub payee: String,
     #[serde(default)]
     pub charity_number: Option<String>,
+    /// The client account it leaves; may be absent while there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank_account: Option<String>,
     pub actor: String,
     pub reason: String,
 }
 call!(ProposeRoute => Allocation."residuals"."propose" -> ResidualDetail);
 
-/// Decides a proposal: approved, the money leaves the client ledger at once.
+/// Takes a proposal back that nobody has decided yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DecideRoute {
+pub struct TakeBackRoute {
     pub command_id: CommandId,
     pub residual_id: ResidualId,
-    pub approved: bool,
-    /// Refused with a conflict when the balance has changed since.
-    pub expected_version: i64,
-    /// The client account it leaves; may be absent while there is only one.
-    #[serde(default)]
-    pub bank_account: Option<String>,
     pub actor: String,
     pub reason: String,
 }
-call!(DecideRoute => Allocation."residuals"."decide" -> ResidualDetail);
+call!(TakeBackRoute => Allocation."residuals"."take-back" -> ResidualDetail);
 
 /// The central register of residual balances that were paid to charity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

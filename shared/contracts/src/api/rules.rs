@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{FieldProblem, Page, PageRequest, call};
 use crate::{
     allocation::Rule,
-    rules::{RuleScope, RuleSet, RuleSetState},
+    rules::{RuleScope, RuleSet, RuleSetState, ShadowOutcome},
 };
 
 /// Rule sets, the newest first.
@@ -52,6 +52,37 @@ pub struct RuleSetDetail {
     pub steps: Vec<RuleSetStep>,
     /// Rungs of its scope that only suggest because they were wrong too often.
     pub demoted: Vec<DemotionView>,
+    /// What it decided beside the live rules, if it was ever a shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowReport>,
+}
+
+/// What a shadow would have done, beside what the live rules did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowReport {
+    /// The latest first.
+    pub days: Vec<ShadowDay>,
+    /// The latest first.
+    pub examples: Vec<ShadowExample>,
+}
+
+/// Receipts of a day in London, by what came of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowDay {
+    pub day: NaiveDate,
+    pub same: i64,
+    pub live_only: i64,
+    pub shadow_only: i64,
+    pub different_lines: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowExample {
+    pub day: NaiveDate,
+    pub outcome: ShadowOutcome,
+    pub receipt_id: ReceiptId,
+    pub live: ReplayDecision,
+    pub shadow: ReplayDecision,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

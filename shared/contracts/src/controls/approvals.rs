@@ -21,6 +21,10 @@ names! {
         LetterTemplate = "letter_template",
         /// When who is chased, and how.
         DunningPolicy = "dunning_policy",
+        /// Client money without a reason to hold it, and its way out.
+        ResidualBalance = "residual_balance",
+        /// Client money that leaves, to the client or to a third party.
+        ClientPayment = "client_payment",
         /// A new limit for a role: nobody raises a limit alone.
         LimitChange = "limit_change",
     }
@@ -43,7 +47,7 @@ names! {
 pub struct ApprovalRequested {
     pub approval_id: ApprovalId,
     pub kind: ApprovalKind,
-    /// The refund, write-off, run or limit that is to be approved.
+    /// The refund, write-off, run, residual balance, payment or limit that is to be approved.
     pub subject_id: Uuid,
     /// In one line, for a list.
     pub title: String,

@@ -40,6 +40,8 @@ struct Candidate<'b> {
     why: String,
     /// Why a person has to look; `None`: nothing else could be meant.
     doubt: Option<String>,
+    /// Another rung that comes to the same, and has no doubt either.
+    also: Option<Rule>,
 }
 
 impl Candidate<'_> {
@@ -115,7 +117,11 @@ pub(super) fn decide(
             .get(1)
             .map(|second| second.proposal("low", account));
         let lines = whole(first.items.iter().copied());
-        return Ok(automatic(first.rule, account, lines, evidence, runner_up));
+        let verdict = automatic(first.rule, account, lines, evidence, runner_up);
+        return Ok(Verdict {
+            also: first.also.into_iter().collect(),
+            ..verdict
+        });
     }
 
     let would = match candidates.first() {
@@ -269,6 +275,7 @@ fn of_amount<'b>(cash: Money, open: &[&'b Item], doubt: Option<&str>) -> Vec<Can
             } else {
                 doubt.map(str::to_owned)
             },
+            also: None,
         })
         .collect()
 }
@@ -295,6 +302,7 @@ fn candidates<'b>(
         } else {
             None
         };
+        only.also = (open.len() == 1).then_some(Rule::Balance);
     }
     let single = !candidates.is_empty();
     for (items, why) in balances(receipt, open) {
@@ -318,6 +326,7 @@ fn candidates<'b>(
                 items,
                 why,
                 doubt,
+                also: None,
             });
             break;
         }
@@ -333,11 +342,17 @@ fn candidates<'b>(
             .iter()
             .filter_map(|&at| open.get(at).copied())
             .collect();
-        let known = candidates.iter().any(|c| {
+        let known = candidates.iter_mut().find(|c| {
             c.items.len() == items.len()
                 && c.items.iter().all(|i| items.iter().any(|j| j.id == i.id))
         });
-        if items.len() < 2 || known {
+        if let Some(known) = known {
+            if unique && !by_chance && known.rule == Rule::Balance {
+                known.also = Some(Rule::SubsetSum);
+            }
+            return;
+        }
+        if items.len() < 2 {
             return;
         }
         let doubt = if !unique {
@@ -355,6 +370,7 @@ fn candidates<'b>(
             ),
             items,
             doubt,
+            also: None,
         });
     };
     match &sums {
@@ -379,6 +395,7 @@ fn candidates<'b>(
                 items,
                 why,
                 doubt: Some("nothing proves that no other documents add up to it".to_owned()),
+                also: None,
             });
         }
     }

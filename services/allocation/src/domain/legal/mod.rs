@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`client`] | what may happen to client money, and what it writes |
 //! | [`bounce`] | what a payment that the bank took back takes from client ledgers |
+//! | [`payment`] | what shall leave once a second person has approved it |
 //! | [`split`] | which part of a mixed receipt is the client's (rules 2.1, 4.2) |
 //! | [`residual`] | when client money has no reason to be held, and how it may leave (2.5, 5.1) |
 //! | [`disbursement`] | the steps of what was spent on a matter |
@@ -16,6 +17,7 @@ pub mod client;
 pub mod closure;
 pub mod disbursement;
 pub mod files;
+pub mod payment;
 pub mod residual;
 pub mod split;
 
@@ -221,6 +223,8 @@ pub enum Refused {
     SamePerson,
     #[error("this is version {now} by now; the page showed {expected}")]
     MovedOn { expected: i64, now: i64 },
+    #[error("the payment is {} already", .0.replace('_', " "))]
+    PaymentState(&'static str),
     #[error("a disbursement that is {state} cannot be {step}")]
     Step {
         state: &'static str,
@@ -266,6 +270,7 @@ impl Classified for Refused {
             Self::NoSraApplication => "matters.no_sra_application",
             Self::SamePerson => "matters.same_person",
             Self::MovedOn { .. } => "matters.moved_on",
+            Self::PaymentState(_) => "matters.payment_state",
             Self::Step { .. } => "matters.disbursement_step",
             Self::StepAmount(_) => "matters.step_amount",
             Self::Missing(_) => "matters.missing",
@@ -291,6 +296,7 @@ impl Classified for Refused {
             | Self::NoSraApplication
             | Self::SamePerson
             | Self::MovedOn { .. }
+            | Self::PaymentState(_)
             | Self::Step { .. } => ErrorClass::Conflict,
             Self::Unsettled => ErrorClass::Transient,
             Self::Setting(_) => ErrorClass::Bug,

@@ -3,10 +3,12 @@
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use contracts::{
+    controls::ApprovalId,
     inbound::MatterStatus,
     matters::{ResidualRoute, ResidualState},
 };
 use kernel::{MatterId, Money, ResidualId};
+use serde_json::{Value, json};
 
 use super::{Matter, Refused, Settings};
 
@@ -37,6 +39,26 @@ pub struct Proposal {
     pub reason: String,
     pub requested_by: String,
     pub requested_at: DateTime<Utc>,
+    /// The client account that the money shall leave.
+    pub bank_account: String,
+    /// The request that worklist decides.
+    pub approval: Option<ApprovalId>,
+}
+
+/// What is approved: frozen when asked for, compared when carried out. More or
+/// less on the matter is other content.
+pub fn content(residual: &Residual, matter_ref: &str) -> Value {
+    let proposal = residual.proposal.as_ref();
+    json!({
+        "matter_ref": matter_ref,
+        "balance": residual.balance,
+        "held_since": residual.since,
+        "route": proposal.map(|p| p.route),
+        "payee": proposal.map(|p| p.payee.as_str()),
+        "charity_number": proposal.and_then(|p| p.charity_number.as_deref()),
+        "bank_account": proposal.map(|p| p.bank_account.as_str()),
+        "reason": proposal.map(|p| p.reason.as_str()),
+    })
 }
 
 /// Since when nothing speaks for holding the money; `None` while something does:
@@ -176,45 +198,38 @@ pub fn propose(
     Ok(())
 }
 
-/// Approves or rejects what was asked for, as a second person. An approval holds
-/// the rules against it once more: the balance may have grown since. Gives the
-/// proposal when the money shall leave.
+/// Gives the proposal when the money shall leave: a second person has approved
+/// it. The rules are held against it once more.
 ///
 /// # Errors
-/// When the same person asked, the page is old, or the rules do not allow it.
-pub fn decide(
-    residual: &mut Residual,
-    approved: bool,
-    expected_version: i64,
-    actor: &str,
-    settings: &Settings,
-) -> Result<Option<Proposal>, Refused> {
+/// When there is none, or the rules do not allow it any more.
+pub fn approved(residual: &mut Residual, settings: &Settings) -> Result<Proposal, Refused> {
     is(residual, ResidualState::Proposed)?;
-    if residual.version != expected_version {
-        return Err(Refused::MovedOn {
-            expected: expected_version,
-            now: residual.version,
-        });
-    }
     let proposal = residual
         .proposal
         .clone()
         .ok_or(Refused::Missing("a proposal"))?;
-    if approved {
-        if proposal.requested_by == actor {
-            return Err(Refused::SamePerson);
-        }
-        may_leave(
-            residual,
-            proposal.route,
-            proposal.charity_number.as_deref(),
-            settings,
-        )?;
-        residual.state = ResidualState::Closed;
-    } else {
-        residual.state = ResidualState::Open;
-        residual.proposal = None;
-    }
+    may_leave(
+        residual,
+        proposal.route,
+        proposal.charity_number.as_deref(),
+        settings,
+    )?;
+    residual.state = ResidualState::Closed;
     residual.version += 1;
-    Ok(approved.then_some(proposal))
+    Ok(proposal)
+}
+
+/// Ends a proposal that is not carried out; gives the request that waited.
+///
+/// # Errors
+/// When there is none.
+pub fn back(residual: &mut Residual) -> Result<Option<ApprovalId>, Refused> {
+    is(residual, ResidualState::Proposed)?;
+    residual.state = ResidualState::Open;
+    residual.version += 1;
+    Ok(residual
+        .proposal
+        .take()
+        .and_then(|proposal| proposal.approval))
 }

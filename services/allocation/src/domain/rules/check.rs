@@ -10,7 +10,7 @@ use contracts::{
 use kernel::Money;
 use rust_decimal::Decimal;
 
-/// The rungs in the order in which the ladder is climbed.
+/// The rungs, in the order of the ladder: the surest evidence first.
 pub const LADDER: [Rule; 7] = [
     Rule::Remittance,
     Rule::OwnReference,
@@ -83,6 +83,9 @@ pub fn problems(rules: &RuleSet) -> Vec<FieldProblem> {
             found.say("/budget", "fewer wrong lines than lines");
         }
         found.days("/budget/days", budget.days, DAYS_MAX);
+    }
+    if rules.shadow_percent.is_some_and(|percent| percent > 100) {
+        found.say("/shadow_percent", "between 0 and 100");
     }
     found.0
 }
@@ -157,26 +160,22 @@ impl Problems {
     }
 
     fn rungs(&mut self, rules: &RuleSet) {
-        let mut last = None;
+        let mut seen = BTreeSet::new();
         for (n, rung) in rules.rungs.iter().enumerate() {
-            let Some(place) = LADDER.iter().position(|rule| *rule == rung.rule) else {
-                self.say(
-                    format!("/rungs/{n}/rule"),
-                    format!("`{}` is no rung", rung.rule.name()),
-                );
-                continue;
+            let name = rung.rule.name();
+            let wrong = if !LADDER.contains(&rung.rule) {
+                Some(format!(
+                    "`{name}` is no rung; these are: {}",
+                    LADDER.map(Rule::name).join(", ")
+                ))
+            } else if !seen.insert(name) {
+                Some(format!("`{name}` stands there twice"))
+            } else {
+                None
             };
-            if last.is_some_and(|last| place <= last) {
-                self.say(
-                    format!("/rungs/{n}/rule"),
-                    format!(
-                        "`{}`: each rung once, in the order of the ladder: {}",
-                        rung.rule.name(),
-                        LADDER.map(Rule::name).join(", ")
-                    ),
-                );
+            if let Some(wrong) = wrong {
+                self.say(format!("/rungs/{n}/rule"), wrong);
             }
-            last = last.max(Some(place));
         }
     }
 

@@ -15,9 +15,12 @@ use rust_decimal::Decimal;
 use super::{Meant, Policy, Settled, hold, is_disputed, shortfalls};
 use crate::domain::{
     evidence::say,
-    ladder::{Verdict, owed, spread, whole},
+    ladder::{SuggestedRefund, Verdict, owed, spread, whole},
     ledger::{Books, Item, Line, Receipt},
 };
+
+/// Documents that a refund's reason names, at most.
+const DOCUMENTS_MAX: usize = 4;
 
 /// Adds to `verdict` what the rules say about the difference.
 pub(super) fn settle(
@@ -43,7 +46,10 @@ pub(super) fn settle(
             continue;
         }
         match difference.act(row.action, policy)? {
-            Ok(done) => {
+            Ok(mut done) => {
+                if row.action == RemainderAction::SuggestRefund {
+                    done.refund = Some(difference.refund(n, policy));
+                }
                 let held = row.review || row.action == RemainderAction::Person;
                 said.push(say(
                     "rules",
@@ -83,6 +89,7 @@ fn take(verdict: &mut Verdict, meant: &Meant, done: Done, said: Vec<Evidence>, h
     verdict.payer = Some(meant.account);
     verdict.lines = done.lines;
     verdict.settled = done.settled;
+    verdict.refund = done.refund;
     verdict.decision.disputed = done.disputed;
     verdict.suggestions.clear();
     verdict.decision.rule = meant.rule;
@@ -104,6 +111,7 @@ struct Done {
     settled: Vec<Settled>,
     /// What is missing and becomes a dispute.
     disputed: Vec<DisputedPart>,
+    refund: Option<SuggestedRefund>,
     said: &'static str,
 }
 
@@ -228,13 +236,37 @@ impl<'b> Difference<'b> {
             },
             RemainderAction::OnAccount => Ok(Ok(self.leave("the rest waits on account"))),
             RemainderAction::SuggestRefund => Ok(Ok(
-                self.leave("the rest looks like a refund, and waits for a person")
+                self.leave("the rest looks like a refund, which a person completes")
             )),
             RemainderAction::Person => Ok(Ok(Done {
                 lines: spread(self.cash, &self.items)?,
                 said: "a person looks",
                 ..Done::default()
             })),
+        }
+    }
+
+    fn refund(&self, row: usize, policy: &Policy<'_>) -> SuggestedRefund {
+        let meant: Vec<&str> = self
+            .items
+            .iter()
+            .take(DOCUMENTS_MAX)
+            .map(|item| item.document_ref.as_str())
+            .collect();
+        let more = if self.items.len() > meant.len() {
+            " and others"
+        } else {
+            ""
+        };
+        SuggestedRefund {
+            amount: self.amount,
+            version: policy.version,
+            reason: format!(
+                "{} more than was open on {}{more} ({}, row {row})",
+                self.amount.display_uk(),
+                meant.join(", "),
+                policy.name()
+            ),
         }
     }
 

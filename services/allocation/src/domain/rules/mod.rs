@@ -10,6 +10,7 @@ mod check;
 mod difference;
 mod life;
 pub mod replay;
+pub mod shadow;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -17,7 +18,7 @@ use std::sync::LazyLock;
 use chrono::{Days, NaiveDate};
 use contracts::{
     allocation::{AdjustmentKind, Rule},
-    rules::{DisputedItems, RuleScope, RuleSet, RungMode, When},
+    rules::{DisputedItems, RemainderAction, RuleScope, RuleSet, RungMode, When},
 };
 use kernel::{AccountId, Currency, DocumentId, Money, MoneyError};
 
@@ -71,6 +72,8 @@ pub struct Rulebook {
     pub who: HashMap<AccountId, (String, Option<String>)>,
     /// Small differences of the past.
     pub used: HashMap<AccountId, Vec<Used>>,
+    /// Versions that decide beside these, and of which nothing comes.
+    pub shadows: Vec<Live>,
 }
 
 impl Rulebook {
@@ -93,6 +96,7 @@ impl Rulebook {
     #[must_use]
     pub fn with(&self, mut candidate: Live) -> Self {
         let mut book = self.clone();
+        book.shadows.clear();
         candidate.rules.valid_from = NaiveDate::MIN;
         book.sets
             .insert(candidate.rules.scope.clone(), vec![candidate]);
@@ -105,12 +109,42 @@ impl Rulebook {
 
     /// Whether accounts have to be known by reference and segment.
     pub fn needs_accounts(&self) -> bool {
-        self.sets.keys().any(|scope| *scope != RuleScope::Ledger)
+        let shadows = self.shadows.iter().map(|shadow| &shadow.rules.scope);
+        let mut scopes = self.sets.keys().chain(shadows);
+        scopes.any(|scope| *scope != RuleScope::Ledger)
+    }
+
+    /// Whether more than what is due may become the draft of a refund.
+    pub fn drafts_refunds(&self) -> bool {
+        let mut rows = self.all().flat_map(|rules| &rules.remainders);
+        rows.any(|row| row.action == RemainderAction::SuggestRefund)
+    }
+
+    /// Whether a shadow would settle differences.
+    pub fn shadow_settles(&self) -> bool {
+        let mut shadows = self.shadows.iter();
+        shadows.any(|shadow| !shadow.rules.remainders.is_empty())
+    }
+
+    /// The longest time over which small differences add up under a shadow.
+    pub fn longest_shadow_cap(&self) -> Option<u16> {
+        let shadows = self.shadows.iter();
+        shadows
+            .filter_map(|shadow| Some(shadow.rules.tolerance.as_ref()?.cap.days))
+            .max()
     }
 
     /// Whether differences are ever settled, so that more has to be looked at.
     pub fn settles_differences(&self) -> bool {
         self.all().any(|rules| !rules.remainders.is_empty())
+    }
+
+    /// Whether any rules have rungs in another order than the ladder's, or off: then
+    /// more has to be looked at than the surest sign.
+    pub fn reorders(&self) -> bool {
+        self.all().any(|rules| {
+            order(rules) != LADDER || rules.rungs.iter().any(|rung| rung.mode == RungMode::Off)
+        })
     }
 
     /// The longest time over which small differences add up.
@@ -331,6 +365,64 @@ pub fn in_order<'i>(
     items
 }
 
+/// The rungs of a rule set in the order in which they take a match: that of the
+/// ladder, or the one in which they are listed, then those that are not.
+fn order(rules: &RuleSet) -> [Rule; LADDER.len()] {
+    let listed = |rule: &Rule| rules.rungs.iter().position(|rung| rung.rule == *rule);
+    let mut order = LADDER;
+    // As the ladder has them: those that are not listed keep their places.
+    if !LADDER.iter().filter_map(listed).is_sorted() {
+        order.sort_by_key(|rule| listed(rule).unwrap_or(usize::MAX));
+    }
+    order
+}
+
+/// Lets the first rung take what several come to: `below` are those beside the
+/// verdict's own, asked only where they matter.
+///
+/// # Errors
+/// When amounts overflow.
+pub fn take(
+    mut verdict: Verdict,
+    receipt: &Receipt,
+    books: &Books,
+    below: impl FnOnce(&Verdict) -> Result<Vec<Rule>, MoneyError>,
+) -> Result<Verdict, MoneyError> {
+    if verdict.lines.is_empty() {
+        return Ok(verdict);
+    }
+    let Some(policy) = books.rules.policy(verdict.payer, receipt.booked_on, books) else {
+        return Ok(verdict);
+    };
+    let own = verdict.decision.rule;
+    let order = order(policy.rules);
+    let is_off = |rule: Rule| policy.mode(rule).0 == RungMode::Off;
+    if order == LADDER && !is_off(own) {
+        return Ok(verdict);
+    }
+    let mut rungs = verdict.also.clone();
+    rungs.extend(below(&verdict)?);
+    rungs.push(own);
+    let taker = order
+        .into_iter()
+        .find(|rule| rungs.contains(rule) && !is_off(*rule));
+    verdict.also = rungs;
+    if let Some(rule) = taker.filter(|rule| *rule != own) {
+        let why = format!(
+            "`{}` comes to the same as `{}`, and {} lets it go first",
+            rule.name(),
+            own.name(),
+            policy.name()
+        );
+        verdict.decision.rule = rule;
+        verdict.decision.evidence.push(say("rules", true, why));
+        if let Some(meant) = &mut verdict.meant {
+            meant.rule = rule;
+        }
+    }
+    Ok(verdict)
+}
+
 /// Whether a rung is switched off for this account.
 pub fn is_off(rule: Rule, account: Option<AccountId>, receipt: &Receipt, books: &Books) -> bool {
     books
@@ -358,9 +450,12 @@ pub fn apply(
     }
     let (mode, demoted) = policy.mode(verdict.decision.rule);
     if !verdict.lines.is_empty() {
-        let disputed = unnamed_dispute(&verdict, books, &policy);
+        // Named is named, whichever rung takes it.
+        let guess = verdict.also.iter().all(|rule| is_guess(*rule));
+        let disputed = unnamed_dispute(verdict.decision.rule, &verdict.lines, books, &policy)
+            .filter(|_| guess);
         if let Some(document) = disputed {
-            let why = format!("some of {document} is disputed, and the payer does not name it");
+            let why = disputed_words(document);
             verdict.decision.evidence.push(say("disputed", false, why));
             hold(&mut verdict, "automatic without the dispute");
         } else if mode != RungMode::Automatic {
@@ -378,7 +473,41 @@ pub fn apply(
     verdict
         .suggestions
         .retain(|proposal| policy.mode(proposal.rule).0 != RungMode::Off);
+    set_disputed_back(&mut verdict, books, &policy);
     Ok(verdict)
+}
+
+/// E13: a guess that takes a disputed document in stands behind those that leave
+/// it out, and says so.
+fn set_disputed_back(verdict: &mut Verdict, books: &Books, policy: &Policy<'_>) {
+    let suggestions = std::mem::take(&mut verdict.suggestions);
+    let (mut behind, mut first): (Vec<Proposal>, Vec<Proposal>) = suggestions
+        .into_iter()
+        .partition(|p| unnamed_dispute(p.rule, &p.lines, books, policy).is_some());
+    for proposal in &mut behind {
+        if let Some(document) = unnamed_dispute(proposal.rule, &proposal.lines, books, policy) {
+            let said = say("disputed", false, disputed_words(document));
+            if !proposal.evidence.contains(&said) {
+                proposal.evidence.push(said);
+            }
+        }
+    }
+    let moved = !behind.is_empty() && !first.is_empty();
+    first.append(&mut behind);
+    verdict.suggestions = first;
+    if moved && verdict.lines.is_empty() {
+        let mut scores = verdict.suggestions.iter().filter_map(|p| p.score);
+        let (best, second) = (scores.next(), scores.next());
+        let decision = &mut verdict.decision;
+        decision.score = best;
+        decision.runner_up_score = second;
+        decision.gap =
+            best.map(|best| second.map_or(1000, |other| best.total.saturating_sub(other.total)));
+    }
+}
+
+fn disputed_words(document: &str) -> String {
+    format!("some of {document} is disputed, and the payer does not name it")
 }
 
 /// Turns what would have been posted into the best suggestion.
@@ -400,6 +529,7 @@ fn hold(verdict: &mut Verdict, would: &str) {
         verdict.suggestions.truncate(SUGGESTIONS_MAX);
     }
     verdict.decision.rule = Rule::None;
+    verdict.refund = None;
     verdict.decision.disputed.clear();
     verdict.decision.would_have_matched = Some(would.to_owned());
 }
@@ -421,21 +551,25 @@ pub fn cash_only(verdict: &mut Verdict) -> Vec<Line> {
     lines
 }
 
+/// Whether a rung goes by something else than a number that the payer wrote.
+const fn is_guess(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::PayerAmount | Rule::Balance | Rule::SubsetSum | Rule::NearNumber
+    )
+}
+
 /// A disputed document that would be paid though the payer does not name it.
 fn unnamed_dispute<'b>(
-    verdict: &Verdict,
+    rule: Rule,
+    lines: &[Line],
     books: &'b Books,
     policy: &Policy<'_>,
 ) -> Option<&'b str> {
-    let guessed = matches!(
-        verdict.decision.rule,
-        Rule::PayerAmount | Rule::Balance | Rule::SubsetSum | Rule::NearNumber
-    );
-    if !guessed || policy.rules.disputed == DisputedItems::TakeIn {
+    if !is_guess(rule) || policy.rules.disputed == DisputedItems::TakeIn {
         return None;
     }
-    verdict
-        .lines
+    lines
         .iter()
         .filter(|line| is_disputed(line.document, books))
         .find_map(|line| Some(books.items.get(&line.document)?.document_ref.as_str()))

@@ -253,7 +253,7 @@ fn judge(verdict: &Verdict, past: &PastReceipt) -> Result<Option<bool>, MoneyErr
     Ok(Some(true))
 }
 
-fn told(verdict: &Verdict, books: &Books) -> ReplayDecision {
+pub(super) fn told(verdict: &Verdict, books: &Books) -> ReplayDecision {
     let name = |document: &DocumentId| {
         books
             .items

@@ -1,6 +1,8 @@
 //! What the rules make of the ladder's verdicts, and what must hold for any
 //! amounts.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate};
 use contracts::{
     allocation::{AdjustmentKind, Decision, Rule},
@@ -508,6 +510,42 @@ fn e13_a_disputed_item_is_paid_only_when_the_payer_names_it() {
     assert_eq!(decide(&receipt, &books).lines.len(), 1);
 }
 
+/// E13: two sets add up; the one without the disputed document comes first, and
+/// neither is posted.
+#[test]
+fn e13_of_two_sets_the_one_without_the_disputed_document_is_offered_first() {
+    let mut disputed = item("INV-10001", "60.00");
+    disputed.due_on = day(11, 10);
+    let other = item("INV-10002", "60.00");
+    let rest = item("INV-10003", "40.00");
+    let mut books = books(
+        shipped().unwrap(),
+        [disputed.clone(), other.clone(), rest.clone()],
+    );
+    books.payers.insert("GB:123".into(), vec![acme()]);
+    let mut receipt = paid("100.00", "thank you");
+    receipt.payer_account = Some("GB:123".into());
+    let has = |verdict: &Verdict, at: usize, id| {
+        let lines = &verdict.suggestions[at].lines;
+        lines.iter().any(|line| line.document == id)
+    };
+    let verdict = decide(&receipt, &books);
+    assert!(verdict.lines.is_empty());
+    assert!(has(&verdict, 0, disputed.id), "the older one comes first");
+    books.disputed.insert(disputed.id, gbp("5.00"));
+    let verdict = decide(&receipt, &books);
+    assert!(verdict.lines.is_empty(), "two sets add up");
+    assert!(has(&verdict, 0, other.id) && has(&verdict, 0, rest.id));
+    assert!(has(&verdict, 1, disputed.id));
+    assert!(
+        verdict.suggestions[1]
+            .evidence
+            .iter()
+            .any(|e| e.kind == "disputed" && !e.supports)
+    );
+    assert_eq!(verdict.decision.score, verdict.suggestions[0].score);
+}
+
 fn with_mode(rule: Rule, mode: RungMode) -> RuleSet {
     let mut rules = shipped().unwrap();
     for rung in &mut rules.rungs {
@@ -539,6 +577,185 @@ fn a_rung_set_to_suggest_never_posts_and_off_not_even_suggests() {
     forgotten.rungs.clear();
     let forgotten = books(forgotten, [item("INV-10001", "100.00")]);
     assert!(decide(&receipt, &forgotten).lines.is_empty());
+}
+
+fn in_order_of(rungs: &[(Rule, RungMode)]) -> RuleSet {
+    RuleSet {
+        rungs: rungs
+            .iter()
+            .map(|&(rule, mode)| Rung { rule, mode })
+            .collect(),
+        ..shipped().unwrap()
+    }
+}
+
+#[test]
+fn the_first_rung_in_the_order_of_the_rules_takes_what_several_come_to() {
+    use RungMode::{Automatic, Off, Suggest};
+    let known = |rungs: &[(Rule, RungMode)]| {
+        let mut books = books(
+            in_order_of(rungs),
+            [item("INV-10001", "613.57"), item("INV-10002", "271.93")],
+        );
+        books.payers.insert("GB:123".into(), vec![acme()]);
+        books
+    };
+    let named = Receipt {
+        payer_account: Some("GB:123".into()),
+        ..paid("613.57", "INV-10001")
+    };
+    let rule = |rungs: &[(Rule, RungMode)], receipt: &Receipt| {
+        let verdict = decide(receipt, &known(rungs));
+        (verdict.decision.rule, verdict.lines.len())
+    };
+    let (number, amount) = (Rule::DocumentNumber, Rule::PayerAmount);
+    let usual = [(number, Automatic), (amount, Automatic)];
+    assert_eq!(rule(&usual, &named), (number, 1));
+    let other = [(amount, Automatic), (number, Automatic)];
+    assert_eq!(rule(&other, &named), (amount, 1));
+    let verdict = decide(&named, &known(&other));
+    assert!(evidence_of(&verdict).contains("lets it go first"));
+    // The mode of the one that takes it holds, and what is off takes nothing.
+    assert_eq!(
+        rule(&[(amount, Suggest), (number, Automatic)], &named),
+        (Rule::None, 0)
+    );
+    assert_eq!(
+        rule(&[(number, Off), (amount, Automatic)], &named),
+        (amount, 1)
+    );
+    assert_eq!(
+        rule(&[(number, Off), (amount, Off)], &named),
+        (Rule::None, 0)
+    );
+    // No order lets an amount pass that the reference speaks against.
+    let against = Receipt {
+        payer_account: Some("GB:123".into()),
+        ..paid("271.93", "INV-10001")
+    };
+    assert_eq!(rule(&other, &against), (Rule::None, 0));
+    assert_eq!(rule(&[(amount, Automatic), (number, Off)], &against).1, 0);
+    // Where the number is named, a dispute does not hold it.
+    let mut disputed = known(&other);
+    let id = decide(&named, &disputed).lines[0].document;
+    disputed.disputed.insert(id, gbp("1.00"));
+    assert_eq!(decide(&named, &disputed).lines.len(), 1);
+}
+
+/// A ledger of one payer, a few documents of another, and a payment that names
+/// some, lists some, and pays some: not always the same ones.
+#[derive(Debug, Clone)]
+struct Muddle {
+    opens: Vec<i64>,
+    others: Vec<i64>,
+    named: Vec<usize>,
+    listed: Vec<usize>,
+    paid: Vec<usize>,
+    off_by: i64,
+    known: bool,
+    own_reference: bool,
+    disputed: Option<usize>,
+}
+
+fn muddle() -> impl Strategy<Value = Muddle> {
+    let amounts = || prop_oneof![Just(10_000_i64), 1_000_i64..90_000];
+    let some = || prop::collection::vec(0_usize..7, 0..3);
+    (
+        prop::collection::vec(amounts(), 1..5),
+        prop::collection::vec(amounts(), 0..3),
+        (some(), some(), prop::collection::vec(0_usize..7, 1..4)),
+        prop_oneof![4 => Just(0_i64), 1 => -500_i64..500],
+        (any::<bool>(), any::<bool>(), any::<bool>()),
+        prop::option::weighted(0.2, 0_usize..4),
+        0_u8..4,
+    )
+        .prop_map(
+            |(
+                opens,
+                others,
+                (named, listed, paid),
+                off_by,
+                (known, own, lists),
+                disputed,
+                same,
+            )| {
+                Muddle {
+                    // Often the payer means what it pays.
+                    named: if same & 1 == 0 { paid.clone() } else { named },
+                    listed: match (lists, same & 2 == 0) {
+                        (false, _) => Vec::new(),
+                        (true, true) => paid.clone(),
+                        (true, false) => listed,
+                    },
+                    opens,
+                    others,
+                    paid,
+                    off_by,
+                    known,
+                    own_reference: own,
+                    disputed,
+                }
+            },
+        )
+}
+
+impl Muddle {
+    fn build(&self, rules: RuleSet) -> Option<(Receipt, Books, Vec<Item>)> {
+        let mut items = Vec::new();
+        for (n, open) in self.opens.iter().chain(&self.others).enumerate() {
+            let number = format!("INV-{}", 10_001 + n * 137);
+            let mut one = item(&number, "1.00");
+            one.id = DocumentId::from(Uuid::from_u128(100 + n as u128));
+            one.amount = pence(*open);
+            one.open = pence(*open);
+            if n >= self.opens.len() {
+                one.account_id = AccountId::from(Uuid::from_u128(2));
+            }
+            if self.own_reference {
+                one.payment_key = Some(reference_key(&format!("RF18REF{n}00")));
+            }
+            items.push(one);
+        }
+        let pick = |places: &[usize]| -> BTreeSet<usize> {
+            places.iter().map(|at| at % items.len()).collect()
+        };
+        let cash: i64 = pick(&self.paid)
+            .iter()
+            .filter_map(|at| self.opens.iter().chain(&self.others).nth(*at))
+            .sum::<i64>()
+            + self.off_by;
+        let words: Vec<&str> = pick(&self.named)
+            .into_iter()
+            .map(|at| items[at].document_ref.as_str())
+            .collect();
+        let mut receipt = paid("1.00", &words.join(" "));
+        receipt.amount = pence(cash);
+        receipt.unallocated = receipt.amount;
+        receipt.payer_account = self.known.then(|| "GB:123".into());
+        if !self.listed.is_empty() {
+            receipt.advice = pick(&self.listed)
+                .into_iter()
+                .map(|at| Advised {
+                    key: items[at].ref_key.clone(),
+                    amount: items[at].open,
+                })
+                .collect();
+        }
+        let mut books = books(rules, items.clone());
+        books.payers.insert("GB:123".into(), vec![acme()]);
+        if let Some(at) = self.disputed {
+            books
+                .disputed
+                .insert(items[at % items.len()].id, gbp("1.00"));
+        }
+        (cash > 0).then_some((receipt, books, items))
+    }
+}
+
+fn sorted(lines: &[Line]) -> Vec<(DocumentId, Money)> {
+    let mut lines: Vec<_> = lines.iter().map(|l| (l.document, l.amount)).collect();
+    lines.sort_by_key(|(document, _)| *document);
+    lines
 }
 
 #[test]
@@ -665,6 +882,12 @@ fn mistakes_are_named_where_they_stand() {
         .unwrap()
         .percent = "101".parse().unwrap();
     rules.rungs.swap(0, 1);
+    let twice = rules.rungs[0];
+    rules.rungs.push(twice);
+    rules.rungs.push(Rung {
+        rule: Rule::Manual,
+        mode: RungMode::Automatic,
+    });
     rules
         .remainders
         .push(row(When::Over, RemainderAction::Discount));
@@ -675,7 +898,8 @@ fn mistakes_are_named_where_they_stand() {
     let pointers: Vec<String> = problems(&rules).into_iter().map(|p| p.pointer).collect();
     for pointer in [
         "/name",
-        "/rungs/1/rule",
+        "/rungs/7/rule",
+        "/rungs/8/rule",
         "/tolerance/under/percent",
         "/tolerance/cap/amounts",
         "/remainders/2",
@@ -686,7 +910,62 @@ fn mistakes_are_named_where_they_stand() {
             "{pointer}: {pointers:?}"
         );
     }
+    assert!(!pointers.contains(&"/rungs/0/rule".to_owned()), "any order");
+    let details: Vec<String> = problems(&rules).into_iter().map(|p| p.detail).collect();
+    assert!(
+        details
+            .iter()
+            .any(|d| d.contains("`own_reference` stands there twice"))
+    );
+    assert!(details.iter().any(|d| d.contains("`manual` is no rung")));
+    let unknown = SHIPPED.replace("\"balance\"", "\"ballance\"");
+    let said = toml::from_str::<RuleSet>(&unknown).unwrap_err().to_string();
+    assert!(said.contains("ballance"), "{said}");
     assert!(toml::from_str::<RuleSet>(&format!("tolerence = 1\n{SHIPPED}")).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Any order of the rungs posts just what the ladder's own order posts, and
+    /// switches and modes only ever take away from that: nothing is posted against
+    /// a number that the payer names or lists, or on several accounts.
+    #[test]
+    fn no_order_of_the_rungs_posts_what_the_ladder_would_not(
+        muddle in muddle(),
+        order in Just(LADDER.to_vec()).prop_shuffle(),
+        modes in prop::collection::vec(
+            prop_oneof![Just(RungMode::Automatic), Just(RungMode::Suggest), Just(RungMode::Off)], 7),
+    ) {
+        let automatic: Vec<_> = order.iter().map(|rule| (*rule, RungMode::Automatic)).collect();
+        let mixed: Vec<_> = order.iter().copied().zip(modes).collect();
+        let built = muddle.build(shipped().unwrap());
+        prop_assume!(built.is_some());
+        let (receipt, usual, items) = built.unwrap();
+        let usual = decide(&receipt, &usual);
+        let (_, shuffled, _) = muddle.build(in_order_of(&automatic)).unwrap();
+        let shuffled = decide(&receipt, &shuffled);
+        prop_assert_eq!(sorted(&usual.lines), sorted(&shuffled.lines));
+        let (_, mixed, _) = muddle.build(in_order_of(&mixed)).unwrap();
+        let mixed = decide(&receipt, &mixed);
+        prop_assert!(mixed.lines.is_empty() || sorted(&mixed.lines) == sorted(&usual.lines));
+        if !shuffled.lines.is_empty() {
+            let paid: BTreeSet<DocumentId> = shuffled.lines.iter().map(|l| l.document).collect();
+            let accounts: BTreeSet<AccountId> = items.iter()
+                .filter(|item| paid.contains(&item.id))
+                .map(|item| item.account_id)
+                .collect();
+            prop_assert_eq!(accounts.len(), 1);
+            for item in &items {
+                let listed = receipt.advice.iter().any(|line| line.key == item.ref_key);
+                let named = receipt.narrative.contains(&item.document_ref);
+                prop_assert!(
+                    paid.contains(&item.id) || !(listed || named && receipt.advice.is_empty()),
+                    "{} is meant", item.document_ref
+                );
+            }
+        }
+    }
 }
 
 proptest! {

@@ -5,13 +5,17 @@ use contracts::{
         Refusal,
         controls::{BeforeAfter, Check, Preview, PreviewApproval},
     },
-    controls::ApprovalKind,
+    controls::{ApprovalKind, ClientPaymentId},
 };
-use kernel::{CommandId, Money};
+use kernel::{CommandId, Money, ResidualId, london_date};
 use messaging::{Bus, Failure};
 
 use super::{Act, refunds, small_balances, write_offs};
-use crate::store;
+use crate::{
+    domain::legal::residual,
+    serve::matters::no_payment,
+    store::{self, residuals::no_residual},
+};
 
 pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, Refusal> {
     // Rolled back when it is dropped: looking changes nothing.
@@ -20,6 +24,8 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
         ApprovalKind::Refund => refund(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::WriteOff => write_off(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::SmallBalances => run(&mut act, ask.subject_id.into()).await?,
+        ApprovalKind::ResidualBalance => residual(&mut act, ask.subject_id.into()).await?,
+        ApprovalKind::ClientPayment => client_payment(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::LimitChange => {
             return Err(Failure::not_found(
                 "allocation.no_subject",
@@ -133,6 +139,59 @@ async fn write_off(act: &mut Act, id: contracts::controls::WriteOffId) -> Result
         content: found.content(open),
         ledger,
         checks,
+    })
+}
+
+async fn residual(act: &mut Act, id: ResidualId) -> Result<Preview, Failure> {
+    let conn = act.tx.conn();
+    let matter = store::residuals::matter_of(conn, id).await?;
+    let matter = store::matters::view(conn, matter).await?;
+    let residual = store::residuals::lock(conn, Some(id), None)
+        .await?
+        .ok_or_else(|| no_residual(id))?;
+    let settings = store::matters::settings(conn, london_date(act.now)).await?;
+    let checks = residual
+        .proposal
+        .as_ref()
+        .map(|proposal| {
+            let number = proposal.charity_number.as_deref();
+            match residual::may_leave(&residual, proposal.route, number, &settings) {
+                Ok(()) => check(true, "the rules for this way out are kept"),
+                Err(refused) => check(false, refused.to_string()),
+            }
+        })
+        .into_iter()
+        .collect();
+    Ok(Preview {
+        content: residual::content(&residual, &matter.matter_ref),
+        ledger: vec![BeforeAfter {
+            what: format!("Held for the client on {}", matter.matter_ref),
+            before: residual.balance,
+            after: Money::zero(residual.balance.currency()),
+        }],
+        checks,
+    })
+}
+
+async fn client_payment(act: &mut Act, id: ClientPaymentId) -> Result<Preview, Failure> {
+    let conn = act.tx.conn();
+    let found = store::client_payments::find(conn, &[id]).await?;
+    let payment = found.first().ok_or_else(|| no_payment(id))?;
+    let held = store::matters::lock(conn, payment.matter).await?;
+    let before = held.balance(payment.amount.currency());
+    let after = before.checked_sub(payment.amount).map_err(Failure::of)?;
+    Ok(Preview {
+        content: payment.content(&held.matter.reference),
+        ledger: vec![BeforeAfter {
+            what: format!("Held for the client on {}", held.matter.reference),
+            before,
+            after,
+        }],
+        checks: vec![if after.is_negative() {
+            check(false, "less is held than shall be paid (SRA 5.3)")
+        } else {
+            check(true, "no more leaves than is held")
+        }],
     })
 }
 

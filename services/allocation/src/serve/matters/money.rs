@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 
 use super::{
     super::{disbursements, reason, record},
-    Work, answer, money_moved,
+    Work, answer, money_moved, payments,
     receipts::undo_received,
     take_up,
 };
@@ -125,7 +125,11 @@ pub(crate) async fn pay(ask: PayClientMoney, bus: Bus) -> Result<MatterDetail, R
     let because = work.because;
     let bank_account = client_account(work.tx.conn(), ask.bank_account.as_deref()).await?;
     match ask.kind {
-        EntryKind::PaidOut | EntryKind::Returned => {}
+        EntryKind::PaidOut | EntryKind::Returned => {
+            payments::request(&bus, &mut work, &ask, bank_account).await?;
+            work.finish(&bus).await?;
+            return answer(&bus, ask.matter_id).await;
+        }
         EntryKind::DisbursementPaid => {
             let id = ask
                 .disbursement_id
