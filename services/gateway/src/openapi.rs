@@ -195,6 +195,7 @@ fn components() -> Value {
     component::<disputes::Taxonomy>(&mut answers);
     component::<disputes::Feedback>(&mut answers);
     component::<disputes::Nudged>(&mut answers);
+    component::<disputes::Erased>(&mut answers);
     component::<Page<worklist::WorkRow>>(&mut answers);
     component::<worklist::WorkCounts>(&mut answers);
     component::<worklist::WorkDetail>(&mut answers);
@@ -260,6 +261,7 @@ fn components() -> Value {
     component::<api::disputes::CaseRequest>(&mut requests);
     component::<api::disputes::CaseStepRequest>(&mut requests);
     component::<api::disputes::NudgeRequest>(&mut requests);
+    component::<api::disputes::ErasureRequest>(&mut requests);
     component::<api::worklist::WorkActionRequest>(&mut requests);
     component::<api::worklist::PolicyRequest>(&mut requests);
     component::<api::worklist::PersonRequest>(&mut requests);

@@ -551,6 +551,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(DISPUTE, routes!(api::disputes::open)),
         Entry::api(DISPUTE, routes!(api::disputes::step)),
         Entry::api(DISPUTE, routes!(api::disputes::nudge)),
+        Entry::api(MANAGE, routes!(api::disputes::erase)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

@@ -13,7 +13,7 @@ use contracts::{
     Role,
     api::{
         allocation::{FindOpenItems, OpenItemView},
-        controls,
+        controls::{self, DecideApproval, GetApproval, Verdict},
         disputes::{
             CaseDetail, CaseKey, CaseQueue, CaseStep, CreditLine, GetCase, ListCases, StepCase,
         },
@@ -21,6 +21,7 @@ use contracts::{
         rules::{DraftRuleSet, PromoteRuleSet},
         worklist::{GetWork, ListPeople, ListWork, PutPerson, WorkRow, WorkView},
     },
+    controls::{ApprovalId, ApprovalState},
     disputes::{CaseId, CaseState, Resolution},
     inbound::DocumentKind,
     rules::{Remainder, RemainderAction, RuleSet, When},
@@ -392,5 +393,133 @@ async fn a_short_payment_is_disputed_warned_escalated_credited_and_chased_by_the
         .find(|said| said["work_item_id"] == work.work_item_id.to_string())
         .unwrap();
     assert_eq!(last["state"], "closed");
+    assert_conserved(&office.suite).await;
+}
+
+/// A credit above what one person may give leaves only when a second person has
+/// approved it; and a change meanwhile voids what was asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_credit_waits_for_a_second_person_and_a_change_voids_it() {
+    let office = Office::open().await;
+    office.short_is_disputed().await;
+    office
+        .suite
+        .publish_account("acme", &account("ACME01"))
+        .await;
+    office
+        .suite
+        .publish_document("INV-8101", &document("INV-8101", "ACME01", "2000.00"))
+        .await;
+    let invoice = office.item("INV-8101").await;
+    office.chased(&invoice, "2000.00").await;
+    let line = receipt("INV-8101", "500.00");
+    office
+        .suite
+        .publish_receipt(&line.bank_reference, &line)
+        .await;
+    let id = eventually_some("a case", DEADLINE, async || {
+        let ask = ListCases {
+            queue: Some(CaseQueue::New),
+            document_id: Some(invoice.document_id),
+            ..ListCases::default()
+        };
+        office.gateway.ask(&ask).await.unwrap().items.pop()
+    })
+    .await
+    .case_id;
+    let assign = CaseStep::Assign {
+        coordinator: Some("max".into()),
+        processor: Some("jo".into()),
+        responsible: None,
+    };
+    office.step(id, assign, person("jo", "controller")).await;
+    let propose = |amount: &str| CaseStep::Propose {
+        credits: vec![CreditLine {
+            document_id: invoice.document_id,
+            amount: gbp(amount),
+        }],
+    };
+    let max = || person("max", "manager");
+    let approval = async |approval_id: ApprovalId| {
+        let ask = GetApproval {
+            approval_id,
+            person: person("fay", "cfo"),
+        };
+        eventually_some("worklist knows of it", DEADLINE, async || {
+            office.gateway.ask(&ask).await.ok()
+        })
+        .await
+    };
+    let decide = async |approval_id: ApprovalId, who: controls::Person| {
+        approval(approval_id).await;
+        let ask = DecideApproval {
+            command_id: CommandId::generate(),
+            approval_id,
+            verdict: Verdict::Approve,
+            reason: "the price was wrong".into(),
+            person: who,
+        };
+        office
+            .gateway
+            .ask(&ask)
+            .await
+            .map_err(|refusal| refusal.code)
+    };
+    let jo = || person("jo", "controller");
+    office.step(id, propose("1200.00"), jo()).await;
+    let asked = office.step(id, CaseStep::Agree, max()).await;
+    assert_eq!(asked.case.state, CaseState::Proposed);
+    let first = asked.proposal.unwrap().approval.unwrap();
+    assert!(office.said("disputes", "credit_requested").await.is_empty());
+    let shown = approval(first).await;
+    assert_eq!(shown.approval.amount, gbp("1200.00"));
+    assert_eq!(shown.content["credits"][0]["document"], "INV-8101");
+    let own = decide(first, max()).await;
+    assert_eq!(own.unwrap_err(), "worklist.own_request");
+
+    // Another amount: nobody need decide the first any more.
+    office.step(id, propose("1100.00"), jo()).await;
+    eventually("the first is void", DEADLINE, async || {
+        approval(first).await.approval.state == ApprovalState::Voided
+    })
+    .await;
+    let asked = office.step(id, CaseStep::Agree, max()).await;
+    let second = asked.proposal.unwrap().approval.unwrap();
+    office.chased(&invoice, "0.00").await;
+    decide(second, person("fay", "cfo")).await.unwrap();
+    eventually("the case is settled", DEADLINE, async || {
+        office.case(id).await.case.state == CaseState::Resolved
+    })
+    .await;
+    let said = office.said("disputes", "credit_requested").await;
+    assert_eq!(said.len(), 1);
+    assert_eq!(said[0]["amount"]["amount"], "1100.00");
+    assert_eq!(said[0]["actor"], "user:fay");
+    office.chased(&invoice, "400.00").await;
+    eventually("it is carried out", DEADLINE, async || {
+        approval(second).await.approval.carried_out_at.is_some()
+    })
+    .await;
+
+    // Rejected: somebody works on it again, and nothing is credited.
+    office.step(id, CaseStep::Reopen, jo()).await;
+    office.step(id, propose("1300.00"), jo()).await;
+    let asked = office.step(id, CaseStep::Agree, max()).await;
+    let third = asked.proposal.unwrap().approval.unwrap();
+    approval(third).await;
+    let reject = DecideApproval {
+        command_id: CommandId::generate(),
+        approval_id: third,
+        verdict: Verdict::Reject,
+        reason: "not without the delivery note".into(),
+        person: person("fay", "cfo"),
+    };
+    office.gateway.ask(&reject).await.unwrap();
+    eventually("it is worked on again", DEADLINE, async || {
+        office.case(id).await.case.state == CaseState::Assigned
+    })
+    .await;
+    assert_eq!(office.said("disputes", "credit_requested").await.len(), 1);
+    office.chased(&invoice, "0.00").await;
     assert_conserved(&office.suite).await;
 }

@@ -89,7 +89,7 @@ impl Consumer for Approvals {
         let decided: ApprovalDecided = raw.json()?;
         let ours = match decided.kind {
             ApprovalKind::Refund | ApprovalKind::WriteOff | ApprovalKind::SmallBalances => true,
-            ApprovalKind::LimitChange => false,
+            ApprovalKind::LimitChange | ApprovalKind::Credit => false,
         };
         // The first of two approvals changes nothing yet.
         Ok((ours && decided.state != ApprovalState::Pending).then_some(decided))
@@ -192,7 +192,7 @@ impl Consumer for Approvals {
                 ApprovalKind::Refund => desk.refund(&mut state)?,
                 ApprovalKind::WriteOff => desk.write_off(&mut state)?,
                 ApprovalKind::SmallBalances => desk.run(&mut state)?,
-                ApprovalKind::LimitChange => None,
+                ApprovalKind::LimitChange | ApprovalKind::Credit => None,
             };
             if let Some((outcome, reason)) = became {
                 desk.became(outcome, reason)?;

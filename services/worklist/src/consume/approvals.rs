@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use contracts::{
     Event, Prefix,
-    controls::{ApprovalCarriedOut, ApprovalId, ApprovalRequested, ApprovalWithdrawn},
+    controls::{
+        ApprovalCarriedOut, ApprovalId, ApprovalRequested, ApprovalWithdrawn, CarriedOutByDisputes,
+        RequestedByDisputes, WithdrawnByDisputes,
+    },
 };
 use messaging::{Failure, Outgoing, Raw, Tx};
 
@@ -67,15 +70,27 @@ pub(crate) struct Changes {
 }
 
 pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
-    Ok(if kind == ApprovalRequested::event_type() {
-        Some(Fact::Requested(raw.json()?))
-    } else if kind == ApprovalWithdrawn::event_type() {
-        Some(Fact::Withdrawn(raw.json()?))
-    } else if kind == ApprovalCarriedOut::event_type() {
-        Some(Fact::CarriedOut(raw.json()?))
-    } else {
-        None
-    })
+    let is = |types: [String; 2]| types.iter().any(|one| kind == one.as_str());
+    Ok(
+        if is([
+            ApprovalRequested::event_type(),
+            RequestedByDisputes::event_type(),
+        ]) {
+            Some(Fact::Requested(raw.json()?))
+        } else if is([
+            ApprovalWithdrawn::event_type(),
+            WithdrawnByDisputes::event_type(),
+        ]) {
+            Some(Fact::Withdrawn(raw.json()?))
+        } else if is([
+            ApprovalCarriedOut::event_type(),
+            CarriedOutByDisputes::event_type(),
+        ]) {
+            Some(Fact::CarriedOut(raw.json()?))
+        } else {
+            None
+        },
+    )
 }
 
 pub(super) async fn load(tx: &mut Tx, part: &Part<'_, Fact>) -> Result<State, Failure> {

@@ -20,10 +20,10 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
         ApprovalKind::Refund => refund(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::WriteOff => write_off(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::SmallBalances => run(&mut act, ask.subject_id.into()).await?,
-        ApprovalKind::LimitChange => {
+        ApprovalKind::LimitChange | ApprovalKind::Credit => {
             return Err(Failure::not_found(
                 "allocation.no_subject",
-                "limits are changed by worklist itself",
+                "limits are worklist's, credits are disputes'",
             )
             .into());
         }
