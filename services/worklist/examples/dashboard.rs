@@ -48,6 +48,8 @@ async fn main() -> Result<(), Failed> {
     let mut stream = jetstream::new(client).get_stream(stream).await?;
     let yesterday = chrono::Utc::now() - chrono::TimeDelta::hours(24);
     let mut next = first_since(&mut stream, yesterday).await?;
+    // Looked for in vain though there is a newer one.
+    let mut missed = 0;
     loop {
         match stream.get_raw_message(next).await {
             Ok(message) => {
@@ -55,10 +57,15 @@ async fn main() -> Result<(), Failed> {
                 next += 1;
             }
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
-                // Nothing newer, or the stream has let go of it meanwhile.
+                // Nothing newer, or it came between the two looks, or the stream
+                // has let go of it meanwhile.
                 let state = &stream.info().await?.state;
                 if next <= state.last_sequence {
-                    next = state.first_sequence.max(next + 1);
+                    let gone = next < state.first_sequence || missed == next;
+                    missed = next;
+                    if gone {
+                        next = state.first_sequence.max(next + 1);
+                    }
                     continue;
                 }
                 let heard = tokio::time::timeout(LOOK, news.next()).await;

@@ -727,7 +727,7 @@ async fn e103_a_person_is_erased_when_the_case_closes_and_the_ledger_stays() {
     let refused = office.gateway.ask(&erase(jo())).await.unwrap_err();
     assert_eq!(refused.code, "disputes.not_yours");
     let asked = office.gateway.ask(&erase(manager())).await.unwrap();
-    assert_eq!(asked.waits_for, [case.case.case_ref.clone()]);
+    assert_eq!(asked.waits_for, std::slice::from_ref(&case.case.case_ref));
     assert!(asked.erased_in.is_empty());
     let over = office.gateway.ask(&ReadNudge { token }).await.unwrap_err();
     assert_eq!(over.code, "disputes.no_link");
