@@ -8,8 +8,9 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use contracts::disputes::{CaseId, CaseState};
-use kernel::{AccountId, Currency, DocumentId, london_date};
+use kernel::{AccountId, Currency, DocumentId, london_date, london_midnight};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::{
@@ -36,6 +37,8 @@ const ITEMS: i64 = 2000;
 const PAGE: i64 = 200;
 /// Pages of one round.
 const PAGES: usize = 20;
+/// Open suspicions that one round looks at.
+const LOOK: i64 = 2000;
 
 const SYSTEM: &str = "system:disputes";
 
@@ -111,6 +114,12 @@ async fn suspect_page(bus: &Bus, after: Option<Place>) -> Result<(Option<Place>,
         least: &least,
     };
     let mut tx = bus.begin().await?;
+    let begun = store::suspects::raised_since(tx.conn(), london_midnight(now)).await?;
+    let room = policy.suspect_daily().saturating_sub(begun);
+    if room == 0 {
+        // More than that nobody asks about on one day.
+        return Ok((None, 0));
+    }
     let next = store::suspects::page_end(tx.conn(), bounds.due_by, after, ITEMS).await?;
     // Looked at without locks first: mostly there is nothing new.
     let seen = store::suspects::unexplained(tx.conn(), &bounds, Among::Page(after, next)).await?;
@@ -128,8 +137,9 @@ async fn suspect_page(bus: &Bus, after: Option<Place>) -> Result<(Option<Place>,
     let open = store::suspects::open_of(tx.conn(), &accounts).await?;
     let ids: Vec<CaseId> = open.iter().map(|(id, ..)| *id).collect();
     let mut cases = store::cases::lock(tx.conn(), &ids).await?;
-    let refs = store::cases::next_refs(tx.conn(), new_ones(&suspects, &cases)).await?;
-    let steps = suspected(suspects, &mut cases, refs, &policy, now)?;
+    let new = new_ones(&suspects, &cases).min(room);
+    let refs = store::cases::next_refs(tx.conn(), new).await?;
+    let steps = suspected(&suspects, &mut cases, refs, &policy, now)?;
     let count = steps.len();
     put(&mut tx, bus, steps, now).await?;
     tx.commit().await?;
@@ -157,7 +167,7 @@ fn new_ones(suspects: &[Suspect], cases: &[Case]) -> usize {
 
 /// What the suspects make of the suspicions of their accounts. Pure.
 fn suspected(
-    suspects: Vec<Suspect>,
+    suspects: &[Suspect],
     cases: &mut [Case],
     refs: Vec<String>,
     policy: &Policy,
@@ -165,9 +175,16 @@ fn suspected(
 ) -> Result<Vec<Noted>, Failure> {
     let mut refs = refs.into_iter();
     let mut steps = Vec::new();
-    for chunk in suspects.chunk_by(|a, b| {
-        a.account == b.account && a.unexplained.currency() == b.unexplained.currency()
-    }) {
+    let mut chunks: Vec<&[Suspect]> = suspects
+        .chunk_by(|a, b| {
+            a.account == b.account && a.unexplained.currency() == b.unexplained.currency()
+        })
+        .collect();
+    // Where there is not room for all, those with the most money come first.
+    let money =
+        |chunk: &[Suspect]| -> Decimal { chunk.iter().map(|one| one.unexplained.amount()).sum() };
+    chunks.sort_by_key(|chunk| std::cmp::Reverse(money(chunk)));
+    for chunk in chunks {
         let Some(first) = chunk.first() else {
             continue;
         };
@@ -256,29 +273,45 @@ fn suspected(
     Ok(steps)
 }
 
-/// Ends suspicions of which something has an explanation now.
-pub(crate) async fn clear_explained(bus: Bus) -> Result<(), Failure> {
+/// Where the look at open suspicions has come to.
+pub(crate) type Look = Arc<Mutex<Option<CaseId>>>;
+
+/// Ends suspicions of which something has an explanation now: so many are looked
+/// at, the next round goes on with the next.
+pub(crate) async fn clear_explained(bus: Bus, look: Look) -> Result<(), Failure> {
+    let after = look.lock().map(|place| *place).unwrap_or_default();
+    let next = {
+        let mut tx = bus.begin().await?;
+        store::suspects::look_end(tx.conn(), after, LOOK).await?
+    };
     let mut changed = 0;
     for _ in 0..PAGES {
         if bus.shutdown().is_cancelled() {
             break;
         }
-        let count = clear_page(&bus).await?;
+        let count = clear_page(&bus, after, next).await?;
         changed += count;
         if (count as i64) < PAGE {
             break;
         }
     }
+    if let Ok(mut place) = look.lock() {
+        *place = next;
+    }
     tell(&bus, "suspected queries are explained", changed).await;
     Ok(())
 }
 
-async fn clear_page(bus: &Bus) -> Result<usize, Failure> {
+async fn clear_page(
+    bus: &Bus,
+    after: Option<CaseId>,
+    until: Option<CaseId>,
+) -> Result<usize, Failure> {
     let now = bus.now();
     let policy = Policy::on(london_date(now));
     let least = policy.suspect_min();
     let mut tx = bus.begin().await?;
-    let ids = store::suspects::explained(tx.conn(), &least, PAGE).await?;
+    let ids = store::suspects::explained(tx.conn(), &least, after, until, PAGE).await?;
     if ids.is_empty() {
         return Ok(0);
     }
@@ -360,4 +393,64 @@ pub(crate) async fn close_resolved(bus: Bus) -> Result<(), Failure> {
     tx.commit().await?;
     tell(&bus, "settled cases were closed", count).await;
     Ok(())
+}
+
+/// Erases what was asked for while its case was open, once it is closed (E103).
+pub(crate) async fn erase(bus: Bus) -> Result<(), Failure> {
+    let now = bus.now();
+    let mut tx = bus.begin().await?;
+    let due = store::words::due(tx.conn(), PAGE).await?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let mut steps = Vec::new();
+    for mut case in store::cases::lock(tx.conn(), &due).await? {
+        // Again under the lock: it may have been opened again.
+        if case.state != CaseState::Closed {
+            continue;
+        }
+        case.version += 1;
+        steps.push(Noted {
+            from: Some(CaseState::Closed),
+            step: "words_erased".to_owned(),
+            detail: "as was asked while the case was open".to_owned(),
+            actor: SYSTEM.to_owned(),
+            cause: Uuid::now_v7(),
+            case,
+        });
+    }
+    let ids: Vec<CaseId> = steps.iter().map(|noted| noted.case.id).collect();
+    store::words::erase(tx.conn(), &ids, now).await?;
+    put(&mut tx, &bus, steps, now).await?;
+    tx.commit().await?;
+    tell(&bus, "what people had said was erased", ids.len()).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_is_not_room_for_all_the_most_money_comes_first() {
+        let suspect = |amount: &str| Suspect {
+            account: AccountId::generate(),
+            account_ref: format!("ACME{amount}"),
+            document: DocumentId::generate(),
+            document_ref: "INV-1".to_owned(),
+            due_on: "2026-01-31".parse().unwrap(),
+            unexplained: kernel::Money::parse(amount, Currency::GBP).unwrap(),
+        };
+        let suspects = [suspect("30.00"), suspect("90.00"), suspect("45.00")];
+        let now = "2026-03-02T10:00:00Z".parse().unwrap();
+        let policy = Policy::on(london_date(now));
+        assert!(policy.suspect_daily() > 0);
+        let refs = vec!["Q-000001".to_owned(), "Q-000002".to_owned()];
+        let steps = suspected(&suspects, &mut [], refs, &policy, now).unwrap();
+        let raised: Vec<&str> = steps
+            .iter()
+            .map(|noted| noted.case.account_ref.as_str())
+            .collect();
+        assert_eq!(raised, ["ACME90.00", "ACME45.00"]);
+    }
 }

@@ -21,8 +21,10 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
     let round = jobs::Round::default();
+    let look = jobs::Look::default();
     Host::new(bus.clone())
         .consume(consume::Ledger::new(bus.prefix().clone()))
+        .consume(consume::Approvals::new(bus.prefix().clone()))
         .serve(serve::open_case)
         .serve(serve::step_case)
         .serve(serve::list_cases)
@@ -33,11 +35,15 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::nudge_stakeholder)
         .serve(serve::read_nudge)
         .serve(serve::comment_by_link)
+        .serve(serve::erase_person)
         .job("suspected_queries", jobs::EVERY, move |bus| {
             jobs::suspect(bus, round.clone())
         })
-        .job("explained_queries", jobs::EVERY, jobs::clear_explained)
+        .job("explained_queries", jobs::EVERY, move |bus| {
+            jobs::clear_explained(bus, look.clone())
+        })
         .job("close_resolved", jobs::EVERY, jobs::close_resolved)
+        .job("erasures", jobs::EVERY, jobs::erase)
         .run()
         .await
 }

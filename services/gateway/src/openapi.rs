@@ -201,6 +201,7 @@ fn components() -> Value {
     component::<Page<dunning::DunningPolicyView>>(&mut answers);
     component::<dunning::LatePayment>(&mut answers);
     component::<dunning::Statement>(&mut answers);
+    component::<disputes::Erased>(&mut answers);
     component::<Page<worklist::WorkRow>>(&mut answers);
     component::<worklist::WorkCounts>(&mut answers);
     component::<worklist::WorkDetail>(&mut answers);
@@ -272,6 +273,7 @@ fn components() -> Value {
     component::<api::claims::ChargeBackRequest>(&mut requests);
     component::<api::runs::DunningRunStepRequest>(&mut requests);
     component::<api::runs::DunningRunEditRequest>(&mut requests);
+    component::<api::disputes::ErasureRequest>(&mut requests);
     component::<api::worklist::WorkActionRequest>(&mut requests);
     component::<api::worklist::PolicyRequest>(&mut requests);
     component::<api::worklist::PersonRequest>(&mut requests);

@@ -652,6 +652,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(DISPUTE, routes!(api::claims::post)),
         Entry::api(DISPUTE, routes!(api::claims::take_back)),
         Entry::api(READ, routes!(api::claims::statement)),
+        Entry::api(MANAGE, routes!(api::disputes::erase)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

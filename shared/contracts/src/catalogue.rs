@@ -84,7 +84,7 @@ const fn reads_only(service: Role, stream: &'static str, event: &'static str) ->
     }
 }
 
-pub const DURABLES: [Durable; 18] = [
+pub const DURABLES: [Durable; 19] = [
     reads(Role::Ingestion, INBOUND),
     reads_only(Role::Ingestion, ALLOCATION, "refund_file_ordered"),
     reads_only(Role::Ingestion, DUNNING, "charge_changed"),
@@ -93,6 +93,7 @@ pub const DURABLES: [Durable; 18] = [
     reads_only(Role::Allocation, WORKLIST, "approval_decided"),
     reads(Role::Allocation, DUNNING),
     reads(Role::Disputes, ALLOCATION),
+    reads_only(Role::Disputes, WORKLIST, "approval_decided"),
     reads_only(Role::Dunning, INGESTION, "statement_recorded"),
     reads(Role::Dunning, ALLOCATION),
     reads_only(Role::Dunning, DISPUTES, "case_changed"),
@@ -276,19 +277,15 @@ pub fn outsider_permissions(who: Outsider, prefix: &Prefix) -> Permissions {
         Outsider::BankFeed => may.publish.push(prefix.subject("in.bank.receipts.>")),
         Outsider::Billing => may.publish.push(prefix.subject("in.billing.>")),
         Outsider::Remittance => may.publish.push(prefix.subject("in.remittances.>")),
-        // Listens, and may read back what the stream still has, through a pull
-        // consumer that lives only that long.
+        // Listens, and may read back what the stream still has, message by
+        // message. It may make no consumer: whoever makes one says where the
+        // server delivers to.
         Outsider::Dashboard => {
             may.subscribe.push(prefix.subject("sla.>"));
             let stream = prefix.stream(SLA);
             may.publish.extend([
                 format!("$JS.API.STREAM.INFO.{stream}"),
-                format!("$JS.API.CONSUMER.CREATE.{stream}"),
-                format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
-                format!("$JS.API.CONSUMER.INFO.{stream}.*"),
-                format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*"),
-                format!("$JS.ACK.{stream}.>"),
-                format!("$JS.ACK.*.*.{stream}.>"),
+                format!("$JS.API.STREAM.MSG.GET.{stream}"),
             ]);
         }
     }

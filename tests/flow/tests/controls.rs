@@ -31,12 +31,14 @@ use contracts::{
         outbox::{self, Republish, Republished},
         reporting::GetAgedDebt,
         returns::{ListDebits, MatchDebit},
+        worklist::{GetWork, ListWork, WorkRow, WorkView},
     },
     catalogue,
     controls::{
         ApprovalId, ApprovalKind, ApprovalState, RefundId, RefundState, RunState, WriteOffState,
     },
     inbound::{BankAccountRef, Direction},
+    worklist::WorkState,
 };
 use kernel::{Clock, CommandId, Currency, ManualClock, Money, ReceiptId, SystemClock};
 use messaging::Bus;
@@ -462,6 +464,72 @@ async fn an_overpayment_is_refunded_with_four_eyes() {
     assert_eq!(same.unwrap_err(), "worklist.decided_already");
     office.carried_out(approval, person("fay", &["cfo"])).await;
     assert_conserved(&office.suite).await;
+}
+
+/// What waits for a second person is somebody's work until it is decided: by the
+/// last of two approvals, or by a rejection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_ends_the_work_that_waited_for_it() {
+    let office = Office::open().await;
+    let waiting = async |approval: ApprovalId| {
+        eventually_some("the approval is work", DEADLINE, async || {
+            let ask = ListWork {
+                view: WorkView::Team,
+                actor: "user:max".into(),
+                kinds: vec!["approval_waiting".into()],
+                ..ListWork::default()
+            };
+            let listed = office.gateway.ask(&ask).await.unwrap().items;
+            listed
+                .into_iter()
+                .find(|row| row.subject_id == approval.as_uuid())
+        })
+        .await
+    };
+    let look = async |row: &WorkRow| {
+        let ask = GetWork {
+            work_item_id: row.work_item_id,
+        };
+        office.gateway.ask(&ask).await.unwrap()
+    };
+    let over = async |row: &WorkRow| {
+        eventually_some("the work is over", DEADLINE, async || {
+            Some(look(row).await).filter(|detail| detail.item.state == WorkState::Closed)
+        })
+        .await
+    };
+    let twice = office.paid("PAID TWICE", "250.00").await;
+    let mut other = because("their account is closed");
+    other.payee = Some(Payee {
+        name: "Acme Holdings Ltd".into(),
+        account: serde_json::from_value(serde_json::json!({
+            "sort_code": "08-99-99", "account_number": "66374958"
+        }))
+        .unwrap(),
+        reason: "the account that paid is closed".into(),
+    });
+    let refund = office.refund(twice.receipt_id, other).await;
+    let approval = refund.refund.approval_id.unwrap();
+    let work = waiting(approval).await;
+    assert_eq!(work.amount, Some(gbp("250.00")));
+    // The first of two leaves it waiting.
+    let first = office.approve(approval, manager()).await;
+    assert_eq!(first, Ok(ApprovalState::Pending));
+    let rest = office.paid("PAID TOO MUCH", "80.00").await;
+    let refused = office.refund(rest.receipt_id, because("paid twice")).await;
+    let second = refused.refund.approval_id.unwrap();
+    let other = waiting(second).await;
+    let rejected = office.decide(second, manager(), Verdict::Reject).await;
+    assert_eq!(rejected.unwrap().approval.state, ApprovalState::Rejected);
+    let ended = over(&other).await;
+    let last = &ended.history[0];
+    assert_eq!(last.reason, "rejected: looked into it");
+    assert_eq!(last.actor, manager().actor);
+    assert_eq!(look(&work).await.item.state, WorkState::Open);
+    office.carried_out(approval, person("fay", &["cfo"])).await;
+    let ended = over(&work).await;
+    assert_eq!(ended.history[0].reason, "approved: looked into it");
+    assert!(look(&work).await.clocks[0].stopped_at.is_some());
 }
 
 /// E44: a refund and an allocation want the same pounds; whoever comes first

@@ -20,8 +20,8 @@ use contracts::{
         controls::Person,
         disputes::{
             CaseDetail, CaseKey, CaseLine, CaseQueue, CaseStep, CaseView, CommentByLink,
-            CountCases, CreditLine, CreditState, GetCase, GetFeedback, GetTaxonomy, ListCases,
-            NudgeStakeholder, OpenCase, ReadNudge, StepCase,
+            CountCases, CreditLine, CreditState, ErasePerson, GetCase, GetFeedback, GetTaxonomy,
+            HistoryLine, ListCases, NudgeStakeholder, OpenCase, ReadNudge, StepCase,
         },
         returns::{GetChaseable, OffsetDocuments, OffsetLine},
         rules::{DraftRuleSet, PromoteRuleSet},
@@ -724,6 +724,150 @@ async fn a_stakeholder_comments_by_a_link_that_ends() {
     office.clock.advance(TimeDelta::days(8));
     let over = office.gateway.ask(&read(&token)).await.unwrap_err();
     assert_eq!(over.code, "disputes.no_link");
+}
+
+/// E103: a person wants to be forgotten. While the case is open what was said is
+/// kept, but the link ends; when it closes, name and words are gone, and amounts,
+/// history, hashes and counts are what they were. No event ever had the words.
+#[tokio::test(flavor = "multi_thread")]
+async fn e103_a_person_is_erased_when_the_case_closes_and_the_ledger_stays() {
+    let office = Office::open().await;
+    let item = office.bill("INV-7501", "60.00").await;
+    let case = office.dispute(&item, "60.00").await;
+    let id = case.case.case_id;
+    let nudge = NudgeStakeholder {
+        command_id: CommandId::generate(),
+        case_id: id,
+        stakeholder: "Samantha Smith".into(),
+        question: "Samantha, was line 2 delivered whole?".into(),
+        person: jo(),
+    };
+    let token = office.gateway.ask(&nudge).await.unwrap().token.unwrap();
+    let comment = CommentByLink {
+        command_id: CommandId::generate(),
+        token: token.clone(),
+        text: "I, Samantha, was ill that day.".into(),
+    };
+    office.gateway.ask(&comment).await.unwrap();
+    let attach = CaseStep::Attach {
+        label: "photograph by Samantha".into(),
+        reference: Some("DMS-78/samantha.jpg".into()),
+        sha256: Some("cd".repeat(32)),
+    };
+    office.step(id, attach, jo()).await.unwrap();
+    let said = StepCase {
+        command_id: CommandId::generate(),
+        case_id: id,
+        version: None,
+        step: CaseStep::Comment,
+        reason: "Samantha rang: it was whole".into(),
+        person: jo(),
+    };
+    let before = office.gateway.ask(&said).await.unwrap();
+    let line = |step: &str| HistoryLine {
+        case_id: id,
+        version: before
+            .history
+            .iter()
+            .find(|s| s.step == step)
+            .unwrap()
+            .version,
+    };
+    let lines = vec![line("commented"), line("attached")];
+    let named = async || {
+        let tables = [
+            "step",
+            "words",
+            "nudge",
+            "nudge_comment",
+            "evidence",
+            "outbox",
+            "dispute",
+        ];
+        let mut named = Vec::new();
+        for table in tables {
+            let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+                "select count(*) from disputes.{table} t where t::text ilike '%samantha%'"
+            )))
+            .fetch_one(office.suite.admin_pool())
+            .await
+            .unwrap();
+            if found > 0 {
+                named.push(table);
+            }
+        }
+        named
+    };
+    assert_eq!(
+        named().await,
+        ["words", "nudge", "nudge_comment", "evidence"]
+    );
+
+    let erase = |person: Person| ErasePerson {
+        command_id: CommandId::generate(),
+        stakeholder: Some("samantha smith".into()),
+        lines: lines.clone(),
+        reason: "a request by letter of 3 February".into(),
+        person,
+    };
+    let refused = office.gateway.ask(&erase(jo())).await.unwrap_err();
+    assert_eq!(refused.code, "disputes.not_yours");
+    let asked = office.gateway.ask(&erase(manager())).await.unwrap();
+    assert_eq!(asked.waits_for, std::slice::from_ref(&case.case.case_ref));
+    assert!(asked.erased_in.is_empty());
+    let over = office.gateway.ask(&ReadNudge { token }).await.unwrap_err();
+    assert_eq!(over.code, "disputes.no_link");
+    let kept = office.get(id).await;
+    let words = |detail: &CaseDetail, step: &str| {
+        let found = detail.history.iter().find(|s| s.step == step).unwrap();
+        (found.actor.clone(), found.detail.clone())
+    };
+    assert_eq!(
+        words(&kept, "stakeholder_commented"),
+        (
+            "link:Samantha Smith".to_owned(),
+            "I, Samantha, was ill that day.".to_owned()
+        )
+    );
+
+    let reject = CaseStep::Resolve {
+        credits: Vec::new(),
+    };
+    office.step(id, reject, jo()).await.unwrap();
+    office.step(id, CaseStep::Close, jo()).await.unwrap();
+    let gone = eventually_some("it is erased", DEADLINE, async || {
+        let detail = office.get(id).await;
+        let erased = detail.history.iter().any(|s| s.step == "words_erased");
+        erased.then_some(detail)
+    })
+    .await;
+    assert_eq!(named().await, Vec::<&str>::new());
+    for step in ["commented", "attached", "nudged"] {
+        assert_eq!(
+            words(&gone, step),
+            ("user:jo".to_owned(), "erased".to_owned())
+        );
+    }
+    assert_eq!(
+        words(&gone, "stakeholder_commented"),
+        ("link:erased".to_owned(), "erased".to_owned())
+    );
+    // What counts and what proves is as it was.
+    assert_eq!(gone.evidence[0].sha256, Some("cd".repeat(32)));
+    assert_eq!(gone.nudges[0].comments, 1);
+    assert_eq!(gone.items[0].item.original, gbp("60.00"));
+    assert_eq!(gone.items[0].released, gbp("60.00"));
+    let versions: Vec<i64> = gone.history.iter().map(|s| s.version).collect();
+    assert_eq!(versions, (1..=gone.case.version).collect::<Vec<_>>());
+    let sealed: i64 = sqlx::query_scalar(
+        "select count(*) from disputes.step s join disputes.words w using (case_id, version)
+         where s.detail = 'kept in the case, sha256 ' || encode(w.sha256, 'hex') and w.salt is null",
+    )
+    .fetch_one(office.suite.admin_pool())
+    .await
+    .unwrap();
+    assert_eq!(sealed, 4);
+    office.chased(&item, "60.00").await;
 }
 
 /// Split, merge, a complaint beside a dispute, evidence, and the report for the

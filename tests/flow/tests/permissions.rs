@@ -181,37 +181,61 @@ async fn a_dashboard_replays_what_was_late_and_reads_nothing_else() {
         .await
         .unwrap();
     let js = async_nats::jetstream::with_prefix(dashboard, "$JS.API");
-    let consumer: async_nats::jetstream::consumer::PullConsumer = js
+    let sla = js
         .get_stream(prefix.stream(contracts::catalogue::SLA))
         .await
-        .unwrap()
-        .create_consumer(async_nats::jetstream::consumer::pull::Config {
-            deliver_policy: async_nats::jetstream::consumer::DeliverPolicy::All,
-            ack_policy: async_nats::jetstream::consumer::AckPolicy::None,
-            ..Default::default()
-        })
-        .await
         .unwrap();
-    let mut messages = consumer.messages().await.unwrap();
+    assert_eq!(sla.cached_info().state.messages, 3);
     for n in 0..3 {
-        let message = futures::StreamExt::next(&mut messages)
-            .await
-            .unwrap()
-            .unwrap();
+        let message = sla.get_raw_message(n + 1).await.unwrap();
         assert_eq!(message.payload, n.to_string());
     }
+    // A consumer would deliver wherever it is told to: it may make none, pulled
+    // or pushed, nor take what a service's consumer has.
+    let soon = Duration::from_millis(500);
+    let pulled = sla.create_consumer(async_nats::jetstream::consumer::pull::Config {
+        durable_name: Some("mine".into()),
+        ..Default::default()
+    });
+    assert!(!matches!(
+        tokio::time::timeout(soon, pulled).await,
+        Ok(Ok(_))
+    ));
+    let pushed = sla.create_consumer(async_nats::jetstream::consumer::push::Config {
+        deliver_subject: prefix.subject("in.bank.receipts.mine"),
+        ..Default::default()
+    });
+    assert!(!matches!(
+        tokio::time::timeout(soon, pushed).await,
+        Ok(Ok(_))
+    ));
+    let mut made = sla.consumer_names();
+    let first = tokio::time::timeout(soon, futures::StreamExt::next(&mut made)).await;
+    assert!(
+        !matches!(first, Ok(Some(Ok(_)))),
+        "it sees or made consumers"
+    );
     let denials = denied(&config, Outsider::Dashboard.name()).await;
     assert!(!denials.is_empty());
     for stream in STREAMS
         .iter()
         .filter(|s| s.name != contracts::catalogue::SLA)
     {
-        let info = tokio::time::timeout(
-            Duration::from_millis(500),
-            js.get_stream(prefix.stream(stream.name)),
-        )
-        .await;
-        assert!(!matches!(info, Ok(Ok(_))), "{} can be read", stream.name);
+        let info = tokio::time::timeout(soon, js.get_stream(prefix.stream(stream.name))).await;
+        assert!(!matches!(info, Ok(Ok(_))), "{} can be seen", stream.name);
+        let other = js
+            .get_stream_no_info(prefix.stream(stream.name))
+            .await
+            .unwrap();
+        let read = tokio::time::timeout(soon, other.get_raw_message(1)).await;
+        let denied = match read {
+            Err(_) => true,
+            Ok(read) => !matches!(
+                read.map_err(|error| error.kind()),
+                Ok(_) | Err(async_nats::jetstream::stream::RawMessageErrorKind::NoMessageFound)
+            ),
+        };
+        assert!(denied, "{} can be read", stream.name);
     }
     stack.destroy().await.unwrap();
 }

@@ -100,6 +100,7 @@ impl Consumer for Approvals {
             | ApprovalKind::ResidualBalance
             | ApprovalKind::ClientPayment => true,
             ApprovalKind::LimitChange
+            | ApprovalKind::Credit
             | ApprovalKind::DunningRun
             | ApprovalKind::LetterTemplate
             | ApprovalKind::DunningPolicy => false,
@@ -217,6 +218,7 @@ impl Consumer for Approvals {
                 ApprovalKind::ResidualBalance => desk.residual(&mut state.client)?,
                 ApprovalKind::ClientPayment => desk.client_payment(&mut state.client)?,
                 ApprovalKind::LimitChange
+                | ApprovalKind::Credit
                 | ApprovalKind::DunningRun
                 | ApprovalKind::LetterTemplate
                 | ApprovalKind::DunningPolicy => None,

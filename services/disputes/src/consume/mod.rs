@@ -4,6 +4,7 @@
 //! Most receipts concern no case: for them a batch costs one look at the items
 //! and one write.
 
+mod approvals;
 mod credit_notes;
 mod follow;
 mod opened;
@@ -36,6 +37,7 @@ use crate::{
     },
 };
 
+pub(crate) use approvals::Approvals;
 pub(crate) use follow::item;
 
 const SYSTEM: &str = "system:disputes";

@@ -3,9 +3,14 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     api::disputes::CreditLine,
-    disputes::{CaseChanged, CaseId, CaseItem, CaseKind, CaseState, Resolution},
+    controls::ApprovalId,
+    disputes::{
+        CaseChanged, CaseId, CaseItem, CaseKind, CaseState, CreditRequestId, CreditRequested,
+        Resolution,
+    },
 };
 use kernel::{AccountId, Currency, DocumentId, Money, MoneyError};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// Documents of one case.
@@ -127,6 +132,9 @@ pub struct Proposal {
     pub words: String,
     pub by: String,
     pub at: DateTime<Utc>,
+    /// The request that a second person decides, while one is asked.
+    #[serde(default)]
+    pub approval: Option<ApprovalId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +179,40 @@ impl Case {
     /// Not settled yet.
     pub fn is_open(&self) -> bool {
         !matches!(self.state, CaseState::Resolved | CaseState::Closed)
+    }
+
+    /// The request that a second person decides, while the case waits for it.
+    pub fn asked(&self) -> Option<ApprovalId> {
+        let proposal = self.proposal.as_ref()?;
+        proposal
+            .approval
+            .filter(|_| self.state == CaseState::Proposed)
+    }
+
+    /// What a second person is asked: the credits with what they are credits of.
+    /// When any of it is another, it is not what was approved.
+    pub fn credit_content(&self, credits: &[CreditLine]) -> Value {
+        let lines: Vec<Value> = self
+            .parts
+            .iter()
+            .filter_map(|part| {
+                let credit = credits
+                    .iter()
+                    .find(|credit| credit.document_id == part.document)?;
+                Some(json!({
+                    "document": part.document_ref,
+                    "document_id": part.document,
+                    "in_question": part.disputed.display_uk(),
+                    "credit": credit.amount.display_uk(),
+                }))
+            })
+            .collect();
+        json!({
+            "case": self.case_ref,
+            "account": self.account_ref,
+            "reason": self.reason_code,
+            "credits": lines,
+        })
     }
 
     /// What is in question now.
@@ -236,6 +278,38 @@ impl Case {
             cleared: part.cleared,
             written_off: part.written_off,
         }
+    }
+
+    /// What billing is asked for: a credit for each line.
+    pub fn requests(
+        &self,
+        credits: &[CreditLine],
+        actor: &str,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Vec<CreditRequested> {
+        let mut asked = Vec::with_capacity(credits.len());
+        for credit in credits {
+            let part = self
+                .parts
+                .iter()
+                .find(|part| part.document == credit.document_id);
+            asked.extend(part.map(|part| CreditRequested {
+                credit_request_id: CreditRequestId::generate(),
+                case_id: self.id,
+                case_ref: self.case_ref.clone(),
+                account_id: self.account,
+                account_ref: self.account_ref.clone(),
+                document_id: part.document,
+                document_ref: part.document_ref.clone(),
+                amount: credit.amount,
+                reason_code: self.reason_code.clone(),
+                recorded_at: now,
+                actor: actor.to_owned(),
+                reason: reason.to_owned(),
+            }));
+        }
+        asked
     }
 
     /// The fact about the case as it is now.

@@ -11,6 +11,7 @@ pub mod steps;
 pub mod suspicion;
 #[cfg(test)]
 mod tests;
+pub mod words;
 
 pub use case::{Case, Origin, Part, Proposal};
 pub use refused::Refused;

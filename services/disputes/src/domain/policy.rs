@@ -157,6 +157,21 @@ impl Policy {
         TimeDelta::days(self.days("suspect_again").into())
     }
 
+    /// Whether so much is credited only when a second person approves it.
+    pub fn needs_second(&self, credit: Money) -> bool {
+        credit.amount() > self.amount("credit_alone", credit.currency())
+    }
+
+    /// How long a second person has.
+    pub fn credit_expires(&self) -> TimeDelta {
+        TimeDelta::days(self.days("credit_expires").into())
+    }
+
+    /// How many suspicions are raised on one London day.
+    pub fn suspect_daily(&self) -> usize {
+        usize::try_from(self.days("suspect_daily")).unwrap_or(usize::MAX)
+    }
+
     /// How long a rejected case that is not paid stays.
     pub fn close_resolved(&self) -> TimeDelta {
         TimeDelta::days(self.days("close_resolved").into())

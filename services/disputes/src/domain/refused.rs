@@ -42,6 +42,8 @@ pub enum Refused {
     Unassigned,
     #[error("nothing was proposed")]
     NothingProposed,
+    #[error("a second person is asked already")]
+    Asked,
     #[error("a complaint holds nothing and credits nothing: open a dispute beside it")]
     Complaint,
     #[error("a credit was asked for and has not come yet")]
@@ -75,6 +77,7 @@ impl Classified for Refused {
             Self::NotPositive => "disputes.not_positive",
             Self::Unassigned => "disputes.unassigned",
             Self::NothingProposed => "disputes.nothing_proposed",
+            Self::Asked => "disputes.asked_already",
             Self::Complaint => "disputes.complaint",
             Self::CreditDue => "disputes.credit_due",
             Self::Itself => "disputes.itself",

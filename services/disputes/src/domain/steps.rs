@@ -8,6 +8,7 @@ use contracts::{
         controls::Person,
         disputes::{CaseLine, CaseStep, CreditLine},
     },
+    controls::ApprovalId,
     disputes::{CaseId, CaseKind, CaseState, Resolution},
 };
 use kernel::{AccountId, DocumentId, Money};
@@ -383,6 +384,7 @@ pub fn step(
                 words: doing.reason.to_owned(),
                 by: doing.person.actor.clone(),
                 at: now,
+                approval: None,
             });
             Ok(Done::said(
                 "proposed",
@@ -392,6 +394,9 @@ pub fn step(
         CaseStep::Resolve { credits } => resolve(case, credits, doing),
         CaseStep::Agree => {
             case.allow("agreed to", &[CaseState::Proposed])?;
+            if case.asked().is_some() {
+                return Err(Refused::Asked);
+            }
             let proposal = case.proposal.take().ok_or(Refused::NothingProposed)?;
             resolve(case, &proposal.credits, doing)
         }
@@ -431,6 +436,50 @@ pub fn step(
             Err(Refused::Text("two cases are needed for this"))
         }
     }
+}
+
+/// The credits are more than one person may give: they stay a proposal until a
+/// second person has decided.
+///
+/// # Errors
+/// When they cannot be what settles the case.
+pub fn ask_second(
+    case: &mut Case,
+    credits: &[CreditLine],
+    approval: ApprovalId,
+    doing: Doing<'_>,
+) -> Result<Done, Refused> {
+    let resolution = case.would_be(credits)?;
+    let said = case.credit_words(resolution, credits)?;
+    if case.state != CaseState::Proposed {
+        case.go(CaseState::Proposed, doing.now);
+    }
+    case.proposal = Some(Proposal {
+        credits: credits.to_vec(),
+        resolution,
+        words: doing.reason.to_owned(),
+        by: doing.person.actor.clone(),
+        at: doing.now,
+        approval: Some(approval),
+    });
+    let said = format!("{said}, a second person is asked");
+    Ok(Done::said("approval_asked", with(&said, doing.reason)))
+}
+
+/// A second person has approved what is proposed: it settles the case.
+///
+/// # Errors
+/// When it cannot any more.
+pub fn approved(case: &mut Case, doing: Doing<'_>) -> Result<Done, Refused> {
+    let proposal = case.proposal.take().ok_or(Refused::NothingProposed)?;
+    resolve(case, &proposal.credits, doing)
+}
+
+/// It was not approved, or cannot be: somebody works on the case again.
+pub fn not_approved(case: &mut Case, doing: Doing<'_>) -> Done {
+    case.proposal = None;
+    case.go(CaseState::Assigned, doing.now);
+    Done::said("credit_not_approved", doing.reason)
 }
 
 /// States in which somebody works on a case.

@@ -6,9 +6,10 @@ use contracts::{
         controls::Person,
         disputes::{CaseDetail, CaseLine, CaseStep, CreditLine, OpenCase, StepCase},
     },
-    disputes::{CaseId, CaseKind, CreditRequestId, CreditRequested},
+    controls::{ApprovalId, ApprovalKind, ApprovalRequested, RequestedByDisputes, frozen},
+    disputes::{CaseId, CaseKind},
 };
-use kernel::{Currency, DocumentId};
+use kernel::{Currency, DocumentId, Money};
 use messaging::{Bus, Failure};
 use uuid::Uuid;
 
@@ -16,12 +17,9 @@ use super::{Act, text, views::detail};
 use crate::{
     domain::{
         Case, Origin, Refused,
-        steps::{self, Doing, New},
+        steps::{self, Doing, Done, New},
     },
-    store::{
-        self,
-        cases::{Paper, Request},
-    },
+    store::{self, cases::Paper, words::Words},
 };
 
 const LABEL_MAX: usize = 200;
@@ -154,7 +152,13 @@ pub(crate) async fn step_case(ask: StepCase, bus: Bus) -> Result<CaseDetail, Ref
                 reason: &reason,
                 now: act.now,
             };
-            let done = steps::step(&mut after, step, doing, &items).map_err(Failure::of)?;
+            let mut done = steps::step(&mut after, step, doing, &items).map_err(Failure::of)?;
+            let total = Money::sum(done.credits.iter().map(|one| one.amount), case.currency)
+                .map_err(Failure::of)?;
+            if act.policy.needs_second(total) {
+                let said = (&ask.person, reason.as_str());
+                (after, done) = ask_second(&mut act, &case, &done.credits, total, said)?;
+            }
             match step {
                 CaseStep::Link { other } => link(&mut act, &case, *other).await?,
                 CaseStep::Attach {
@@ -178,9 +182,18 @@ pub(crate) async fn step_case(ask: StepCase, bus: Bus) -> Result<CaseDetail, Ref
             if done.cancelled {
                 store::cases::cancel_requests(act.tx.conn(), case.id, act.now).await?;
             }
-            let after = act
-                .put(after, Some(&case), done.step, done.detail, &ask.person)
-                .await?;
+            let said = Words {
+                text: &done.detail,
+                nudge: None,
+                evidence: matches!(step, CaseStep::Attach { .. }).then(|| ask.command_id.as_uuid()),
+            };
+            let after = if matches!(step, CaseStep::Comment | CaseStep::Attach { .. }) {
+                act.put_words(after, &case, done.step, said, &ask.person)
+                    .await?
+            } else {
+                act.put(after, Some(&case), done.step, done.detail, &ask.person)
+                    .await?
+            };
             credit(&mut act, &after, &done.credits, &reason, &ask.person).await?;
         }
     }
@@ -230,42 +243,60 @@ async fn credit(
     reason: &str,
     person: &Person,
 ) -> Result<(), Failure> {
-    let mut requests = Vec::with_capacity(credits.len());
-    for credit in credits {
-        let Some(part) = case
-            .parts
-            .iter()
-            .find(|part| part.document == credit.document_id)
-        else {
-            continue;
-        };
-        let id = CreditRequestId::generate();
-        let event = CreditRequested {
-            credit_request_id: id,
-            case_id: case.id,
-            case_ref: case.case_ref.clone(),
-            account_id: case.account,
-            account_ref: case.account_ref.clone(),
-            document_id: part.document,
-            document_ref: part.document_ref.clone(),
-            amount: credit.amount,
-            reason_code: case.reason_code.clone(),
-            recorded_at: act.now,
-            actor: person.actor.clone(),
-            reason: reason.to_owned(),
-        };
-        act.tell(&event, id.as_uuid(), 1)?;
-        requests.push(Request {
-            id,
-            case: case.id,
-            case_ref: case.case_ref.clone(),
-            account: case.account,
-            document: part.document,
-            document_ref: part.document_ref.clone(),
-            amount: credit.amount,
-        });
+    let asked = case.requests(credits, &person.actor, reason, act.now);
+    for event in &asked {
+        act.tell(event, event.credit_request_id.as_uuid(), 1)?;
     }
-    store::cases::ask_credits(act.tx.conn(), &requests, act.now).await
+    store::cases::ask_credits(act.tx.conn(), &asked, act.now).await
+}
+
+/// A second person is asked for what is more than one may give.
+fn ask_second(
+    act: &mut Act,
+    case: &Case,
+    credits: &[CreditLine],
+    total: Money,
+    doing: (&Person, &str),
+) -> Result<(Case, Done), Failure> {
+    let (person, reason) = doing;
+    let approval = ApprovalId::generate();
+    let mut after = case.clone();
+    let done = steps::ask_second(
+        &mut after,
+        credits,
+        approval,
+        Doing {
+            policy: &act.policy,
+            person,
+            reason,
+            now: act.now,
+        },
+    )
+    .map_err(Failure::of)?;
+    let content = after.credit_content(credits);
+    let asked = RequestedByDisputes(ApprovalRequested {
+        approval_id: approval,
+        kind: ApprovalKind::Credit,
+        subject_id: case.id.as_uuid(),
+        title: format!(
+            "Credit {} of {} for {}",
+            total.display_uk(),
+            case.account_ref,
+            case.case_ref
+        ),
+        amount: total,
+        account_id: Some(case.account),
+        account_ref: Some(case.account_ref.clone()),
+        content_sha256: frozen(&content).1,
+        needed: 1,
+        requester: person.actor.clone(),
+        reason: reason.to_owned(),
+        expires_at: act.now + act.policy.credit_expires(),
+        recorded_at: act.now,
+        content: Some(content),
+    });
+    act.tell(&asked, approval.as_uuid(), 1)?;
+    Ok((after, done))
 }
 
 async fn split(

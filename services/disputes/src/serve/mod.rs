@@ -2,22 +2,30 @@
 //! and here what they share.
 
 mod commands;
+mod erasure;
 mod nudges;
 mod views;
 
 pub(crate) use commands::{open_case, step_case};
+pub(crate) use erasure::erase_person;
 pub(crate) use nudges::{comment_by_link, nudge_stakeholder, read_nudge};
 pub(crate) use views::{count_cases, get_case, get_feedback, get_taxonomy, list_cases};
 
 use chrono::{DateTime, Utc};
-use contracts::{Prefix, api::controls::Person, disputes::CaseId};
+use contracts::{
+    Prefix,
+    api::controls::Person,
+    controls::{ApprovalKind, ApprovalWithdrawn, WithdrawnByDisputes},
+    disputes::CaseId,
+};
 use kernel::{CommandId, DocumentId, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
+use rand::RngCore as _;
 
 use crate::{
     consume::item,
-    domain::{Case, Refused, case::Told, policy::Policy, steps::Items},
-    store::{self, cases::Noted},
+    domain::{Case, Refused, case::Told, policy::Policy, steps::Items, words::Seal},
+    store::{self, cases::Noted, words::Words},
 };
 
 /// What a person says, in letters.
@@ -133,6 +141,20 @@ impl Act {
         };
         let event = case.changed(from, step, told).map_err(Failure::of)?;
         self.tell(&event, case.id.as_uuid(), case.version)?;
+        // What a second person was asked is not asked any more.
+        let asked = before.and_then(Case::asked);
+        if let Some(approval) = asked.filter(|_| case.asked() != asked) {
+            let withdrawn = WithdrawnByDisputes(ApprovalWithdrawn {
+                approval_id: approval,
+                kind: ApprovalKind::Credit,
+                subject_id: case.id.as_uuid(),
+                account_ref: Some(case.account_ref.clone()),
+                actor: person.actor.clone(),
+                reason: "the case was changed".to_owned(),
+                recorded_at: self.now,
+            });
+            self.tell(&withdrawn, approval.as_uuid(), 2)?;
+        }
         let noted = Noted {
             from,
             step: step.to_owned(),
@@ -143,6 +165,26 @@ impl Act {
         };
         store::cases::put(self.tx.conn(), std::slice::from_ref(&noted), self.now).await?;
         Ok(noted.case)
+    }
+
+    /// Writes a case after somebody said something in it: the words are kept
+    /// apart, history and events have a hash of them.
+    pub(crate) async fn put_words(
+        &mut self,
+        case: Case,
+        before: &Case,
+        step: &str,
+        words: Words<'_>,
+        person: &Person,
+    ) -> Result<Case, Failure> {
+        let mut salt = [0_u8; 16];
+        rand::rng().fill_bytes(&mut salt);
+        let seal = Seal::of(words.text, salt);
+        let case = self
+            .put(case, Some(before), step, seal.line(), person)
+            .await?;
+        store::words::put(self.tx.conn(), case.id, case.version, &words, &seal).await?;
+        Ok(case)
     }
 
     pub(crate) fn tell<E: contracts::Event>(

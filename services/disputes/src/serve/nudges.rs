@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use super::{Act, no_case, text, views::detail};
 use crate::{
     domain::{Refused, link, policy::Policy},
-    store::{self, nudges::Nudge},
+    store::{self, nudges::Nudge, words::Words},
 };
 
 const STAKEHOLDER_MAX: usize = 200;
@@ -67,7 +67,12 @@ pub(crate) async fn nudge_stakeholder(ask: NudgeStakeholder, bus: Bus) -> Result
     };
     store::nudges::put(act.tx.conn(), &nudge).await?;
     let said = format!("asked {}: {}", nudge.stakeholder, nudge.question);
-    act.put(case.clone(), Some(&case), "nudged", said, &ask.person)
+    let words = Words {
+        text: &said,
+        nudge: Some(id),
+        evidence: None,
+    };
+    act.put_words(case.clone(), &case, "nudged", words, &ask.person)
         .await?;
     act.finish(&bus).await?;
     let mut tx = bus.begin().await?;
@@ -175,17 +180,17 @@ pub(crate) async fn comment_by_link(ask: CommentByLink, bus: Bus) -> Result<Nudg
     }
     store::nudges::comment(act.tx.conn(), nudge.id, &words, now).await?;
     let who = Person {
-        actor: format!("link:{}", nudge.stakeholder),
+        // Who that is, the nudge says as long as it may.
+        actor: format!("link:{}", nudge.id),
         roles: Vec::new(),
     };
-    act.put(
-        case.clone(),
-        Some(&case),
-        "stakeholder_commented",
-        words,
-        &who,
-    )
-    .await?;
+    let words = Words {
+        text: &words,
+        nudge: Some(nudge.id),
+        evidence: None,
+    };
+    act.put_words(case.clone(), &case, "stakeholder_commented", words, &who)
+        .await?;
     act.finish(&bus).await?;
     read_nudge(ReadNudge { token: ask.token }, bus).await
 }

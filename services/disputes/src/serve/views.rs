@@ -133,6 +133,7 @@ pub(crate) async fn detail(
         cause: case.cause,
         related: case.related,
         proposal: case.proposal.map(|proposal| ProposalView {
+            approval: proposal.approval,
             resolution: proposal.resolution,
             credits: proposal.credits,
             words: proposal.words,

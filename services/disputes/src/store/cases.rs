@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     api::disputes::CreditState,
-    disputes::{CaseId, CaseKind, CaseState, CreditRequestId, Resolution},
+    disputes::{CaseId, CaseKind, CaseState, CreditRequestId, CreditRequested, Resolution},
 };
 use kernel::{AccountId, Currency, DocumentId, Money};
 use messaging::Failure;
@@ -387,7 +387,7 @@ pub(crate) struct Request {
 
 pub(crate) async fn ask_credits(
     conn: &mut PgConnection,
-    requests: &[Request],
+    requests: &[CreditRequested],
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
     for request in requests {
@@ -395,10 +395,10 @@ pub(crate) async fn ask_credits(
             "insert into disputes.credit_request (credit_request_id, case_id, account_id, document_id, document_ref,
                currency, amount, requested_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8)",
-            request.id.as_uuid(),
-            request.case.as_uuid(),
-            request.account.as_uuid(),
-            request.document.as_uuid(),
+            request.credit_request_id.as_uuid(),
+            request.case_id.as_uuid(),
+            request.account_id.as_uuid(),
+            request.document_id.as_uuid(),
             request.document_ref,
             request.amount.currency().code(),
             request.amount.amount(),

@@ -7,6 +7,7 @@ pub(crate) mod nudges;
 pub(crate) mod reports;
 pub(crate) mod suspects;
 pub(crate) mod views;
+pub(crate) mod words;
 
 use kernel::{Currency, Money};
 use messaging::Failure;

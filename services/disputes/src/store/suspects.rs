@@ -165,10 +165,45 @@ pub(crate) async fn open_of(
         .collect()
 }
 
-/// Suspicions of which something has an explanation now.
+/// How many suspicions were raised since then.
+pub(crate) async fn raised_since(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> Result<usize, Failure> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from disputes.dispute where raised_at >= $1 and origin = 'suspicion'"#,
+        since
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// Where the look at `rows` open suspicions behind `after` ends; nothing when it
+/// comes to the end of them.
+pub(crate) async fn look_end(
+    conn: &mut PgConnection,
+    after: Option<CaseId>,
+    rows: i64,
+) -> Result<Option<CaseId>, Failure> {
+    let found = sqlx::query_scalar!(
+        "select case_id from disputes.dispute where state = 'suspected' and ($1::uuid is null or case_id > $1)
+         order by case_id offset $2 limit 1",
+        after.map(CaseId::as_uuid),
+        rows - 1
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(CaseId::from))
+}
+
+/// Suspicions behind the first place and up to the second, of which something
+/// has an explanation now.
 pub(crate) async fn explained(
     conn: &mut PgConnection,
     least: &[(&'static str, Decimal)],
+    after: Option<CaseId>,
+    until: Option<CaseId>,
     rows: i64,
 ) -> Result<Vec<CaseId>, Failure> {
     let (currencies, amounts) = columns(least);
@@ -178,7 +213,8 @@ pub(crate) async fn explained(
              join disputes.item i using (document_id)
              left join disputes.explained e using (document_id)
              left join unnest($1::text[], $2::numeric[]) l(currency, amount) on l.currency = d.currency
-           where d.state = 'suspected' and p.disputed > 0 and (
+           where d.state = 'suspected' and p.disputed > 0
+             and ($4::uuid is null or d.case_id > $4) and ($5::uuid is null or d.case_id <= $5) and (
              i.open - coalesce(e.amount, 0) - i.noted <= 0
              or i.open - coalesce(e.amount, 0) - i.noted < coalesce(l.amount, 0)
              or exists (select from disputes.part q join disputes.dispute o on o.case_id = q.case_id
@@ -187,7 +223,9 @@ pub(crate) async fn explained(
            limit $3"#,
         &currencies,
         &amounts,
-        rows
+        rows,
+        after.map(CaseId::as_uuid),
+        until.map(CaseId::as_uuid)
     )
     .fetch_all(conn)
     .await?;

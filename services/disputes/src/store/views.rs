@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{known, money, pattern};
+use crate::domain::words::ERASED;
 
 /// Which cases a list shows.
 #[derive(Debug, Clone, Default)]
@@ -204,9 +205,15 @@ pub(crate) async fn history(
     case: CaseId,
 ) -> Result<Vec<StepView>, Failure> {
     let rows = sqlx::query!(
-        "select version, step, from_state, to_state, detail, actor, recorded_at from disputes.step
-         where case_id = $1 order by version desc limit 1000",
-        case.as_uuid()
+        r#"select s.version, s.step, s.from_state, s.to_state, s.recorded_at,
+             case when w.case_id is null then s.detail else coalesce(w.text, $2) end as "detail!",
+             case when n.nudge_id is null then s.actor else 'link:' || n.stakeholder end as "actor!"
+           from disputes.step s
+           left join disputes.words w on w.case_id = s.case_id and w.version = s.version
+           left join disputes.nudge n on n.case_id = s.case_id and s.actor = 'link:' || n.nudge_id
+           where s.case_id = $1 order by s.version desc limit 1000"#,
+        case.as_uuid(),
+        ERASED
     )
     .fetch_all(conn)
     .await?;

@@ -150,7 +150,9 @@ pub(crate) async fn approval(
     };
     let mut detail = app.bus.ask(&ask).await?;
     let about = &detail.approval;
-    if about.state == ApprovalState::Pending && about.kind != ApprovalKind::LimitChange {
+    // Limits are worklist's own; a credit shows its whole content.
+    let by_allocation = !matches!(about.kind, ApprovalKind::LimitChange | ApprovalKind::Credit);
+    if about.state == ApprovalState::Pending && by_allocation {
         let preview = PreviewApproval {
             kind: about.kind,
             subject_id: about.subject_id,

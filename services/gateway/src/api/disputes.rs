@@ -13,8 +13,8 @@ use contracts::{
         Call,
         controls::Person,
         disputes::{
-            CaseKey, CaseLine, CaseQueue, CaseStep, CountCases, GetCase, GetFeedback, GetTaxonomy,
-            ListCases, NudgeStakeholder, OpenCase, StepCase,
+            CaseKey, CaseLine, CaseQueue, CaseStep, CountCases, ErasePerson, GetCase, GetFeedback,
+            GetTaxonomy, HistoryLine, ListCases, NudgeStakeholder, OpenCase, StepCase,
         },
     },
     disputes::{CaseId, CaseKind},
@@ -311,4 +311,43 @@ pub(crate) async fn nudge(Path(case_id): Path<CaseId>, asked: Asked) -> Result<R
     };
     let nudged = asked.app.bus.ask(&ask).await?;
     Ok((StatusCode::OK, Json(nudged)).into_response())
+}
+
+/// Whose words are erased.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ErasureRequest {
+    /// As the links named them.
+    #[serde(default)]
+    pub stakeholder: Option<String>,
+    /// Comments and papers that name them.
+    #[serde(default)]
+    pub lines: Vec<HistoryLine>,
+    /// Stays in the history: name nobody here.
+    pub reason: String,
+}
+
+/// Erases what was said to and by a stakeholder, their name, and lines that name
+/// a person. Amounts, dates and hashes stay; in a case that is not closed it is
+/// erased when it closes.
+#[utoipa::path(
+    post, path = "/api/v1/disputes/erasures", tag = "disputes", operation_id = "erasePerson",
+    params(
+        ("Idempotency-Key" = String, Header, description = "New for every command, the same for every repetition of it"),
+    ),
+    request_body = ref("#/components/schemas/ErasureRequest"),
+    responses((status = 200, description = "Where it is erased, and which cases it waits for", body = ref("#/components/schemas/Erased")))
+)]
+pub(crate) async fn erase(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .once(
+            "erase_person",
+            |command_id, body: ErasureRequest, person| ErasePerson {
+                command_id,
+                stakeholder: body.stakeholder,
+                lines: body.lines,
+                reason: body.reason,
+                person,
+            },
+        )
+        .await
 }

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use contracts::{
     Event, Prefix,
-    controls::{ApprovalCarriedOut, ApprovalId, ApprovalRequested, ApprovalWithdrawn},
+    controls::{
+        ApprovalCarriedOut, ApprovalId, ApprovalRequested, ApprovalWithdrawn, CarriedOutByDisputes,
+        RequestedByDisputes, WithdrawnByDisputes,
+    },
     dunning::{DunningApprovalCarriedOut, DunningApprovalRequested, DunningApprovalWithdrawn},
 };
 use messaging::{Failure, Outgoing, Raw, Tx};
@@ -69,22 +72,25 @@ pub(crate) struct Changes {
 
 pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
     // Whoever asks says it in the same words, on its own subjects.
-    let is = |one: String, other: String| kind == one || kind == other;
+    let is = |types: [String; 3]| types.iter().any(|one| kind == one.as_str());
     Ok(
-        if is(
+        if is([
             ApprovalRequested::event_type(),
+            RequestedByDisputes::event_type(),
             DunningApprovalRequested::event_type(),
-        ) {
+        ]) {
             Some(Fact::Requested(raw.json()?))
-        } else if is(
+        } else if is([
             ApprovalWithdrawn::event_type(),
+            WithdrawnByDisputes::event_type(),
             DunningApprovalWithdrawn::event_type(),
-        ) {
+        ]) {
             Some(Fact::Withdrawn(raw.json()?))
-        } else if is(
+        } else if is([
             ApprovalCarriedOut::event_type(),
+            CarriedOutByDisputes::event_type(),
             DunningApprovalCarriedOut::event_type(),
-        ) {
+        ]) {
             Some(Fact::CarriedOut(raw.json()?))
         } else {
             None

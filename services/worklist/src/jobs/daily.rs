@@ -278,18 +278,20 @@ fn with_role(staff: &Staff, role: &str, day: NaiveDate) -> Option<String> {
         .map(|person| person.actor.clone())
 }
 
-/// Works out every score anew, once a day, a page at a time.
+/// Works out every score anew, once a day, a page at a time. The day is done
+/// when the last page is: whoever was killed in the middle begins again. Only
+/// scores are written: clocks are none of its business.
 async fn ranks(bus: &Bus, today: NaiveDate) -> Result<(), Failure> {
     let mut tx = bus.begin().await?;
-    if store::people::begin_day(tx.conn(), "ranks", today)
-        .await?
-        .is_none()
-    {
+    if store::people::is_done(tx.conn(), "ranks", today).await? {
         return Ok(());
     }
-    tx.commit().await?;
+    drop(tx);
     let mut after = None;
-    while !bus.shutdown().is_cancelled() {
+    loop {
+        if bus.shutdown().is_cancelled() {
+            return Ok(());
+        }
         let mut tx = bus.begin().await?;
         let mut page = store::work::lock_page(tx.conn(), after, PAGE).await?;
         let full = page.len() as i64 == PAGE;
@@ -308,7 +310,10 @@ async fn ranks(bus: &Bus, today: NaiveDate) -> Result<(), Failure> {
             one.rank(&office);
             one.item.score != before
         });
-        store::work::put(tx.conn(), &page).await?;
+        store::work::put_scores(tx.conn(), &page).await?;
+        if !full {
+            store::people::begin_day(tx.conn(), "ranks", today).await?;
+        }
         tx.commit().await?;
         if !full {
             break;

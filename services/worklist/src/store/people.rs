@@ -259,6 +259,18 @@ pub(crate) async fn put_rule(conn: &mut PgConnection, rule: &PortfolioRule) -> R
     Ok(())
 }
 
+/// Whether it was done for that day or a later one.
+pub(crate) async fn is_done(
+    conn: &mut PgConnection,
+    what: &str,
+    today: NaiveDate,
+) -> Result<bool, Failure> {
+    let last = sqlx::query_scalar!("select done_on from worklist.daily where what = $1", what)
+        .fetch_optional(conn)
+        .await?;
+    Ok(last.is_some_and(|last| last >= today))
+}
+
 /// Begins what is done once a day: `None` when it is done, else the day of the
 /// last time. Others wait until the transaction ends.
 pub(crate) async fn begin_day(

@@ -76,7 +76,8 @@ pub(crate) async fn lock_of(
     with_clocks(conn, bodies).await
 }
 
-/// A page of everything that is still to do, locked, in the order of the ids.
+/// A page of everything that is still to do, locked, in the order of the ids;
+/// without clocks.
 pub(crate) async fn lock_page(
     conn: &mut PgConnection,
     after: Option<Uuid>,
@@ -91,7 +92,10 @@ pub(crate) async fn lock_page(
     )
     .fetch_all(&mut *conn)
     .await?;
-    with_clocks(conn, bodies).await
+    bodies
+        .into_iter()
+        .map(|body| Ok(Touched::of(read(body)?, None)))
+        .collect()
 }
 
 async fn with_clocks(conn: &mut PgConnection, bodies: Vec<Value>) -> Result<Vec<Touched>, Failure> {
@@ -175,6 +179,22 @@ pub(crate) async fn put(conn: &mut PgConnection, touched: &[Touched]) -> Result<
         .execute(conn)
         .await?;
     }
+    Ok(())
+}
+
+/// Writes how pressing items are, and nothing else of them.
+pub(crate) async fn put_scores(conn: &mut PgConnection, ranked: &[Touched]) -> Result<(), Failure> {
+    if ranked.is_empty() {
+        return Ok(());
+    }
+    let items: Vec<&Item> = ranked.iter().map(|one| &one.item).collect();
+    sqlx::query!(
+        "update worklist.work_item i set score = r.score, parts = r.parts \
+         from jsonb_populate_recordset(null::worklist.work_item, $1) r where i.work_item_id = r.work_item_id",
+        written(&items)?
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Page, PageRequest, call, controls::Person};
 use crate::{
+    controls::ApprovalId,
     disputes::{CaseId, CaseItem, CaseKind, CaseState, CreditRequestId, Resolution},
     names::names,
 };
@@ -371,6 +372,9 @@ pub struct ProposalView {
     pub words: String,
     pub by: String,
     pub at: DateTime<Utc>,
+    /// The second person's decision that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
 }
 
 names! {
@@ -523,3 +527,39 @@ pub struct FeedbackRow {
 }
 
 call!(GetFeedback => Disputes."feedback"."get" -> Feedback);
+
+/// A line of a case's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryLine {
+    pub case_id: CaseId,
+    pub version: i64,
+}
+
+/// Erases what was said to and by a stakeholder, their name, and lines of
+/// history: comments and papers that name a person. Amounts, dates, steps and
+/// hashes stay. In a case that is not closed nothing is erased before it is:
+/// what it claims must be proved. The links end at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErasePerson {
+    pub command_id: CommandId,
+    /// As the links named them; large and small letters are one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stakeholder: Option<String>,
+    /// At most 200.
+    #[serde(default)]
+    pub lines: Vec<HistoryLine>,
+    /// Stays in the history: it names nobody.
+    pub reason: String,
+    pub person: Person,
+}
+
+/// Empty when the command was repeated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Erased {
+    /// References of the cases in which it is erased.
+    pub erased_in: Vec<String>,
+    /// Of those that are not closed: it is erased when they are.
+    pub waits_for: Vec<String>,
+}
+
+call!(ErasePerson => Disputes."person"."erase" -> Erased);

@@ -27,6 +27,8 @@ names! {
         ClientPayment = "client_payment",
         /// A new limit for a role: nobody raises a limit alone.
         LimitChange = "limit_change",
+        /// A credit that a dispute asks billing for.
+        Credit = "credit",
     }
 }
 
@@ -168,6 +170,48 @@ pub struct DecidedByAllocation(pub ApprovalDecided);
 impl Event for DecidedByAllocation {
     const CONTEXT: Role = Role::Allocation;
     const NAME: &'static str = "approval_decided";
+
+    fn partition_key(&self) -> &str {
+        self.0.partition_key()
+    }
+}
+
+/// As [`ApprovalRequested`], said by disputes: a credit above what one person may give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RequestedByDisputes(pub ApprovalRequested);
+
+impl Event for RequestedByDisputes {
+    const CONTEXT: Role = Role::Disputes;
+    const NAME: &'static str = "approval_requested";
+
+    fn partition_key(&self) -> &str {
+        self.0.partition_key()
+    }
+}
+
+/// As [`ApprovalWithdrawn`], said by disputes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct WithdrawnByDisputes(pub ApprovalWithdrawn);
+
+impl Event for WithdrawnByDisputes {
+    const CONTEXT: Role = Role::Disputes;
+    const NAME: &'static str = "approval_withdrawn";
+
+    fn partition_key(&self) -> &str {
+        self.0.partition_key()
+    }
+}
+
+/// As [`ApprovalCarriedOut`], said by disputes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct CarriedOutByDisputes(pub ApprovalCarriedOut);
+
+impl Event for CarriedOutByDisputes {
+    const CONTEXT: Role = Role::Disputes;
+    const NAME: &'static str = "approval_carried_out";
 
     fn partition_key(&self) -> &str {
         self.0.partition_key()

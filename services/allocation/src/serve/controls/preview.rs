@@ -26,10 +26,10 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
         ApprovalKind::SmallBalances => run(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::ResidualBalance => residual(&mut act, ask.subject_id.into()).await?,
         ApprovalKind::ClientPayment => client_payment(&mut act, ask.subject_id.into()).await?,
-        ApprovalKind::LimitChange => {
+        ApprovalKind::LimitChange | ApprovalKind::Credit => {
             return Err(Failure::not_found(
                 "allocation.no_subject",
-                "limits are changed by worklist itself",
+                "limits are worklist's, credits are disputes'",
             )
             .into());
         }

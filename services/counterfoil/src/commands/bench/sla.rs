@@ -33,7 +33,7 @@ use crate::{Context, commands::run::on_signal};
 /// The clocks fall due in this time.
 const SPREAD: Duration = Duration::from_mins(1);
 /// Before the first is due: the service must be up.
-const BEFORE: Duration = Duration::from_secs(10);
+const BEFORE: Duration = Duration::from_secs(20);
 /// After the last was due, nothing more is waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(200);
@@ -86,9 +86,13 @@ impl Sla {
         progress("starting clocks");
         self.start_clocks(rig).await?;
         rig.tidy().await?;
-        let mut roles = rig.start_these(&[Role::Worklist]).await?;
+        // Nobody else writes clocks while these are changed.
         let first = SystemClock.now() + TimeDelta::from_std(BEFORE)?;
         self.set_due(rig, first).await?;
+        let mut roles = rig.start_these(&[Role::Worklist]).await?;
+        if SystemClock.now() > first {
+            bail!("the service was not up before the first clock was due");
+        }
         progress("a minute of breaches");
         let mut outage = None;
         let half = (first + TimeDelta::from_std(SPREAD / 2)? - SystemClock.now()).to_std()?;

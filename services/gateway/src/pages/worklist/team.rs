@@ -1,19 +1,31 @@
 //! The team: who has how much, who is away, the plan of the day, deadlines.
 
 use askama::Template;
-use axum::{Form, extract::State, http::StatusCode, response::Response};
+use axum::{
+    Form,
+    extract::{Query, State},
+    http::StatusCode,
+    response::Response,
+};
 use contracts::{
-    api::worklist::{
-        ApplyDayPlan, CoverView, DayPlan, DeadlineView, EndCover, GetDayPlan, ListDeadlines,
-        ListPeople, PersonPlan, PersonView, PlanAbsence, Team,
+    api::{
+        PageRequest,
+        worklist::{
+            ActOnWork, ApplyDayPlan, CoverView, DayPlan, DeadlineView, EndCover, GetDayPlan,
+            ListDeadlines, ListPeople, ListWork, PersonPlan, PersonView, PlanAbsence, Team,
+            WorkAction, WorkRow, WorkView,
+        },
     },
-    worklist::CoverState,
+    worklist::{CoverState, WorkItemId},
 };
 
-use super::{Pairs, command, field, hours, money, some};
+use super::{Clock, Pairs, clock, command, field, hours, money, some};
 use crate::{
     App,
-    api::worklist::{MANAGE, day},
+    api::{
+        encoded,
+        worklist::{MANAGE, day},
+    },
     pages::{
         PageProblem, Section, Shell, Toast, Visit,
         show::{Uk as _, Words as _},
@@ -21,8 +33,28 @@ use crate::{
     problem::Problem,
 };
 
+/// Work of one person that is shown to be given to another.
+const ROWS: u16 = 100;
+
+/// What one person has in hand.
+struct Hand {
+    actor: String,
+    items: Vec<(WorkRow, Option<Clock>)>,
+    more: bool,
+}
+
+/// One person in the chart: widths of a hundred, and the figures in words.
+struct Bar {
+    name: String,
+    there: i64,
+    planned: i64,
+    late: i64,
+    words: String,
+}
+
 struct Swim {
     person: PersonView,
+    href: String,
     /// Minutes of what is due, of a hundred that are there.
     load: i64,
     money: String,
@@ -36,6 +68,8 @@ struct Swim {
 struct TeamPage {
     shell: Shell,
     swims: Vec<Swim>,
+    bars: Vec<Bar>,
+    hand: Option<Hand>,
     team: Team,
     plan: DayPlan,
     /// Each person with what is planned and what is there, in words.
@@ -73,13 +107,86 @@ impl TeamPage {
     }
 }
 
-/// `GET /team`
-pub(crate) async fn show(State(app): State<App>, visit: Visit) -> Result<Response, PageProblem> {
-    let page = assemble(&app, &visit).await.map_err(visit.give_up())?;
+/// `GET /team`; `holder` opens what one person has.
+pub(crate) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Query(pairs): Query<Pairs>,
+) -> Result<Response, PageProblem> {
+    let holder = some(field(&pairs, "holder"));
+    let page = assemble(&app, &visit, holder)
+        .await
+        .map_err(visit.give_up())?;
     Ok(visit.show(StatusCode::OK, &page))
 }
 
-async fn assemble(app: &App, visit: &Visit) -> Result<TeamPage, Problem> {
+async fn hand(app: &App, visit: &Visit, holder: Option<String>) -> Result<Option<Hand>, Problem> {
+    let Some(holder) = holder else {
+        return Ok(None);
+    };
+    let ask = ListWork {
+        view: WorkView::Team,
+        actor: visit.caller.actor(),
+        holder: Some(holder.clone()),
+        page: PageRequest {
+            cursor: None,
+            limit: Some(ROWS),
+        },
+        ..ListWork::default()
+    };
+    let found = app.bus.ask(&ask).await?;
+    Ok(Some(Hand {
+        actor: holder,
+        more: found.next_cursor.is_some(),
+        items: found
+            .items
+            .into_iter()
+            .map(|row| {
+                let clock = clock(&row, visit.now);
+                (row, clock)
+            })
+            .collect(),
+    }))
+}
+
+/// Minutes are drawn to one scale, late items to another.
+fn bars(team: &Team, plan: &DayPlan) -> Vec<Bar> {
+    let of = |actor: &str| plan.people.iter().find(|one| one.actor == actor);
+    let active = || team.people.iter().filter(|view| view.person.active);
+    let planned =
+        |view: &PersonView| of(&view.person.actor).map_or(0, |one| i64::from(one.planned_minutes));
+    let minutes = active()
+        .map(|view| planned(view).max(view.minutes_today.into()))
+        .max()
+        .unwrap_or_default()
+        .max(1);
+    let late = active()
+        .map(|view| view.breached)
+        .max()
+        .unwrap_or_default()
+        .max(1);
+    active()
+        .map(|view| {
+            let there = i64::from(view.minutes_today);
+            let planned = planned(view);
+            let items = of(&view.person.actor).map_or(0, |one| one.items);
+            Bar {
+                name: view.person.name.clone(),
+                there: there * 100 / minutes,
+                planned: planned * 100 / minutes,
+                late: view.breached * 100 / late,
+                words: format!(
+                    "{} there, {} planned for {items} items, {} late",
+                    hours(there),
+                    hours(planned),
+                    view.breached
+                ),
+            }
+        })
+        .collect()
+}
+
+async fn assemble(app: &App, visit: &Visit, holder: Option<String>) -> Result<TeamPage, Problem> {
     let deadlines = ListDeadlines {
         from: None,
         to: None,
@@ -89,11 +196,13 @@ async fn assemble(app: &App, visit: &Visit) -> Result<TeamPage, Problem> {
         app.bus.ask(&GetDayPlan {}),
         app.bus.ask(&deadlines)
     )?;
+    let hand = hand(app, visit, holder).await?;
     let swims = team
         .people
         .iter()
         .filter(|view| view.person.active)
         .map(|view| Swim {
+            href: place(&view.person.actor),
             load: view.due.minutes * 100 / i64::from(view.minutes_today.max(1)),
             covered_by: team
                 .covers
@@ -108,6 +217,8 @@ async fn assemble(app: &App, visit: &Visit) -> Result<TeamPage, Problem> {
         .collect();
     Ok(TeamPage {
         shell: visit.shell(Section::Team, "Team"),
+        bars: bars(&team, &plan),
+        hand,
         swims,
         team,
         planned: plan
@@ -128,7 +239,17 @@ async fn assemble(app: &App, visit: &Visit) -> Result<TeamPage, Problem> {
     })
 }
 
-/// `POST /team`: absence with cover, its end, the plan of the day.
+/// Where one person's work is opened.
+fn place(holder: &str) -> String {
+    if holder.is_empty() {
+        "/team".to_owned()
+    } else {
+        format!("/team?holder={}#hand", encoded(holder))
+    }
+}
+
+/// `POST /team`: absence with cover, its end, the plan of the day, work given to
+/// somebody else.
 pub(crate) async fn act(
     State(app): State<App>,
     visit: Visit,
@@ -152,7 +273,7 @@ pub(crate) async fn act(
         },
         Err(problem) => return Err(visit.give_up()(problem)),
     };
-    Ok(visit.go("/team", &toast))
+    Ok(visit.go(&place(field(&pairs, "holder")), &toast))
 }
 
 async fn carry_out(app: &App, visit: &Visit, pairs: &Pairs) -> Result<String, Problem> {
@@ -196,6 +317,37 @@ async fn carry_out(app: &App, visit: &Visit, pairs: &Pairs) -> Result<String, Pr
                 "{} is back: {returned} items returned",
                 cover.owner.who()
             ))
+        }
+        "assign" => {
+            let work_item_ids = pairs
+                .iter()
+                .filter(|(name, _)| name == "item")
+                .map(|(_, id)| id.parse::<WorkItemId>())
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|_| Problem::not_found("there is no such work"))?;
+            if work_item_ids.is_empty() {
+                return Err(Problem::invalid(
+                    "gateway.nothing_ticked",
+                    "/item",
+                    "tick what is to be given",
+                ));
+            }
+            let to = field(pairs, "to").to_owned();
+            let ask = ActOnWork {
+                command_id: command(visit, "team-assign", pairs),
+                work_item_ids,
+                expected_version: None,
+                actor,
+                action: WorkAction::Assign {
+                    to: to.clone(),
+                    reason,
+                },
+            };
+            let acted = app.bus.ask(&ask).await?;
+            Ok(match acted.items.len() {
+                1 => format!("One item is with {} now", to.who()),
+                count => format!("{count} items are with {} now", to.who()),
+            })
         }
         "plan" => {
             let ask = ApplyDayPlan {

@@ -10,6 +10,7 @@ use axum::{
 use contracts::{
     api::{
         PageRequest,
+        reporting::GetAgedDebt,
         worklist::{
             ActOnWork, CountWork, GetWork, ListPeople, ListWork, NextStep, PersonView, WorkAction,
             WorkCounts, WorkDetail, WorkRow, WorkView,
@@ -17,6 +18,8 @@ use contracts::{
     },
     worklist::{SlaState, WorkItemId, WorkState},
 };
+
+use kernel::Money;
 
 use super::{Clock, Pairs, clock, command, field, money, some};
 use crate::{
@@ -265,10 +268,14 @@ async fn assemble(
     let tomorrow = kernel::london_date(visit.now)
         .succ_opt()
         .map_or_else(String::new, |day| day.to_string());
+    let mut tiles = tiles(&place, &counts);
+    if wanted == WorkView::Team {
+        tiles.extend(ledger(app).await);
+    }
     Ok(TodayPage {
         shell: visit.shell(Section::Today, "Today"),
         tabs: tabs(&counts, view),
-        tiles: tiles(&place, &counts),
+        tiles,
         view,
         rows,
         drawer,
@@ -339,6 +346,39 @@ fn tiles(place: &Place, counts: &WorkCounts) -> Vec<Tile> {
             .map(|kind| tile(&kind.title, &kind.kind, "", &kind.tally, "")),
     );
     tiles
+}
+
+/// What is to be collected, and the credit beside it: as the aged debt says, and
+/// nothing while it cannot be asked.
+async fn ledger(app: &App) -> Vec<Tile> {
+    let ask = GetAgedDebt {
+        page: PageRequest {
+            cursor: None,
+            limit: Some(1),
+        },
+        ..GetAgedDebt::default()
+    };
+    let Ok(aged) = app.bus.ask(&ask).await else {
+        return Vec::new();
+    };
+    let tile = |title: &str, href: &str, money: Vec<Money>| Tile {
+        title: title.to_owned(),
+        href: href.to_owned(),
+        current: false,
+        count: aged.totals.iter().map(|one| one.accounts).sum(),
+        money: money.uk(),
+        class: "",
+    };
+    // The first bucket is not due yet.
+    let overdue = aged
+        .totals
+        .iter()
+        .filter_map(|one| Money::sum(one.buckets.iter().skip(1).copied(), one.currency).ok());
+    let credit = aged.totals.iter().map(|one| one.unallocated);
+    vec![
+        tile("To collect", "/aged-debt", overdue.collect()),
+        tile("Credit", "/cash", credit.collect()),
+    ]
 }
 
 fn action(pairs: &Pairs) -> Result<WorkAction, Problem> {

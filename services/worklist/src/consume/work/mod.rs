@@ -70,9 +70,9 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         "allocation.residual_changed.v1" => legal::residual(raw)?,
         "allocation.disbursement_changed.v1" => legal::disbursement(raw)?,
         "allocation.bank_move_changed.v1" => legal::bank_move(raw)?,
-        "allocation.approval_requested.v1" | "dunning.approval_requested.v1" => {
-            controls::requested(raw)?
-        }
+        "allocation.approval_requested.v1"
+        | "disputes.approval_requested.v1"
+        | "dunning.approval_requested.v1" => controls::requested(raw)?,
         "worklist.limit_change_requested.v1" => controls::limit(raw)?,
         "worklist.approval_decided.v1" => controls::decided(raw)?,
         "allocation.refund_changed.v1" => controls::refund(raw)?,
