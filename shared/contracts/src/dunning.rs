@@ -28,6 +28,4 @@ kernel::typed_id! {
     pub struct ContactId;
     /// A claim for late payment.
     pub struct ChargeId;
-    /// A debt that is with a solicitor or an agency.
-    pub struct ReferralId;
 }

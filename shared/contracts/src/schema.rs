@@ -135,10 +135,9 @@ pub fn messages() -> Vec<Message> {
         event::<dunning::RunChanged>(),
         event::<dunning::ContactChanged>(),
         event::<dunning::ChargeChanged>(),
-        event::<dunning::ReferralChanged>(),
-        event::<dunning::DunningApprovalRequested>(),
-        event::<dunning::DunningApprovalWithdrawn>(),
-        event::<dunning::DunningApprovalCarriedOut>(),
+        event::<dunning::RequestedByDunning>(),
+        event::<dunning::WithdrawnByDunning>(),
+        event::<dunning::CarriedOutByDunning>(),
         event::<worklist::WorkItemChanged>(),
         event::<worklist::WorkEscalated>(),
         Message {

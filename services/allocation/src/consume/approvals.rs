@@ -102,8 +102,7 @@ impl Consumer for Approvals {
             ApprovalKind::LimitChange
             | ApprovalKind::Credit
             | ApprovalKind::DunningRun
-            | ApprovalKind::LetterTemplate
-            | ApprovalKind::DunningPolicy => false,
+            | ApprovalKind::LetterTemplate => false,
         };
         // The first of two approvals changes nothing yet.
         Ok((ours && decided.state != ApprovalState::Pending).then_some(decided))
@@ -220,8 +219,7 @@ impl Consumer for Approvals {
                 ApprovalKind::LimitChange
                 | ApprovalKind::Credit
                 | ApprovalKind::DunningRun
-                | ApprovalKind::LetterTemplate
-                | ApprovalKind::DunningPolicy => None,
+                | ApprovalKind::LetterTemplate => None,
             };
             if let Some((outcome, reason)) = became {
                 desk.became(outcome, reason)?;

@@ -12,7 +12,7 @@ use contracts::{
     controls::{
         ApprovalCarriedOut, ApprovalDecided, ApprovalKind, ApprovalState, CarriedOut, frozen,
     },
-    dunning::{DunningApprovalCarriedOut, RunId, RunState},
+    dunning::{CarriedOutByDunning, RunId, RunState},
 };
 use messaging::{Consumer, Decided, Failure, Incoming, Outgoing, Raw, Tx};
 
@@ -113,7 +113,7 @@ impl Consumer for Approvals {
                 meta,
             )?);
             if approved {
-                let done = DunningApprovalCarriedOut(ApprovalCarriedOut {
+                let done = CarriedOutByDunning(ApprovalCarriedOut {
                     approval_id: message.approval_id,
                     kind: message.kind,
                     subject_id: message.subject_id,

@@ -12,7 +12,7 @@ use contracts::{
         },
     },
     controls::{ApprovalId, ApprovalKind, ApprovalRequested, ApprovalWithdrawn, frozen},
-    dunning::{DunningApprovalRequested, DunningApprovalWithdrawn, RunChanged, RunId, RunState},
+    dunning::{RequestedByDunning, RunChanged, RunId, RunState, WithdrawnByDunning},
 };
 use kernel::{Currency, Money, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
@@ -266,7 +266,7 @@ async fn reopened(tx: &mut Tx, bus: &Bus, run: &mut Run, said: Said<'_>) -> Resu
 
 async fn withdraw(tx: &mut Tx, bus: &Bus, run: &mut Run, said: Said<'_>) -> Result<(), Failure> {
     if let Some(approval_id) = run.approval.take() {
-        let event = DunningApprovalWithdrawn(ApprovalWithdrawn {
+        let event = WithdrawnByDunning(ApprovalWithdrawn {
             approval_id,
             kind: ApprovalKind::DunningRun,
             subject_id: run.id.as_uuid(),
@@ -495,7 +495,7 @@ async fn request(tx: &mut Tx, bus: &Bus, run: &mut Run, said: Said<'_>) -> Resul
         .find(|amount| amount.currency() == Currency::GBP)
         .or_else(|| run.amounts.first().copied())
         .unwrap_or_else(|| Money::zero(Currency::GBP));
-    let event = DunningApprovalRequested(ApprovalRequested {
+    let event = RequestedByDunning(ApprovalRequested {
         approval_id,
         kind: ApprovalKind::DunningRun,
         subject_id: run.id.as_uuid(),

@@ -11,7 +11,7 @@ use contracts::{
         ApprovalCarriedOut, ApprovalId, ApprovalRequested, ApprovalWithdrawn, CarriedOutByDisputes,
         RequestedByDisputes, WithdrawnByDisputes,
     },
-    dunning::{DunningApprovalCarriedOut, DunningApprovalRequested, DunningApprovalWithdrawn},
+    dunning::{CarriedOutByDunning, RequestedByDunning, WithdrawnByDunning},
 };
 use messaging::{Failure, Outgoing, Raw, Tx};
 
@@ -77,19 +77,19 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         if is([
             ApprovalRequested::event_type(),
             RequestedByDisputes::event_type(),
-            DunningApprovalRequested::event_type(),
+            RequestedByDunning::event_type(),
         ]) {
             Some(Fact::Requested(raw.json()?))
         } else if is([
             ApprovalWithdrawn::event_type(),
             WithdrawnByDisputes::event_type(),
-            DunningApprovalWithdrawn::event_type(),
+            WithdrawnByDunning::event_type(),
         ]) {
             Some(Fact::Withdrawn(raw.json()?))
         } else if is([
             ApprovalCarriedOut::event_type(),
             CarriedOutByDisputes::event_type(),
-            DunningApprovalCarriedOut::event_type(),
+            CarriedOutByDunning::event_type(),
         ]) {
             Some(Fact::CarriedOut(raw.json()?))
         } else {

@@ -19,8 +19,6 @@ names! {
         DunningRun = "dunning_run",
         /// A letter's words.
         LetterTemplate = "letter_template",
-        /// When who is chased, and how.
-        DunningPolicy = "dunning_policy",
         /// Client money without a reason to hold it, and its way out.
         ResidualBalance = "residual_balance",
         /// Client money that leaves, to the client or to a third party.

@@ -29,13 +29,13 @@ macro_rules! as_dunning {
 
 as_dunning! {
     /// A run, a template or a policy waits for a second person.
-    DunningApprovalRequested(ApprovalRequested) = "approval_requested"
+    RequestedByDunning(ApprovalRequested) = "approval_requested"
 }
 as_dunning! {
     /// It was changed or taken back.
-    DunningApprovalWithdrawn(ApprovalWithdrawn) = "approval_withdrawn"
+    WithdrawnByDunning(ApprovalWithdrawn) = "approval_withdrawn"
 }
 as_dunning! {
     /// What was approved is carried out, or cannot be any more.
-    DunningApprovalCarriedOut(ApprovalCarriedOut) = "approval_carried_out"
+    CarriedOutByDunning(ApprovalCarriedOut) = "approval_carried_out"
 }

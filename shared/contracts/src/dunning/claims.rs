@@ -1,11 +1,11 @@
-//! Claims for late payment, and debts that are with somebody else.
+//! Claims for late payment.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{AccountId, DocumentId, Money};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ChargeId, ReferralId};
+use super::ChargeId;
 use crate::{Event, Role, names::names};
 
 names! {
@@ -57,56 +57,6 @@ pub struct ChargeChanged {
 impl Event for ChargeChanged {
     const CONTEXT: Role = Role::Dunning;
     const NAME: &'static str = "charge_changed";
-
-    fn partition_key(&self) -> &str {
-        &self.account_ref
-    }
-}
-
-names! {
-    ReferralState {
-        /// The letter before action or of claim is out, and its clock runs.
-        Claimed = "claimed",
-        /// The debtor answered: another clock.
-        Answered = "answered",
-        /// Nothing more must be waited for.
-        Ready = "ready",
-        /// With a solicitor, a court or an agency.
-        Placed = "placed",
-        /// Everything is paid but what the chase cost (E76).
-        CostsOnly = "costs_only",
-        Recalled = "recalled",
-        /// Paid, or given up.
-        Closed = "closed",
-    }
-}
-
-/// A debt is on its way to a solicitor or an agency, or comes back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ReferralChanged {
-    pub referral_id: ReferralId,
-    pub version: i64,
-    pub state: ReferralState,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<ReferralState>,
-    pub account_id: AccountId,
-    pub account_ref: String,
-    pub documents: Vec<DocumentId>,
-    pub amount: Money,
-    /// The solicitor, court or agency.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub placed_with: Option<String>,
-    /// The day from which the next step may be taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<NaiveDate>,
-    pub recorded_at: DateTime<Utc>,
-    pub actor: String,
-    pub reason: String,
-}
-
-impl Event for ReferralChanged {
-    const CONTEXT: Role = Role::Dunning;
-    const NAME: &'static str = "referral_changed";
 
     fn partition_key(&self) -> &str {
         &self.account_ref

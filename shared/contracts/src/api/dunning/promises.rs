@@ -1,1 +1,0 @@
-//! Promises and payment plans.
