@@ -5,26 +5,28 @@
 //! with one exception: a match that is certain but for a small difference in the
 //! amount ([`difference`]).
 
+mod book;
 mod budget;
 mod check;
 mod difference;
 mod life;
+mod order;
 pub mod replay;
 pub mod shadow;
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use chrono::{Days, NaiveDate};
 use contracts::{
     allocation::{AdjustmentKind, Rule},
-    rules::{DisputedItems, RemainderAction, RuleScope, RuleSet, RungMode, When},
+    rules::{DisputedItems, RuleScope, RuleSet, RungMode},
 };
-use kernel::{AccountId, Currency, DocumentId, Money, MoneyError};
+use kernel::{AccountId, DocumentId, Money, MoneyError};
 
+pub use book::{Live, Rulebook, Used};
 pub use budget::is_burnt;
 pub use check::{LADDER, problems};
 pub use life::{NoStep, promote, restore, retire};
+pub use order::take;
 
 use super::{
     evidence::say,
@@ -44,201 +46,6 @@ static SHIPPED_SET: LazyLock<Option<RuleSet>> = LazyLock::new(|| toml::from_str(
 /// When the file in the program cannot be read, which a test rules out.
 pub fn shipped() -> Result<RuleSet, toml::de::Error> {
     toml::from_str(SHIPPED)
-}
-
-/// A rule set that decides.
-#[derive(Debug, Clone)]
-pub struct Live {
-    pub version: i64,
-    pub rules: RuleSet,
-}
-
-/// One row of the past: an account wrote off so much on that day.
-#[derive(Debug, Clone, Copy)]
-pub struct Used {
-    pub on: NaiveDate,
-    pub way: When,
-    pub amount: Money,
-}
-
-/// The rules in force, and what they need to know about accounts.
-#[derive(Debug, Clone, Default)]
-pub struct Rulebook {
-    /// By the first day; among equal days the later version is behind.
-    sets: BTreeMap<RuleScope, Vec<Live>>,
-    /// Rungs that were wrong too often.
-    pub demoted: Vec<(RuleScope, Rule)>,
-    /// Reference and segment of accounts; needed for scopes beyond the ledger.
-    pub who: HashMap<AccountId, (String, Option<String>)>,
-    /// Small differences of the past.
-    pub used: HashMap<AccountId, Vec<Used>>,
-    /// Versions that decide beside these, and of which nothing comes.
-    pub shadows: Vec<Live>,
-}
-
-impl Rulebook {
-    pub fn new(live: impl IntoIterator<Item = Live>) -> Self {
-        let mut sets: BTreeMap<RuleScope, Vec<Live>> = BTreeMap::new();
-        for set in live {
-            sets.entry(set.rules.scope.clone()).or_default().push(set);
-        }
-        for of_scope in sets.values_mut() {
-            of_scope.sort_by_key(|live| (live.rules.valid_from, live.version));
-        }
-        Self {
-            sets,
-            ..Self::default()
-        }
-    }
-
-    /// The same with `candidate` in place of what is live in its scope, whenever
-    /// it would begin.
-    #[must_use]
-    pub fn with(&self, mut candidate: Live) -> Self {
-        let mut book = self.clone();
-        book.shadows.clear();
-        candidate.rules.valid_from = NaiveDate::MIN;
-        book.sets
-            .insert(candidate.rules.scope.clone(), vec![candidate]);
-        book
-    }
-
-    fn all(&self) -> impl Iterator<Item = &RuleSet> {
-        self.sets.values().flatten().map(|live| &live.rules)
-    }
-
-    /// Whether accounts have to be known by reference and segment.
-    pub fn needs_accounts(&self) -> bool {
-        let shadows = self.shadows.iter().map(|shadow| &shadow.rules.scope);
-        let mut scopes = self.sets.keys().chain(shadows);
-        scopes.any(|scope| *scope != RuleScope::Ledger)
-    }
-
-    /// Whether more than what is due may become the draft of a refund.
-    pub fn drafts_refunds(&self) -> bool {
-        let mut rows = self.all().flat_map(|rules| &rules.remainders);
-        rows.any(|row| row.action == RemainderAction::SuggestRefund)
-    }
-
-    /// Whether a shadow would settle differences.
-    pub fn shadow_settles(&self) -> bool {
-        let mut shadows = self.shadows.iter();
-        shadows.any(|shadow| !shadow.rules.remainders.is_empty())
-    }
-
-    /// The longest time over which small differences add up under a shadow.
-    pub fn longest_shadow_cap(&self) -> Option<u16> {
-        let shadows = self.shadows.iter();
-        shadows
-            .filter_map(|shadow| Some(shadow.rules.tolerance.as_ref()?.cap.days))
-            .max()
-    }
-
-    /// Whether differences are ever settled, so that more has to be looked at.
-    pub fn settles_differences(&self) -> bool {
-        self.all().any(|rules| !rules.remainders.is_empty())
-    }
-
-    /// Whether any rules have rungs in another order than the ladder's, or off: then
-    /// more has to be looked at than the surest sign.
-    pub fn reorders(&self) -> bool {
-        self.all().any(|rules| {
-            order(rules) != LADDER || rules.rungs.iter().any(|rung| rung.mode == RungMode::Off)
-        })
-    }
-
-    /// The longest time over which small differences add up.
-    pub fn longest_cap(&self) -> Option<u16> {
-        self.all()
-            .filter_map(|rules| Some(rules.tolerance.as_ref()?.cap.days))
-            .max()
-    }
-
-    /// The policy for an account's receipts that were booked on a day.
-    pub fn policy(
-        &self,
-        account: Option<AccountId>,
-        on: NaiveDate,
-        books: &Books,
-    ) -> Option<Policy<'_>> {
-        let (reference, segment) = account.map_or((None, None), |id| self.account(id, books));
-        let scopes = [
-            reference.map(RuleScope::Account),
-            segment.map(RuleScope::Segment),
-            Some(RuleScope::Ledger),
-        ];
-        for scope in scopes.into_iter().flatten() {
-            let of_scope = self.sets.get_key_value(&scope);
-            let found = of_scope.and_then(|(scope, sets)| {
-                let live = sets.iter().rfind(|live| live.rules.valid_from <= on)?;
-                Some((scope, live))
-            });
-            if let Some((scope, live)) = found {
-                return Some(Policy {
-                    version: live.version,
-                    rules: &live.rules,
-                    scope,
-                    book: self,
-                });
-            }
-        }
-        SHIPPED_SET.as_ref().map(|rules| Policy {
-            version: 0,
-            rules,
-            scope: &RuleScope::Ledger,
-            book: self,
-        })
-    }
-
-    fn account(&self, id: AccountId, books: &Books) -> (Option<String>, Option<String>) {
-        if !self.needs_accounts() {
-            return (None, None);
-        }
-        // What came in this very batch is the latest.
-        if let Some(account) = books.accounts.get(&id) {
-            return (Some(account.reference.clone()), account.segment.clone());
-        }
-        match self.who.get(&id) {
-            Some((reference, segment)) => (Some(reference.clone()), segment.clone()),
-            None => (None, None),
-        }
-    }
-
-    /// Small differences of an account, one way, in `days` days up to `on`; those
-    /// booked later count too.
-    fn used(
-        &self,
-        account: AccountId,
-        way: When,
-        currency: Currency,
-        days: u16,
-        on: NaiveDate,
-    ) -> Result<Money, MoneyError> {
-        let since = on.checked_sub_days(Days::new(days.into()));
-        let of_account = self.used.get(&account).into_iter().flatten();
-        let counted = of_account.filter(|used| {
-            used.way == way
-                && used.amount.currency() == currency
-                && since.is_none_or(|since| used.on > since)
-        });
-        Money::sum(counted.map(|used| used.amount), currency)
-    }
-
-    /// Notes what was just written off, for the receipts behind it.
-    pub fn use_up(&mut self, account: AccountId, on: NaiveDate, what: &Settled) {
-        if what.kind == AdjustmentKind::SmallBalance {
-            let way = if what.amount.is_negative() {
-                When::Over
-            } else {
-                When::Under
-            };
-            self.used.entry(account).or_default().push(Used {
-                on,
-                way,
-                amount: what.amount.abs(),
-            });
-        }
-    }
 }
 
 /// The rules for one receipt.
@@ -363,64 +170,6 @@ pub fn in_order<'i>(
         items.sort_by_key(|item| (policy.place(item), item.due_on, item.id));
     }
     items
-}
-
-/// The rungs of a rule set in the order in which they take a match: that of the
-/// ladder, or the one in which they are listed, then those that are not.
-fn order(rules: &RuleSet) -> [Rule; LADDER.len()] {
-    let listed = |rule: &Rule| rules.rungs.iter().position(|rung| rung.rule == *rule);
-    let mut order = LADDER;
-    // As the ladder has them: those that are not listed keep their places.
-    if !LADDER.iter().filter_map(listed).is_sorted() {
-        order.sort_by_key(|rule| listed(rule).unwrap_or(usize::MAX));
-    }
-    order
-}
-
-/// Lets the first rung take what several come to: `below` are those beside the
-/// verdict's own, asked only where they matter.
-///
-/// # Errors
-/// When amounts overflow.
-pub fn take(
-    mut verdict: Verdict,
-    receipt: &Receipt,
-    books: &Books,
-    below: impl FnOnce(&Verdict) -> Result<Vec<Rule>, MoneyError>,
-) -> Result<Verdict, MoneyError> {
-    if verdict.lines.is_empty() {
-        return Ok(verdict);
-    }
-    let Some(policy) = books.rules.policy(verdict.payer, receipt.booked_on, books) else {
-        return Ok(verdict);
-    };
-    let own = verdict.decision.rule;
-    let order = order(policy.rules);
-    let is_off = |rule: Rule| policy.mode(rule).0 == RungMode::Off;
-    if order == LADDER && !is_off(own) {
-        return Ok(verdict);
-    }
-    let mut rungs = verdict.also.clone();
-    rungs.extend(below(&verdict)?);
-    rungs.push(own);
-    let taker = order
-        .into_iter()
-        .find(|rule| rungs.contains(rule) && !is_off(*rule));
-    verdict.also = rungs;
-    if let Some(rule) = taker.filter(|rule| *rule != own) {
-        let why = format!(
-            "`{}` comes to the same as `{}`, and {} lets it go first",
-            rule.name(),
-            own.name(),
-            policy.name()
-        );
-        verdict.decision.rule = rule;
-        verdict.decision.evidence.push(say("rules", true, why));
-        if let Some(meant) = &mut verdict.meant {
-            meant.rule = rule;
-        }
-    }
-    Ok(verdict)
 }
 
 /// Whether a rung is switched off for this account.

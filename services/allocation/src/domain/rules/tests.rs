@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate};
 use contracts::{
     allocation::{AdjustmentKind, Decision, Rule},
     inbound::DocumentKind,
