@@ -68,6 +68,29 @@ describe('a day of work', { timeout: 900_000 }, () => {
     assert.ok(await note.evaluate((element) => element === document.activeElement), 'the cursor stays');
   });
 
+  journey('is given to somebody else, several at once, by keyboard', { as: 'manager' }, async ({ page }) => {
+    const { people } = await api('/api/v1/people', { as: 'manager' });
+    const busiest = people.toSorted((a, b) => b.due.count - a.due.count)[0];
+    const other = people.find(({ person }) => person.active && person.actor !== busiest.person.actor).person;
+    await page.goto('/team');
+    await page.locator('#swims').getByRole('link', { name: busiest.person.name, exact: true }).press('Enter');
+    await page.locator('#hand-title').waitFor();
+    const rows = page.locator('#hand tbody tr');
+    const before = await rows.count();
+    assert.ok(before >= 2, `${before} items`);
+    for (const at of [0, 1]) {
+      await rows.nth(at).locator('[data-pick]').press('Space');
+    }
+    assert.equal(await page.locator('#hand [data-pick]:checked').count(), 2);
+    await screenshot(page, 'team-give');
+    await page.locator('#give-to').selectOption(other.actor);
+    await page.locator('#give-why').fill('knows them');
+    await page.keyboard.press('Enter');
+    await page.getByText('2 items are with').waitFor();
+    const now = (await api('/api/v1/people', { as: 'manager' })).people.find(({ person }) => person.actor === busiest.person.actor);
+    assert.equal(now.due.count, busiest.due.count - 2);
+  });
+
   journey('is seen by person, with what will not be done today', { as: 'manager' }, async ({ page }) => {
     await page.goto('/team');
     await page.getByRole('heading', { name: 'Team', level: 1 }).waitFor();
