@@ -118,9 +118,10 @@ impl Consumer for Approvals {
                     kind: message.kind,
                     subject_id: message.subject_id,
                     account_ref: None,
-                    outcome: match unchanged {
-                        true => CarriedOut::Done,
-                        false => CarriedOut::Voided,
+                    outcome: if unchanged {
+                        CarriedOut::Done
+                    } else {
+                        CarriedOut::Voided
                     },
                     reason: (!unchanged).then(|| "the run has changed since".to_owned()),
                     recorded_at: now,

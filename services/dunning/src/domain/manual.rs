@@ -94,9 +94,10 @@ pub fn paragraphs(policy: &Policy) -> Vec<String> {
         all.push(policy.manual.clone());
     }
     let mut scope = "It is for".to_owned();
-    scope = match policy.debtors.is_empty() {
-        true => format!("{scope} every debtor"),
-        false => format!("{scope} {}", who(&policy.debtors)),
+    scope = if policy.debtors.is_empty() {
+        format!("{scope} every debtor")
+    } else {
+        format!("{scope} {}", who(&policy.debtors))
     };
     if !policy.segments.is_empty() {
         scope = format!("{scope} of the segments {}", list(policy.segments.clone()));
@@ -108,10 +109,10 @@ pub fn paragraphs(policy: &Policy) -> Vec<String> {
     for (n, one) in policy.stages.iter().enumerate() {
         all.push(stage(n + 1, one));
     }
-    all.push(match policy.jump {
-        true => "An item goes to the last stage whose day has come.".to_owned(),
-        false => "An item goes one stage at a time; days on which it was stopped do not count."
-            .to_owned(),
+    all.push(if policy.jump {
+        "An item goes to the last stage whose day has come.".to_owned()
+    } else {
+        "An item goes one stage at a time; days on which it was stopped do not count.".to_owned()
     });
     all.push(format!(
         "Nobody is contacted more than {} times in {}, on whatever channel, nor within {} after a stop ends.",
@@ -137,19 +138,17 @@ pub fn paragraphs(policy: &Policy) -> Vec<String> {
         "A plan is in default after {} missed instalments, each {} working days late{}.",
         policy.plan.missed,
         policy.plan.grace_working_days,
-        match policy.plan.interest_frozen {
-            true => "; while it is kept no interest runs",
-            false => "",
+        if policy.plan.interest_frozen {
+            "; while it is kept no interest runs"
+        } else {
+            ""
         }
     ));
     all.push(match policy.interest {
         InterestRules::None => "Nothing is claimed for late payment.".to_owned(),
         InterestRules::Statutory { post, .. } => format!(
             "Interest and compensation by the Late Payment of Commercial Debts (Interest) Act 1998 are {}.",
-            match post {
-                true => "posted",
-                false => "worked out as a memo, and posted when a person says so",
-            }
+            if post { "posted" } else { "worked out as a memo, and posted when a person says so" }
         ),
         InterestRules::Contract { percent, .. } => {
             format!("Interest is {percent} % a year by contract.")

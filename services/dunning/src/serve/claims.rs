@@ -228,9 +228,10 @@ pub(crate) async fn take_back_charge(ask: TakeBackCharge, bus: Bus) -> Result<Ch
         )
         .into());
     }
-    charge.view.state = match ask.wrong {
-        true => ChargeState::Reversed,
-        false => ChargeState::Waived,
+    charge.view.state = if ask.wrong {
+        ChargeState::Reversed
+    } else {
+        ChargeState::Waived
     };
     charge.view.version += 1;
     charge.view.actor = ask.person.actor;

@@ -36,7 +36,7 @@ pub(crate) async fn late(
            order by i.due_on, i.document_id limit $4"#,
         account.as_uuid(),
         due_before,
-        document.map(|id| id.as_uuid()),
+        document.map(DocumentId::as_uuid),
         LATE_MAX
     )
     .fetch_all(&mut *conn)

@@ -77,7 +77,7 @@ pub(crate) async fn moved(
         &of(moves, |m| m.amount.amount()),
         &of(moves, |m| m.by.name().to_owned()),
         &of(moves, |m| m.effective_on),
-        &of(moves, |m| m.receipt.map(|id| id.as_uuid())) as &[Option<Uuid>],
+        &of(moves, |m| m.receipt.map(kernel::ReceiptId::as_uuid)) as &[Option<Uuid>],
         now
     )
     .execute(&mut *conn)

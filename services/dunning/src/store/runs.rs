@@ -134,7 +134,7 @@ pub(crate) async fn put(conn: &mut PgConnection, run: &Run) -> Result<(), Failur
         serde_json::to_value(&run.amounts)?,
         serde_json::to_value(&run.tally)?,
         run.content_sha256,
-        run.approval.map(|id| id.as_uuid()),
+        run.approval.map(ApprovalId::as_uuid),
         run.requester,
         run.approver,
         run.reason,

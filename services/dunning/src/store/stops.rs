@@ -27,7 +27,7 @@ pub(crate) async fn put(conn: &mut PgConnection, stops: &[Written]) -> Result<()
         let amounts: Vec<Option<Decimal>> = stop
             .parts
             .iter()
-            .map(|part| part.amount.map(|amount| amount.amount()))
+            .map(|part| part.amount.map(kernel::Money::amount))
             .collect();
         let currency = stop
             .parts

@@ -125,7 +125,7 @@ impl Event for RunChanged {
     const CONTEXT: Role = Role::Dunning;
     const NAME: &'static str = "run_changed";
 
-    fn partition_key(&self) -> &str {
+    fn partition_key(&self) -> &'static str {
         "run"
     }
 }

@@ -6,7 +6,6 @@ pub(crate) mod statement;
 
 use kernel::Money;
 
-use super::show::Uk as _;
 use crate::problem::Problem;
 
 /// Fields of the page's address and of its forms, in the order sent.
@@ -25,7 +24,7 @@ fn some(text: &str) -> Option<String> {
 
 /// Sums as people read them.
 fn sums(amounts: &[Money]) -> String {
-    let all: Vec<String> = amounts.iter().map(|amount| amount.uk()).collect();
+    let all: Vec<String> = amounts.iter().map(super::show::Uk::uk).collect();
     if all.is_empty() {
         return "–".to_owned();
     }

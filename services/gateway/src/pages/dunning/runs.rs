@@ -339,7 +339,7 @@ async fn assemble(
         })
         .collect();
     Ok(RunPage {
-        shell: visit.shell(Section::Dunning, &run.title.clone()),
+        shell: visit.shell(Section::Dunning, run.title.clone()),
         next: found.next_cursor.map(|cursor| {
             Place {
                 cursor,
