@@ -40,9 +40,12 @@ ${statements.join('')}</BkToCstmrStmt></Document>
 
 const csv = (header, rows) => [header, ...rows.map((row) => row.join(','))].map((line) => `${line}\n`).join('');
 
-/** `accounts` is `[{ reference, name }]`. */
+/** `accounts` is `[{ reference, name, email }]`. */
 export function accountsCsv(accounts) {
-  return csv('account_ref,name,kind,terms_days,currency', accounts.map(({ reference, name }) => [reference, name, 'company', 30, 'GBP']));
+  return csv(
+    'account_ref,name,kind,terms_days,currency,email',
+    accounts.map(({ reference, name, email = '' }) => [reference, name, 'company', 30, 'GBP', email]),
+  );
 }
 
 /** `documents` is `[{ reference, account, issued, due, pence, kind }]`; the kind says which way it counts. */
