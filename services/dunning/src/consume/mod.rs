@@ -2,6 +2,7 @@
 
 mod disputes;
 mod feeds;
+pub(crate) mod judge;
 mod ledger;
 
 pub(crate) use disputes::Disputes;

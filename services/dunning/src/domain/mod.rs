@@ -1,10 +1,16 @@
 //! The rules of dunning: pure.
 
+pub mod agreed;
 pub mod chase;
 #[cfg(test)]
 mod chase_tests;
 pub mod data;
+pub mod hold;
 pub mod interest;
 pub mod movements;
+pub mod plan;
 pub mod policy;
+pub mod promise;
+#[cfg(test)]
+mod promise_tests;
 pub mod stops;

@@ -2,9 +2,12 @@
 //! then the rest.
 
 pub(crate) mod accounts;
+pub(crate) mod holds;
 pub(crate) mod items;
+pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod positions;
+pub(crate) mod promises;
 pub(crate) mod stops;
 
 use kernel::{Currency, Money};
