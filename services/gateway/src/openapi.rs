@@ -10,8 +10,8 @@ use axum::{
 };
 use contracts::{
     api::{
-        Page, allocation, controls, disputes, ingestion, matters, reporting, returns, rules,
-        workbench, worklist,
+        Page, allocation, controls, disputes, dunning, ingestion, matters, reporting, returns,
+        rules, workbench, worklist,
     },
     rules::RuleSet,
     worklist as work,
@@ -195,6 +195,13 @@ fn components() -> Value {
     component::<disputes::Taxonomy>(&mut answers);
     component::<disputes::Feedback>(&mut answers);
     component::<disputes::Nudged>(&mut answers);
+    component::<Page<dunning::HoldView>>(&mut answers);
+    component::<dunning::HoldView>(&mut answers);
+    component::<Page<dunning::PromiseView>>(&mut answers);
+    component::<dunning::PromiseView>(&mut answers);
+    component::<Page<dunning::PlanView>>(&mut answers);
+    component::<dunning::PlanView>(&mut answers);
+    component::<dunning::ProposedPlan>(&mut answers);
     component::<Page<worklist::WorkRow>>(&mut answers);
     component::<worklist::WorkCounts>(&mut answers);
     component::<worklist::WorkDetail>(&mut answers);
@@ -260,6 +267,12 @@ fn components() -> Value {
     component::<api::disputes::CaseRequest>(&mut requests);
     component::<api::disputes::CaseStepRequest>(&mut requests);
     component::<api::disputes::NudgeRequest>(&mut requests);
+    component::<api::holds::HoldRequest>(&mut requests);
+    component::<api::holds::HoldStepRequest>(&mut requests);
+    component::<api::promises::PromiseRequest>(&mut requests);
+    component::<api::promises::WithdrawRequest>(&mut requests);
+    component::<api::promises::PlanRequest>(&mut requests);
+    component::<api::promises::PlanStepRequest>(&mut requests);
     component::<api::worklist::WorkActionRequest>(&mut requests);
     component::<api::worklist::PolicyRequest>(&mut requests);
     component::<api::worklist::PersonRequest>(&mut requests);

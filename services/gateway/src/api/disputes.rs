@@ -48,7 +48,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// Carries it out once, however often it is sent.
-    async fn once<B: DeserializeOwned, C: Call>(
+    pub(super) async fn once<B: DeserializeOwned, C: Call>(
         self,
         route: &'static str,
         command: impl FnOnce(CommandId, B, Person) -> C,

@@ -6,10 +6,12 @@
 pub(crate) mod accounts;
 pub(crate) mod controls;
 pub(crate) mod disputes;
+pub(crate) mod holds;
 pub(crate) mod import_undo;
 pub(crate) mod imports;
 pub(crate) mod matters;
 pub(crate) mod once;
+pub(crate) mod promises;
 pub(crate) mod receipts;
 pub(crate) mod refund_files;
 pub(crate) mod reports;
