@@ -7,7 +7,9 @@ use contracts::{
     Prefix,
     api::dunning::{ExpectedPayment, PromisedLine},
 };
-use kernel::{AccountId, CommandId, Currency, Division, DocumentId, WorkingCalendar, london_date};
+use kernel::{
+    AccountId, CommandId, Currency, Division, DocumentId, Money, WorkingCalendar, london_date,
+};
 use messaging::{Bus, Failure, Meta, Tx};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -98,7 +100,7 @@ impl Act {
                 return Err(wrong(&at, "no open debt of the account, or named twice"));
             };
             let own = Currency::parse(&debt.currency).map_err(Failure::of)?;
-            let amount = line.amount.map_or(debt.open, |amount| amount.amount());
+            let amount = line.amount.map_or(debt.open, Money::amount);
             let other = line.amount.is_some_and(|amount| amount.currency() != own);
             if other || *currency.get_or_insert(own) != own {
                 return Err(wrong(&at, "all of one currency"));

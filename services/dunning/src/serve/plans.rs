@@ -17,7 +17,10 @@ use rust_decimal::Decimal;
 use super::act::{Act, cursor, last_on, text, wrong};
 use crate::{
     consume::judge,
-    domain::plan::{self, Plan},
+    domain::{
+        agreed::Books,
+        plan::{self, Plan},
+    },
     store,
 };
 
@@ -180,10 +183,7 @@ pub(crate) async fn step_plan(ask: StepPlan, bus: Bus) -> Result<PlanView, Refus
     }
     if plan.state == PlanState::Active {
         let books = store::plans::books(act.tx.conn(), &[account], plan.taken_at).await?;
-        plan.judge(
-            books.get(&account).unwrap_or(&Default::default()),
-            act.today,
-        );
+        plan.judge(books.get(&account).unwrap_or(&Books::default()), act.today);
     }
     plan.version += 1;
     let told = judge::Told {

@@ -15,7 +15,11 @@ use messaging::{Bus, Failure};
 use rust_decimal::Decimal;
 
 use super::act::{Act, text, wrong};
-use crate::{consume::judge, domain::promise::Promise, store};
+use crate::{
+    consume::judge,
+    domain::{agreed::Books, promise::Promise},
+    store,
+};
 
 fn no_promise(id: PromiseId) -> Failure {
     Failure::not_found("dunning.no_promise", format!("there is no promise {id}"))
@@ -140,7 +144,7 @@ pub(crate) async fn take_promise(ask: TakePromise, bus: Bus) -> Result<PromiseVi
     };
     let books = store::plans::books(act.tx.conn(), &[ask.account_id], act.now).await?;
     promise.judge(
-        books.get(&ask.account_id).unwrap_or(&Default::default()),
+        books.get(&ask.account_id).unwrap_or(&Books::default()),
         act.today,
     );
     let told = judge::Told {
