@@ -22,9 +22,13 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
     serve::begin(&bus).await?;
     let prefix = bus.prefix().clone();
     Host::new(bus)
-        .consume(consume::Ledger)
+        .consume(consume::Ledger {
+            prefix: prefix.clone(),
+        })
         .consume(consume::Feeds)
-        .consume(consume::Disputes)
+        .consume(consume::Disputes {
+            prefix: prefix.clone(),
+        })
         .consume(consume::Approvals::new(prefix))
         .serve(serve::get_standing)
         .serve(serve::get_late_payment)
@@ -40,6 +44,19 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::step_run)
         .job("propose_runs", jobs::EVERY, jobs::propose)
         .job("queue_runs", jobs::EVERY, jobs::queue)
+        .serve(serve::place_hold)
+        .serve(serve::step_hold)
+        .serve(serve::list_holds)
+        .serve(serve::take_promise)
+        .serve(serve::withdraw_promise)
+        .serve(serve::list_promises)
+        .serve(serve::get_promise)
+        .serve(serve::propose_plan)
+        .serve(serve::open_plan)
+        .serve(serve::step_plan)
+        .serve(serve::list_plans)
+        .job("promises_due", jobs::due::EVERY, jobs::due::judge)
+        .job("holds_due", jobs::due::EVERY, jobs::due::holds)
         .run()
         .await
 }

@@ -202,6 +202,13 @@ fn components() -> Value {
     component::<dunning::LatePayment>(&mut answers);
     component::<dunning::Statement>(&mut answers);
     component::<disputes::Erased>(&mut answers);
+    component::<Page<dunning::HoldView>>(&mut answers);
+    component::<dunning::HoldView>(&mut answers);
+    component::<Page<dunning::PromiseView>>(&mut answers);
+    component::<dunning::PromiseView>(&mut answers);
+    component::<Page<dunning::PlanView>>(&mut answers);
+    component::<dunning::PlanView>(&mut answers);
+    component::<dunning::ProposedPlan>(&mut answers);
     component::<Page<worklist::WorkRow>>(&mut answers);
     component::<worklist::WorkCounts>(&mut answers);
     component::<worklist::WorkDetail>(&mut answers);
@@ -274,6 +281,12 @@ fn components() -> Value {
     component::<api::runs::DunningRunStepRequest>(&mut requests);
     component::<api::runs::DunningRunEditRequest>(&mut requests);
     component::<api::disputes::ErasureRequest>(&mut requests);
+    component::<api::holds::HoldRequest>(&mut requests);
+    component::<api::holds::HoldStepRequest>(&mut requests);
+    component::<api::promises::PromiseRequest>(&mut requests);
+    component::<api::promises::WithdrawRequest>(&mut requests);
+    component::<api::promises::PlanRequest>(&mut requests);
+    component::<api::promises::PlanStepRequest>(&mut requests);
     component::<api::worklist::WorkActionRequest>(&mut requests);
     component::<api::worklist::PolicyRequest>(&mut requests);
     component::<api::worklist::PersonRequest>(&mut requests);

@@ -53,6 +53,15 @@ pub(crate) const DISPUTE: Access = Access::Roles(&[
     UserRole::Integrator,
 ]);
 
+/// Says who is not chased, and takes a debtor's word.
+pub(crate) const CHASE: Access = Access::Roles(&[
+    UserRole::Controller,
+    UserRole::TeamLeader,
+    UserRole::Manager,
+    UserRole::Cfo,
+    UserRole::Integrator,
+]);
+
 /// One method of one address.
 pub(crate) struct Entry {
     pub method: Method,
@@ -653,6 +662,18 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(DISPUTE, routes!(api::claims::take_back)),
         Entry::api(READ, routes!(api::claims::statement)),
         Entry::api(MANAGE, routes!(api::disputes::erase)),
+        Entry::api(READ, routes!(api::holds::list_holds)),
+        Entry::api(CHASE, routes!(api::holds::place)),
+        Entry::api(CHASE, routes!(api::holds::step)),
+        Entry::api(READ, routes!(api::promises::list_promises)),
+        Entry::api(READ, routes!(api::promises::calendar)),
+        Entry::api(READ, routes!(api::promises::get_promise)),
+        Entry::api(CHASE, routes!(api::promises::take)),
+        Entry::api(CHASE, routes!(api::promises::withdraw)),
+        Entry::api(READ, routes!(api::promises::list_plans)),
+        Entry::api(READ, routes!(api::promises::schedule)),
+        Entry::api(CHASE, routes!(api::promises::open_plan)),
+        Entry::api(CHASE, routes!(api::promises::step_plan)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),
     ]
 }

@@ -5,21 +5,26 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contracts::{
-    Role, catalogue,
+    Prefix, Role, catalogue,
     disputes::{CaseChanged, CaseKind, CaseState},
 };
 use kernel::london_date;
-use messaging::{Consumer, Decided, Failure, Incoming, Raw, Tx};
+use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
 use uuid::Uuid;
 
-use super::ledger::{is, kind};
+use super::{
+    judge,
+    ledger::{is, kind},
+};
 use crate::{
     domain::stops::{Part, Stop, StopKind},
     store::{self, stops::Written},
 };
 
 /// Reads the cases.
-pub(crate) struct Disputes;
+pub(crate) struct Disputes {
+    pub(crate) prefix: Prefix,
+}
 
 /// What a case stops now, given what it stopped before.
 fn stop(case: &CaseChanged, before: Option<&Written>) -> Option<Written> {
@@ -77,7 +82,7 @@ impl Consumer for Disputes {
     const STREAM: &'static str = catalogue::DISPUTES;
     type Message = CaseChanged;
     type State = BTreeMap<Uuid, Written>;
-    type Changes = BTreeMap<Uuid, Written>;
+    type Changes = (BTreeMap<Uuid, Written>, Option<(DateTime<Utc>, Meta)>);
 
     fn decode(&self, raw: &Raw) -> Result<Option<CaseChanged>, Failure> {
         if !is::<CaseChanged>(kind(raw)?, Role::Disputes)? {
@@ -106,7 +111,7 @@ impl Consumer for Disputes {
         &self,
         mut known: BTreeMap<Uuid, Written>,
         batch: &[Incoming<CaseChanged>],
-        _: DateTime<Utc>,
+        now: DateTime<Utc>,
     ) -> Result<Decided<Self::Changes>, Failure> {
         let mut changes = BTreeMap::new();
         for Incoming { message: case, .. } in batch {
@@ -120,14 +125,23 @@ impl Consumer for Disputes {
                 changes.insert(id, written);
             }
         }
+        let at = batch.last().map(|last| (now, last.meta.clone()));
         Ok(Decided {
-            changes,
+            changes: (changes, at),
             ..Decided::default()
         })
     }
 
-    async fn record(&self, tx: &mut Tx, changes: Self::Changes) -> Result<(), Failure> {
+    async fn record(&self, tx: &mut Tx, (changes, at): Self::Changes) -> Result<(), Failure> {
         let stops: Vec<Written> = changes.into_values().collect();
-        store::stops::put(tx.conn(), &stops).await
+        store::stops::put(tx.conn(), &stops).await?;
+        let mut accounts: Vec<_> = stops.iter().map(|written| written.account).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        match at {
+            // What is in dispute is not expected of a plan (E90).
+            Some((now, cause)) => judge::accounts(tx, &self.prefix, &accounts, now, &cause).await,
+            None => Ok(()),
+        }
     }
 }

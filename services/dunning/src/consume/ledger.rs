@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contracts::{
-    Event, Role,
+    Event, Prefix, Role,
     allocation::{
         AccountUpdated, AllocationUndone, ChaseableChanged, DebtAdjusted, DocumentPosted,
         ReceiptAllocated, ReceiptMoved, ReceiptPosted, ReceiptReduced,
@@ -15,6 +15,7 @@ use contracts::{
 use kernel::london_date;
 use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
 
+use super::judge;
 use crate::{
     domain::movements::{self, Move},
     store,
@@ -36,7 +37,9 @@ pub(crate) struct Moved {
 }
 
 /// Reads the ledger's facts.
-pub(crate) struct Ledger;
+pub(crate) struct Ledger {
+    pub(crate) prefix: Prefix,
+}
 
 /// What a batch says, to be written as it is: the rules look at it afterwards.
 #[derive(Default)]
@@ -169,7 +172,7 @@ impl Consumer for Ledger {
     }
 
     async fn record(&self, tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
-        let Some((now, _cause)) = changes.at else {
+        let Some((now, cause)) = changes.at else {
             return Ok(());
         };
         let today = london_date(now);
@@ -177,7 +180,8 @@ impl Consumer for Ledger {
         store::accounts::put(conn, &changes.accounts).await?;
         store::accounts::heard(conn, &changes.feeds).await?;
         store::items::put(conn, &changes.documents, today).await?;
-        let _accounts = store::items::moved(conn, &changes.moves, now, today).await?;
-        store::items::put_terms(conn, &changes.terms).await
+        let accounts = store::items::moved(conn, &changes.moves, now, today).await?;
+        store::items::put_terms(conn, &changes.terms).await?;
+        judge::accounts(tx, &self.prefix, &accounts, now, &cause).await
     }
 }

@@ -3,6 +3,7 @@
 mod approvals;
 mod disputes;
 mod feeds;
+pub(crate) mod judge;
 mod ledger;
 
 pub(crate) use approvals::Approvals;

@@ -1,13 +1,19 @@
 //! The rules of dunning: pure.
 
+pub mod agreed;
 pub mod chase;
 #[cfg(test)]
 mod chase_tests;
 pub mod claim;
 pub mod data;
+pub mod hold;
 pub mod interest;
 pub mod manual;
 pub mod movements;
+pub mod plan;
 pub mod policy;
 pub mod run;
+pub mod promise;
+#[cfg(test)]
+mod promise_tests;
 pub mod stops;

@@ -69,6 +69,9 @@ pub struct PromiseRules {
     pub grace_working_days: u32,
     /// So many broken promises, and a further one stops nothing.
     pub levels: u32,
+    /// Whether cash to other documents of the account keeps it too (E81).
+    #[serde(default)]
+    pub anywhere: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

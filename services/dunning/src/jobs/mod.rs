@@ -1,5 +1,6 @@
 //! What happens by itself: a file for each.
 
+pub(crate) mod due;
 mod propose;
 
 pub(crate) use propose::{EVERY, propose, queue};

@@ -3,11 +3,14 @@
 
 pub(crate) mod accounts;
 pub(crate) mod claims;
+pub(crate) mod holds;
 pub(crate) mod items;
+pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod positions;
 pub(crate) mod runs;
 pub(crate) mod statements;
+pub(crate) mod promises;
 pub(crate) mod stops;
 
 use kernel::{Currency, Money};

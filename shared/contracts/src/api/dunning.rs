@@ -2,10 +2,14 @@
 
 mod claims;
 mod policies;
+mod promises;
 mod runs;
 mod standing;
+mod stops;
 
 pub use claims::*;
 pub use policies::*;
+pub use promises::*;
 pub use runs::*;
 pub use standing::*;
+pub use stops::*;

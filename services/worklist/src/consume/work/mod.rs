@@ -4,6 +4,7 @@
 mod accounts;
 mod controls;
 mod disputes;
+mod dunning;
 mod legal;
 mod receipts;
 
@@ -78,6 +79,9 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         "allocation.refund_changed.v1" => controls::refund(raw)?,
         "disputes.case_changed.v1" => disputes::case(raw)?,
         "disputes.credit_requested.v1" => disputes::credit(raw)?,
+        "dunning.promise_changed.v1" => dunning::promise(raw)?,
+        "dunning.hold_changed.v1" => dunning::hold(raw)?,
+        "dunning.plan_changed.v1" => dunning::plan(raw)?,
         _ => return Ok(None),
     };
     Ok((!signals.is_empty()).then_some(Fact::Signals(signals)))
