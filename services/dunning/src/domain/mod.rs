@@ -5,6 +5,8 @@ pub mod chase;
 mod chase_tests;
 pub mod data;
 pub mod interest;
+pub mod letter;
 pub mod movements;
 pub mod policy;
 pub mod stops;
+pub mod template;

@@ -3,7 +3,7 @@
 
 mod standing;
 
-pub(crate) use standing::get_standing;
+pub(crate) use standing::{get_standing, moment};
 
 use messaging::{Bus, Failure};
 
@@ -13,5 +13,6 @@ use crate::store;
 pub(crate) async fn begin(bus: &Bus) -> Result<(), Failure> {
     let mut tx = bus.begin().await?;
     store::policies::seed(tx.conn(), bus.now()).await?;
+    store::templates::seed(tx.conn(), bus.now()).await?;
     tx.commit().await
 }

@@ -2,10 +2,13 @@
 //! then the rest.
 
 pub(crate) mod accounts;
+pub(crate) mod contacts;
+pub(crate) mod dispatch;
 pub(crate) mod items;
 pub(crate) mod policies;
 pub(crate) mod positions;
 pub(crate) mod stops;
+pub(crate) mod templates;
 
 use kernel::{Currency, Money};
 use messaging::Failure;
