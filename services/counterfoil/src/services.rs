@@ -17,6 +17,7 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
     let secure_cookies = config.http.secure_cookies;
     let trusted_origins = config.http.trusted_origins.clone();
     let demo = config.demo.enabled;
+    let letters = letters(config);
     // Only the first start of the gateway tells; after a restart it has the
     // same address.
     let bound = Arc::new(Mutex::new(bound));
@@ -26,7 +27,9 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
         }),
         Service::new(allocation::ROLE, &allocation::MIGRATOR, allocation::run),
         Service::new(disputes::ROLE, &disputes::MIGRATOR, disputes::run),
-        Service::new(dunning::ROLE, &dunning::MIGRATOR, dunning::run),
+        Service::new(dunning::ROLE, &dunning::MIGRATOR, move |bus| {
+            dunning::run_with(bus, letters.clone())
+        }),
         Service::new(worklist::ROLE, &worklist::MIGRATOR, worklist::run),
         Service::new(reporting::ROLE, &reporting::MIGRATOR, reporting::run),
         Service::new(gateway::ROLE, &gateway::MIGRATOR, move |bus| {
@@ -47,4 +50,27 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
             )
         }),
     ]
+}
+
+/// Who writes to debtors, and over which provider.
+fn letters(config: &Config) -> dunning::Options {
+    let mail = &config.mail;
+    dunning::Options {
+        sender: dunning::domain::template::Sender {
+            name: mail.sender.clone(),
+            address: mail.address.clone(),
+            phone: mail.phone.clone(),
+            email: mail.from.clone(),
+            how_to_pay: mail.how_to_pay.clone(),
+        },
+        mail: (!mail.host.is_empty()).then(|| dunning::MailOptions {
+            host: mail.host.clone(),
+            port: mail.port,
+            tls: mail.tls,
+            credentials: (!mail.user.is_empty())
+                .then(|| (mail.user.clone(), mail.password.expose().to_owned())),
+            idempotent: mail.idempotent,
+            timeout: std::time::Duration::from_secs(mail.timeout_seconds),
+        }),
+    }
 }

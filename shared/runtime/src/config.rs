@@ -79,6 +79,7 @@ pub struct Config {
     pub log: Log,
     pub telemetry: Telemetry,
     pub messaging: Messaging,
+    pub mail: Mail,
     pub local: Local,
     pub demo: Demo,
 }
@@ -198,6 +199,27 @@ pub struct Local {
     #[serde(with = "empty_is_none")]
     pub nats_server: Option<PathBuf>,
     pub nats_monitoring: bool,
+}
+
+/// `[mail]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Mail {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+    pub user: String,
+    pub password: Secret,
+    #[serde(with = "empty_is_none")]
+    pub password_file: Option<PathBuf>,
+    pub idempotent: bool,
+    pub timeout_seconds: u64,
+    pub from: String,
+    pub sender: String,
+    pub address: String,
+    pub phone: String,
+    pub how_to_pay: String,
 }
 
 /// `[demo]`.
@@ -337,6 +359,9 @@ impl Config {
             let key = "database.admin_password";
             database.admin_password = secret_from(key, &file, Some(&database.admin_password))?;
         }
+        if let Some(file) = self.mail.password_file.clone() {
+            self.mail.password = secret_from("mail.password", &file, Some(&self.mail.password))?;
+        }
         for (section, map) in [
             ("database.passwords", &mut database.passwords),
             ("nats.users", &mut self.nats.users),
@@ -442,6 +467,7 @@ impl Config {
             messaging,
             local: _,
             demo,
+            mail: _,
         } = self;
         let mut found = Vec::new();
         let mut warn = |risky: bool, text: &str| {

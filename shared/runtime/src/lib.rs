@@ -18,6 +18,6 @@ pub mod telemetry;
 
 pub use admin::{AdminServer, Component, Health, HealthState};
 pub use config::{Config, ConfigError, Secret};
-pub use local::{LocalError, LocalStack, NatsUser, StackInfo, StackOptions};
+pub use local::{LocalError, LocalStack, MailSink, NatsUser, StackInfo, StackOptions};
 pub use provision::{ProvisionError, RoleSpec, provision_database};
 pub use service::{Service, ServiceError};

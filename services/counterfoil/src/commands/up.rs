@@ -12,7 +12,9 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use kernel::{Clock as _, SystemClock};
-use runtime::{AdminServer, Config, Health, LocalStack, StackOptions, service, telemetry};
+use runtime::{
+    AdminServer, Config, Health, LocalStack, MailSink, StackOptions, service, telemetry,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{import, run};
@@ -101,6 +103,7 @@ async fn up(mut context: Context) -> anyhow::Result<()> {
     let ready = data_dir.join(READY);
     let mut stack = start_stack(&context.config, true).await?;
     stack.configure(&mut context.config);
+    let sink = mail_sink(&mut context.config, &data_dir).await?;
     for warning in context.config.warnings() {
         tracing::warn!("{warning}");
     }
@@ -137,9 +140,25 @@ async fn up(mut context: Context) -> anyhow::Result<()> {
     if let Some(admin) = admin {
         admin.stop().await;
     }
+    drop(sink);
     stack.stop().await?;
     telemetry.shutdown();
     Ok(())
+}
+
+/// Where no provider of e-mail is configured, one that keeps everything as files.
+async fn mail_sink(config: &mut Config, data_dir: &Path) -> anyhow::Result<Option<MailSink>> {
+    if !config.mail.host.is_empty() {
+        return Ok(None);
+    }
+    let dir = data_dir.join("mail");
+    let sink = MailSink::start(&dir).await?;
+    config.mail.host = sink.address().ip().to_string();
+    config.mail.port = sink.address().port();
+    config.mail.tls = false;
+    config.mail.idempotent = true;
+    tracing::info!("e-mails go nowhere: they are kept in {}", dir.display());
+    Ok(Some(sink))
 }
 
 /// A private Postgres and NATS in the configured data directory.

@@ -9,6 +9,7 @@ pub mod data;
 pub mod hold;
 pub mod interest;
 pub mod manual;
+pub mod letter;
 pub mod movements;
 pub mod plan;
 pub mod policy;
@@ -17,3 +18,4 @@ pub mod promise;
 #[cfg(test)]
 mod promise_tests;
 pub mod stops;
+pub mod template;

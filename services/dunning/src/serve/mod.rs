@@ -17,7 +17,7 @@ pub(crate) use plans::{list_plans, open_plan, propose_plan, step_plan};
 pub(crate) use policies::list_policies;
 pub(crate) use promises::{get_promise, list_promises, take_promise, withdraw_promise};
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
-pub(crate) use standing::get_standing;
+pub(crate) use standing::{get_standing, moment};
 pub(crate) use statements::get_statement;
 
 use messaging::{Bus, Failure};
@@ -32,6 +32,7 @@ const TEXT_MAX: usize = 2000;
 pub(crate) async fn begin(bus: &Bus) -> Result<(), Failure> {
     let mut tx = bus.begin().await?;
     store::policies::seed(tx.conn(), bus.now()).await?;
+    store::templates::seed(tx.conn(), bus.now()).await?;
     tx.commit().await
 }
 

@@ -4,6 +4,8 @@
 pub(crate) mod accounts;
 pub(crate) mod claims;
 pub(crate) mod holds;
+pub(crate) mod contacts;
+pub(crate) mod dispatch;
 pub(crate) mod items;
 pub(crate) mod plans;
 pub(crate) mod policies;
@@ -12,6 +14,7 @@ pub(crate) mod runs;
 pub(crate) mod statements;
 pub(crate) mod promises;
 pub(crate) mod stops;
+pub(crate) mod templates;
 
 use kernel::{Currency, Money};
 use messaging::Failure;

@@ -12,6 +12,7 @@
 //! ```
 
 mod files;
+mod mail;
 mod nats;
 mod postgres;
 mod process;
@@ -24,6 +25,7 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnectOptions;
 
+pub use self::mail::MailSink;
 pub use self::nats::{NatsUser, find_nats_server};
 pub use self::postgres::PostgresInstall;
 

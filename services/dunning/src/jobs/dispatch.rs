@@ -1,0 +1,530 @@
+//! The dispatch of runs: at the moment of sending every account is judged again,
+//! claimed in the send ledger, handed over, and marked. A crash between is
+//! picked up by whoever comes next.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::TimeDelta;
+use contracts::{
+    Event,
+    dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction},
+};
+use kernel::{Currency, DocumentId, Money};
+use messaging::{Bus, Failure, Meta, Outgoing};
+use uuid::Uuid;
+
+use crate::{
+    channel::{self, Handed, Mailer, Options},
+    domain::{
+        chase::{self, Judgement, Moment, Verdict},
+        letter,
+        policy::{Policies, Stage},
+        template::{Addressee, Facts, Line, Template},
+    },
+    serve::moment,
+    store::{
+        self,
+        contacts::{Claimed, New},
+        dispatch::Queued,
+    },
+};
+
+/// How often.
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
+/// Accounts of one transaction.
+const BATCH: i64 = 50;
+/// Transactions of one round.
+const ROUNDS: usize = 40;
+const SYSTEM: &str = "system:dunning";
+
+/// What a round of dispatch works with.
+#[derive(Clone)]
+pub(crate) struct Dispatch {
+    pub(crate) options: Options,
+    pub(crate) mailer: Option<Mailer>,
+}
+
+impl Dispatch {
+    pub(crate) fn new(options: Options) -> Result<Self, Failure> {
+        let mailer = options.mail.as_ref().map(Mailer::new).transpose()?;
+        Ok(Self { options, mailer })
+    }
+
+    /// After this long without a word, who claimed a contact is gone.
+    fn lease(&self) -> TimeDelta {
+        match &self.mailer {
+            Some(mailer) if mailer.idempotent => TimeDelta::seconds(30),
+            _ => TimeDelta::minutes(30),
+        }
+    }
+}
+
+/// One round: what is left over of a crash, what is queued, and what is done.
+pub(crate) async fn round(bus: Bus, dispatch: Dispatch) -> Result<(), Failure> {
+    let answers = match &dispatch.mailer {
+        Some(mailer) => mailer.answers().await,
+        None => false,
+    };
+    for _ in 0..ROUNDS {
+        if bus.shutdown().is_cancelled() || !left_over(&bus, &dispatch, answers).await? {
+            break;
+        }
+    }
+    for _ in 0..ROUNDS {
+        if bus.shutdown().is_cancelled() {
+            break;
+        }
+        let (taken, claimed) = claim(&bus, &dispatch, answers).await?;
+        send(&bus, &dispatch, claimed).await?;
+        if taken < BATCH as usize {
+            break;
+        }
+    }
+    let now = bus.now();
+    let cause = Uuid::now_v7();
+    let mut tx = bus.begin().await?;
+    let runs = store::dispatch::finish(tx.conn(), cause, now).await?;
+    let told = |run: &contracts::dunning::RunChanged| {
+        outgoing(run, run.run_id.as_uuid(), run.version, &bus, cause)
+    };
+    let events: Result<Vec<Outgoing>, Failure> = runs.iter().map(told).collect();
+    tx.publish(&events?).await?;
+    tx.commit().await
+}
+
+fn outgoing<E: Event>(
+    event: &E,
+    about: Uuid,
+    version: i64,
+    bus: &Bus,
+    cause: Uuid,
+) -> Result<Outgoing, Failure> {
+    let now = bus.now();
+    let meta = Meta::of_command(cause, now, None);
+    Outgoing::new(event, about, version, bus.prefix(), now, &meta)
+}
+
+/// What somebody claimed and never finished. Sent again only where the provider
+/// drops what it has; else nobody knows, and a person decides (E65).
+async fn left_over(bus: &Bus, dispatch: &Dispatch, answers: bool) -> Result<bool, Failure> {
+    let now = bus.now();
+    let mut tx = bus.begin().await?;
+    let claimed = store::contacts::left_over(tx.conn(), now - dispatch.lease(), now, BATCH).await?;
+    let again = dispatch.mailer.as_ref().is_some_and(|m| m.idempotent) && answers;
+    if claimed.is_empty() || (dispatch.mailer.as_ref().is_some_and(|m| m.idempotent) && !answers) {
+        return Ok(false);
+    }
+    tx.commit().await?;
+    let full = claimed.len() == BATCH as usize;
+    if again {
+        send(bus, dispatch, claimed).await?;
+    } else {
+        let why = "whoever was sending it stopped; the provider may have it";
+        let unknown = |one: Claimed| (one.contact_id, Handed::Unknown(why.to_owned()));
+        mark(bus, claimed.into_iter().map(unknown).collect()).await?;
+    }
+    Ok(full)
+}
+
+/// Judges and claims the next accounts: how many there were, and the e-mails
+/// that are to be handed over.
+async fn claim(
+    bus: &Bus,
+    dispatch: &Dispatch,
+    with_mail: bool,
+) -> Result<(usize, Vec<Claimed>), Failure> {
+    let mut tx = bus.begin().await?;
+    let queued = store::dispatch::take(tx.conn(), with_mail, BATCH).await?;
+    if queued.is_empty() {
+        return Ok((0, Vec::new()));
+    }
+    let policies = store::policies::all(tx.conn()).await?;
+    let templates = store::templates::published(tx.conn()).await?;
+    let moment = moment(tx.conn(), bus).await?;
+    let mut events = Vec::new();
+    let mut claimed = Vec::new();
+    let mut accounts = Vec::new();
+    for one in &queued {
+        let made = decide(tx.conn(), bus, dispatch, one, &policies, &templates, moment).await?;
+        match made {
+            Err(why) => {
+                store::dispatch::settle(
+                    tx.conn(),
+                    one.run_id,
+                    one.account_id,
+                    "recalled",
+                    Some(&why),
+                    None,
+                )
+                .await?;
+            }
+            Ok((event, bytes)) => {
+                let contact = event.contact_id.as_uuid();
+                let state = match event.state {
+                    ContactState::Claimed => "claimed",
+                    _ => "sent",
+                };
+                store::dispatch::settle(
+                    tx.conn(),
+                    one.run_id,
+                    one.account_id,
+                    state,
+                    None,
+                    Some(contact),
+                )
+                .await?;
+                if event.state == ContactState::Claimed {
+                    claimed.push(Claimed {
+                        contact_id: contact,
+                        address: one.email.clone().unwrap_or_default(),
+                        bytes,
+                    });
+                }
+                accounts.push(one.account_id);
+                events.push(outgoing(&event, contact, event.version, bus, one.run_id)?);
+            }
+        }
+    }
+    store::contacts::fold(tx.conn(), &accounts).await?;
+    tx.publish(&events).await?;
+    tx.commit().await?;
+    Ok((queued.len(), claimed))
+}
+
+/// A document that is still chased at the stage that was approved.
+struct Kept {
+    document: DocumentId,
+    rank: i16,
+    amount: Money,
+}
+
+/// What of the approved is still to be claimed: never more than may be chased
+/// now, never more than was approved, never at another stage.
+fn kept(one: &Queued, judgement: &Judgement, sent: &[(Uuid, i16)]) -> Result<Vec<Kept>, String> {
+    let mut kept = Vec::new();
+    let mut why: Option<String> = None;
+    for (n, document) in one.documents.iter().enumerate() {
+        let approved = one.reasons.get(n).map(String::as_str);
+        if !matches!(approved, Some("chase_now" | "suspected_query")) {
+            continue;
+        }
+        let Some(rank) = one.ranks_to.get(n).copied().flatten() else {
+            continue;
+        };
+        if sent.contains(&(*document, rank)) {
+            why.get_or_insert_with(|| "sent already".to_owned());
+            continue;
+        }
+        let verdict = judgement
+            .verdicts
+            .iter()
+            .find(|verdict| verdict.document.as_uuid() == *document);
+        let Some(verdict) = verdict else {
+            why.get_or_insert_with(|| "nothing_owed".to_owned());
+            continue;
+        };
+        if !verdict.is_chased() {
+            why.get_or_insert_with(|| reason(verdict));
+            continue;
+        }
+        if verdict.to != Some(rank) {
+            why.get_or_insert_with(|| "another stage is due now".to_owned());
+            continue;
+        }
+        let most = one.chaseable.get(n).copied().unwrap_or_default();
+        let currency = one.currencies.get(n).map(|code| Currency::parse(code));
+        if !matches!(currency, Some(Ok(currency)) if currency == verdict.chaseable.currency()) {
+            continue;
+        }
+        let amount = Money::try_new(
+            verdict.chaseable.amount().min(most),
+            verdict.chaseable.currency(),
+        )
+        .map_err(|e| e.to_string())?;
+        kept.push(Kept {
+            document: verdict.document,
+            rank,
+            amount,
+        });
+    }
+    if kept.is_empty() {
+        return Err(why.unwrap_or_else(|| "nothing of it is chased now".to_owned()));
+    }
+    Ok(kept)
+}
+
+fn reason(verdict: &Verdict) -> String {
+    serde_json::to_value(verdict.reason)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn way(stage: &Stage, one: &Queued) -> Option<Channel> {
+    let approved = one
+        .channel
+        .as_ref()
+        .and_then(|name| serde_json::from_value::<Channel>(name.clone().into()).ok());
+    let reaches = |channel: &Channel| match channel {
+        Channel::Email => one.email.is_some(),
+        Channel::Letter | Channel::Visit => one.address.is_some(),
+        Channel::Phone => one.phone.is_some(),
+    };
+    approved
+        .filter(reaches)
+        .or_else(|| stage.channels.iter().copied().find(reaches))
+}
+
+/// Judges one account again; the contact that was written for it, or why it is
+/// recalled.
+async fn decide(
+    conn: &mut sqlx::PgConnection,
+    bus: &Bus,
+    dispatch: &Dispatch,
+    one: &Queued,
+    policies: &Policies,
+    templates: &[Template],
+    moment: Moment,
+) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
+    let now = bus.now();
+    let account = one.account_id.into();
+    let mut positions = store::positions::load(conn, account, account).await?;
+    let Some(position) = positions.first_mut() else {
+        return Ok(Err("nothing_owed".to_owned()));
+    };
+    // It is this run that has them.
+    for item in &mut position.items {
+        item.in_run &= !one.documents.contains(&item.document.as_uuid());
+    }
+    let judgement = chase::judge(position, policies, moment).map_err(Failure::of)?;
+    let sent = store::contacts::sent_already(conn, &one.documents).await?;
+    let kept = match kept(one, &judgement, &sent) {
+        Ok(kept) => kept,
+        Err(why) => return Ok(Err(why)),
+    };
+    let policy = one
+        .policy
+        .as_deref()
+        .zip(one.policy_version)
+        .and_then(|(policy, version)| policies.get(policy, version));
+    let Some(policy) = policy else {
+        return Ok(Err("no_policy".to_owned()));
+    };
+    let stage_of = |rank: i16| {
+        policy
+            .stages
+            .iter()
+            .find(|stage| stage.rank == rank && stage.is_for(position.kind))
+    };
+    let highest = kept.iter().map(|kept| kept.rank).max().unwrap_or_default();
+    let Some(stage) = stage_of(highest) else {
+        return Ok(Err("no_policy".to_owned()));
+    };
+    let Some(channel) = way(stage, one) else {
+        return Ok(Err("no_address".to_owned()));
+    };
+    let Some(template) = templates.iter().find(|t| t.template == stage.template) else {
+        return Ok(Err(format!("there is no template {}", stage.template)));
+    };
+    let mut items = Vec::with_capacity(kept.len());
+    let mut lines = Vec::with_capacity(kept.len());
+    let mut sums: HashMap<&'static str, Money> = HashMap::new();
+    for kept in &kept {
+        let Some(item) = position.items.iter().find(|i| i.document == kept.document) else {
+            continue;
+        };
+        let sum = sums
+            .entry(kept.amount.currency().code())
+            .or_insert_with(|| Money::zero(kept.amount.currency()));
+        *sum = sum.checked_add(kept.amount).map_err(Failure::of)?;
+        items.push(ContactItem {
+            document_id: kept.document,
+            document_ref: item.document_ref.clone(),
+            stage: stage_of(kept.rank).map(|stage| stage.code.clone()),
+            amount: kept.amount,
+        });
+        lines.push(Line {
+            document_ref: item.document_ref.clone(),
+            due_on: item.due_on,
+            amount: kept.amount.display_uk(),
+        });
+    }
+    let ranks: Vec<i16> = kept.iter().map(|kept| kept.rank).collect();
+    let mut amounts: Vec<Money> = sums.into_values().collect();
+    amounts.sort_by_key(|amount| amount.currency().code());
+    let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
+    let facts = Facts::new(
+        dispatch.options.sender.clone(),
+        Addressee {
+            r#ref: one.account_ref.clone(),
+            name: one.name.clone(),
+            address: one.address.clone(),
+        },
+        lines,
+        total.join(" and "),
+        moment.today,
+        one.sentence.clone(),
+    );
+    let filled = match template.fill(&facts) {
+        Ok(filled) => filled,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    // The same for the same run and account, so that a provider knows it again.
+    let contact = Uuid::new_v5(&one.run_id, one.account_id.as_bytes());
+    let text = letter::text(&filled, &facts);
+    let (state, media_type, bytes, address) = match channel {
+        Channel::Email => {
+            let to = one.email.as_deref().unwrap_or_default();
+            let html = letter::html(&filled, &facts);
+            let made = channel::email(
+                &dispatch.options.sender,
+                to,
+                contact,
+                now,
+                &filled.subject,
+                text,
+                html,
+            );
+            match made {
+                Ok(bytes) => (
+                    ContactState::Claimed,
+                    "message/rfc822",
+                    bytes,
+                    one.email.as_deref(),
+                ),
+                Err(error) => return Ok(Err(format!("no e-mail can be made: {error}"))),
+            }
+        }
+        Channel::Letter => {
+            let number = contact.simple().to_string();
+            let reference = format!(
+                "{}/{}",
+                one.account_ref,
+                number.get(..8).unwrap_or_default()
+            );
+            let bytes = letter::pdf(&filled, &facts, &reference);
+            (
+                ContactState::Printed,
+                "application/pdf",
+                bytes,
+                one.address.as_deref(),
+            )
+        }
+        Channel::Phone => (
+            ContactState::Todo,
+            "text/plain",
+            text.into_bytes(),
+            one.phone.as_deref(),
+        ),
+        Channel::Visit => (
+            ContactState::Todo,
+            "text/plain",
+            text.into_bytes(),
+            one.address.as_deref(),
+        ),
+    };
+    let sha256 = store::templates::archive(conn, media_type, &bytes, now).await?;
+    let todo = state == ContactState::Todo;
+    let event = ContactChanged {
+        contact_id: contact.into(),
+        version: 1,
+        direction: Direction::Out,
+        channel,
+        state,
+        account_id: account,
+        account_ref: one.account_ref.clone(),
+        run_id: Some(one.run_id.into()),
+        stage: Some(stage.code.clone()),
+        items,
+        amounts,
+        content_sha256: Some(sha256),
+        outcome: None,
+        next_step: todo.then(|| stage.title.clone()),
+        next_on: todo.then_some(moment.today),
+        at: now,
+        cause: Some(one.run_id),
+        recorded_at: now,
+        actor: SYSTEM.to_owned(),
+        reason: stage.title.clone(),
+    };
+    let new = New {
+        event: &event,
+        ranks: &ranks,
+        policy: one.policy.as_deref(),
+        policy_version: one.policy_version,
+        template: &template.template,
+        template_version: template.version,
+        address,
+        counted_on: moment.today,
+    };
+    store::contacts::insert(conn, &new).await?;
+    Ok(Ok((event, bytes)))
+}
+
+/// Hands over e-mails, some at once, and marks what became of them.
+async fn send(bus: &Bus, dispatch: &Dispatch, claimed: Vec<Claimed>) -> Result<(), Failure> {
+    let Some(mailer) = &dispatch.mailer else {
+        return Ok(());
+    };
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    let mut sending = tokio::task::JoinSet::new();
+    for one in claimed {
+        let mailer = mailer.clone();
+        let from = dispatch.options.sender.email.clone();
+        sending.spawn(async move {
+            let handed = mailer.send(&from, &one.address, &one.bytes).await;
+            (one.contact_id, handed)
+        });
+    }
+    let mut outcomes = Vec::new();
+    while let Some(done) = sending.join_next().await {
+        let done = done.map_err(|e| Failure::bug("dunning.sending_fell", e.to_string()))?;
+        outcomes.push(done);
+    }
+    if mailer.idempotent {
+        // They stay claimed, and are sent again when the claim is old.
+        outcomes.retain(|(_, handed)| !matches!(handed, Handed::Unknown(_)));
+    }
+    mark(bus, outcomes).await
+}
+
+async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failure> {
+    if outcomes.is_empty() {
+        return Ok(());
+    }
+    outcomes.sort_unstable_by_key(|(contact, _)| *contact);
+    let now = bus.now();
+    let mut tx = bus.begin().await?;
+    let mut events = Vec::new();
+    let mut again = Vec::new();
+    for (contact, handed) in outcomes {
+        let (state, provider, why) = match handed {
+            Handed::Sent(answer) => (ContactState::Sent, answer, "handed over".to_owned()),
+            Handed::Refused(why) => (ContactState::Failed, None, why),
+            Handed::Unknown(why) => (ContactState::Unknown, None, why),
+        };
+        let marked =
+            store::contacts::mark(tx.conn(), contact, state, provider.as_deref(), &why, now)
+                .await?;
+        let Some(event) = marked else {
+            continue;
+        };
+        let account = event.account_id.as_uuid();
+        if let Some(run) = event.run_id {
+            let (row, note) = match state {
+                ContactState::Sent => ("sent", None),
+                _ => ("failed", Some(why.as_str())),
+            };
+            store::dispatch::settle(tx.conn(), run.as_uuid(), account, row, note, None).await?;
+        }
+        if state != ContactState::Sent {
+            again.push(account);
+        }
+        events.push(outgoing(&event, contact, event.version, bus, contact)?);
+    }
+    store::contacts::fold(tx.conn(), &again).await?;
+    tx.publish(&events).await?;
+    tx.commit().await
+}

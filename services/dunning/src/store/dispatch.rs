@@ -1,0 +1,140 @@
+//! What is still to be sent of runs, and the end of a run.
+
+use chrono::{DateTime, Utc};
+use contracts::dunning::{RunChanged, RunState, RunTally};
+use messaging::Failure;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{known, money};
+
+/// An account that waits to be contacted, as it was approved.
+pub(crate) struct Queued {
+    pub(crate) run_id: Uuid,
+    pub(crate) account_id: Uuid,
+    pub(crate) account_ref: String,
+    pub(crate) policy: Option<String>,
+    pub(crate) policy_version: Option<i32>,
+    pub(crate) documents: Vec<Uuid>,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) ranks_to: Vec<Option<i16>>,
+    pub(crate) chaseable: Vec<rust_decimal::Decimal>,
+    pub(crate) currencies: Vec<String>,
+    pub(crate) sentence: Option<String>,
+    pub(crate) channel: Option<String>,
+    pub(crate) name: String,
+    pub(crate) email: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) phone: Option<String>,
+}
+
+/// The next ones of runs that are being sent, locked; others skip them. Without
+/// a provider e-mails wait.
+pub(crate) async fn take(
+    conn: &mut PgConnection,
+    with_mail: bool,
+    limit: i64,
+) -> Result<Vec<Queued>, Failure> {
+    let rows = sqlx::query_as!(
+        Queued,
+        r#"select ra.run_id, ra.account_id, ra.account_ref, ra.policy, ra.policy_version, ra.documents, ra.reasons,
+             ra.ranks_to as "ranks_to: Vec<Option<i16>>", ra.chaseable as "chaseable: Vec<rust_decimal::Decimal>", ra.currencies, ra.sentence, ra.channel,
+             a.name, a.email, a.address, a.phone
+           from dunning.run_account ra join dunning.run r using (run_id)
+             join dunning.account a on a.account_id = ra.account_id
+           where r.state = 'sending' and ra.state = 'queued' and ($1 or ra.channel <> 'email')
+           order by ra.run_id, ra.account_id limit $2 for update of ra skip locked"#,
+        with_mail,
+        limit
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let accounts: Vec<Uuid> = rows.iter().map(|row| row.account_id).collect();
+    // Who else sends about these, or changes what is owed of them, waits.
+    sqlx::query!(
+        "select document_id from dunning.item where account_id = any($1) and open > 0 order by document_id for update",
+        &accounts
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// Says what became of an account of a run.
+pub(crate) async fn settle(
+    conn: &mut PgConnection,
+    run: Uuid,
+    account: Uuid,
+    state: &str,
+    note: Option<&str>,
+    contact: Option<Uuid>,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "update dunning.run_account set state = $3, note = coalesce($4, note), contact_id = coalesce($5, contact_id)
+         where run_id = $1 and account_id = $2",
+        run,
+        account,
+        state,
+        note,
+        contact
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Runs of which nothing waits any more: they are sent.
+pub(crate) async fn finish(
+    conn: &mut PgConnection,
+    cause: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Vec<RunChanged>, Failure> {
+    let rows = sqlx::query!(
+        "update dunning.run r set state = 'sent', version = version + 1, changed_at = $1
+         where state = 'sending' and not exists (select from dunning.run_account ra
+           where ra.run_id = r.run_id and ra.state in ('queued', 'claimed'))
+         returning run_id, version, as_of, title, contacts, amounts, content_sha256, reason",
+        now
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        let tally = sqlx::query!(
+            "select reason, currency, items, accounts, amount from dunning.run_tally where run_id = $1
+             order by reason, currency",
+            row.run_id
+        )
+        .fetch_all(&mut *conn)
+        .await?;
+        let tally: Result<Vec<RunTally>, Failure> = tally
+            .into_iter()
+            .map(|row| {
+                let reason = serde_json::from_value(row.reason.clone().into()).ok();
+                Ok(RunTally {
+                    reason: known(reason, &row.reason)?,
+                    items: row.items,
+                    accounts: row.accounts,
+                    amount: money(row.amount, &row.currency)?,
+                })
+            })
+            .collect();
+        events.push(RunChanged {
+            run_id: row.run_id.into(),
+            version: row.version,
+            state: RunState::Sent,
+            from: Some(RunState::Sending),
+            as_of: row.as_of,
+            title: row.title,
+            contacts: row.contacts,
+            amounts: serde_json::from_value(row.amounts)?,
+            tally: tally?,
+            content_sha256: row.content_sha256,
+            cause: Some(cause),
+            recorded_at: now,
+            actor: "system:dunning".to_owned(),
+            reason: row.reason,
+        });
+    }
+    Ok(events)
+}
