@@ -37,7 +37,7 @@ create table dunning.item (
     resumed_on date,
     settled_days integer not null default 0,
     -- What allocation says takes off what may be chased, of three kinds: the
-    -- others are dunning's own, or come from disputes.
+    -- others are dunning's own, or those of cases.
     in_direct_debit numeric not null default 0,
     likely_theirs numeric not null default 0,
     unapplied_credit numeric not null default 0

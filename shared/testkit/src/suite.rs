@@ -49,7 +49,8 @@ impl Suite {
     pub async fn start_with(clock: impl Clock, adjust: impl FnOnce(&mut Config)) -> Self {
         must(
             "start a suite",
-            Self::try_start(Arc::new(clock), adjust).await,
+            // Boxed: it is held by the future of every test.
+            Box::pin(Self::try_start(Arc::new(clock), adjust)).await,
         )
     }
 
@@ -137,7 +138,8 @@ impl Suite {
         Fut: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let bus = self.connect(role, CancellationToken::new()).await;
-        let working = service(bus.clone());
+        // Boxed: a service is a large future, and a test holds several.
+        let working = Box::pin(service(bus.clone()));
         let task = tokio::spawn(async move {
             let ended = working.await;
             if let Err(failure) = &ended {

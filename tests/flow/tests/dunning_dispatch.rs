@@ -35,7 +35,7 @@ fn over(address: SocketAddr, idempotent: bool) -> Options {
             tls: false,
             credentials: None,
             idempotent,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
         }),
         ..Options::default()
     }

@@ -8,14 +8,14 @@ pub mod claim;
 pub mod data;
 pub mod hold;
 pub mod interest;
-pub mod manual;
 pub mod letter;
+pub mod manual;
 pub mod movements;
 pub mod plan;
 pub mod policy;
-pub mod run;
 pub mod promise;
 #[cfg(test)]
 mod promise_tests;
+pub mod run;
 pub mod stops;
 pub mod template;

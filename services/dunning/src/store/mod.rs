@@ -3,16 +3,16 @@
 
 pub(crate) mod accounts;
 pub(crate) mod claims;
-pub(crate) mod holds;
 pub(crate) mod contacts;
 pub(crate) mod dispatch;
+pub(crate) mod holds;
 pub(crate) mod items;
 pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod positions;
+pub(crate) mod promises;
 pub(crate) mod runs;
 pub(crate) mod statements;
-pub(crate) mod promises;
 pub(crate) mod stops;
 pub(crate) mod templates;
 

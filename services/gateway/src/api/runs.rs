@@ -172,6 +172,7 @@ pub(crate) async fn step(Path(run_id): Path<RunId>, asked: Asked) -> Result<Resp
 /// A change to one account of a proposal.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DunningRunEditRequest {
+    pub account_id: AccountId,
     #[serde(flatten)]
     pub edit: RunEdit,
     pub reason: String,
@@ -180,26 +181,22 @@ pub(crate) struct DunningRunEditRequest {
 /// Takes an account out of a proposal or back into it, changes the channel, or
 /// adds a sentence. A request to approve it is taken back.
 #[utoipa::path(
-    post, path = "/api/v1/dunning/runs/{id}/accounts/{account}/edits", tag = "dunning", operation_id = "editDunningRun",
+    post, path = "/api/v1/dunning/runs/{id}/edits", tag = "dunning", operation_id = "editDunningRun",
     params(
         ("id" = String, Path, format = Uuid, description = "The run"),
-        ("account" = String, Path, format = Uuid, description = "The account"),
         ("Idempotency-Key" = String, Header, description = "New for every command, the same for every repetition of it"),
     ),
     request_body = ref("#/components/schemas/DunningRunEditRequest"),
     responses((status = 200, description = "The account as it is now", body = ref("#/components/schemas/RunAccount")))
 )]
-pub(crate) async fn edit(
-    Path((run_id, account_id)): Path<(RunId, AccountId)>,
-    asked: Asked,
-) -> Result<Response, Problem> {
+pub(crate) async fn edit(Path(run_id): Path<RunId>, asked: Asked) -> Result<Response, Problem> {
     asked
         .once(
             "edit_run",
             |command_id, body: DunningRunEditRequest, person| EditRun {
                 command_id,
                 run_id,
-                account_id,
+                account_id: body.account_id,
                 edit: body.edit,
                 reason: body.reason,
                 person,

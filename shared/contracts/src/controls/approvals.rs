@@ -17,8 +17,6 @@ names! {
         SmallBalances = "small_balances",
         /// A dunning run: what it asks debtors for, in one currency.
         DunningRun = "dunning_run",
-        /// A letter's words.
-        LetterTemplate = "letter_template",
         /// Client money without a reason to hold it, and its way out.
         ResidualBalance = "residual_balance",
         /// Client money that leaves, to the client or to a third party.
