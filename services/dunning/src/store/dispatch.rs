@@ -1,12 +1,10 @@
 //! What is still to be sent of runs, and the end of a run.
 
 use chrono::{DateTime, Utc};
-use contracts::dunning::{RunChanged, RunState, RunTally};
+use contracts::dunning::{RunChanged, RunState};
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
-
-use super::{known, money};
 
 /// An account that waits to be contacted, as it was approved.
 pub(crate) struct Queued {
@@ -93,32 +91,13 @@ pub(crate) async fn finish(
         "update dunning.run r set state = 'sent', version = version + 1, changed_at = $1
          where state = 'sending' and not exists (select from dunning.run_account ra
            where ra.run_id = r.run_id and ra.state in ('queued', 'claimed'))
-         returning run_id, version, as_of, title, contacts, amounts, content_sha256, reason",
+         returning run_id, version, as_of, title, contacts, amounts, tally, content_sha256, reason",
         now
     )
     .fetch_all(&mut *conn)
     .await?;
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {
-        let tally = sqlx::query!(
-            "select reason, currency, items, accounts, amount from dunning.run_tally where run_id = $1
-             order by reason, currency",
-            row.run_id
-        )
-        .fetch_all(&mut *conn)
-        .await?;
-        let tally: Result<Vec<RunTally>, Failure> = tally
-            .into_iter()
-            .map(|row| {
-                let reason = serde_json::from_value(row.reason.clone().into()).ok();
-                Ok(RunTally {
-                    reason: known(reason, &row.reason)?,
-                    items: row.items,
-                    accounts: row.accounts,
-                    amount: money(row.amount, &row.currency)?,
-                })
-            })
-            .collect();
         events.push(RunChanged {
             run_id: row.run_id.into(),
             version: row.version,
@@ -128,7 +107,7 @@ pub(crate) async fn finish(
             title: row.title,
             contacts: row.contacts,
             amounts: serde_json::from_value(row.amounts)?,
-            tally: tally?,
+            tally: serde_json::from_value(row.tally)?,
             content_sha256: row.content_sha256,
             cause: Some(cause),
             recorded_at: now,
