@@ -227,7 +227,7 @@ async fn a_hold_stops_until_its_last_day_and_some_words_are_restricted() {
             account_id: Some(item.account_id),
             state: Some(HoldState::Ended),
             person: person("controller"),
-            page: Default::default(),
+            page: contracts::api::PageRequest::default(),
         };
         office.gateway.ask(&ask).await.unwrap().items.len() == 1
     })
@@ -256,7 +256,7 @@ async fn a_hold_stops_until_its_last_day_and_some_words_are_restricted() {
         account_id: Some(item.account_id),
         state: Some(HoldState::Active),
         person: person("manager"),
-        page: Default::default(),
+        page: contracts::api::PageRequest::default(),
     };
     let seen = office.gateway.ask(&ask).await.unwrap().items;
     assert_eq!(seen.len(), 1);
