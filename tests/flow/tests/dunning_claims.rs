@@ -20,11 +20,12 @@ use contracts::{
         reporting::{AccountKey, GetAccount},
     },
     dunning::{ChargeKind, ChargeState, ChaseReason},
-    inbound::AccountKind,
+    inbound::{AccountKind, RemittanceLine, RemittanceText},
 };
 use kernel::{AccountId, CommandId, Currency, DocumentId, ManualClock, Money};
 use messaging::Bus;
-use testkit::{DEADLINE, Running, Suite, account, document, eventually, eventually_some};
+use testkit::{DEADLINE, Running, Suite, account, document, eventually, eventually_some, receipt};
+use uuid::Uuid;
 
 /// Dropped in this order: nobody works any more when the database goes.
 struct Office {
@@ -237,4 +238,63 @@ async fn a_red_statement_has_what_is_overdue_and_says_why_the_rest_is_left_out()
     let whole = office.statement(debtor, false).await;
     assert_eq!(whole.totals, [gbp("50.00")]);
     assert_ne!(whole.content_sha256, red.content_sha256);
+}
+
+/// A line of the ledger counts once, also when it comes again in a message of
+/// another id.
+#[tokio::test]
+async fn what_was_paid_is_counted_once_however_often_it_is_told() {
+    let office = Office::open().await;
+    let debtor = office
+        .debtor("LATE31", AccountKind::Company, "100.00")
+        .await;
+    let mut paid = receipt("R-LATE31", "40.00");
+    paid.remittance = Some(RemittanceText {
+        unstructured: vec!["INV-LATE31".to_owned()],
+        structured: vec![RemittanceLine {
+            document_number: "INV-LATE31".to_owned(),
+            amount: Some("40.00".to_owned()),
+            kind: None,
+        }],
+    });
+    office.suite.publish_receipt("R-LATE31", &paid).await;
+    let owed = async || office.statement(debtor, false).await.totals;
+    eventually("the payment counts", DEADLINE, async || {
+        owed().await == [gbp("60.00")]
+    })
+    .await;
+    let name = office
+        .suite
+        .prefix()
+        .stream(contracts::catalogue::ALLOCATION);
+    let stream = office.suite.jetstream().get_stream(name).await.unwrap();
+    let last = stream.cached_info().state.last_sequence;
+    let mut again = 0;
+    for sequence in 1..=last {
+        let Ok(message) = stream.get_raw_message(sequence).await else {
+            continue;
+        };
+        let mut headers = message.headers.clone();
+        let id = Uuid::now_v7().to_string();
+        headers.insert("Nats-Msg-Id", id.as_str());
+        headers.insert("ce-id", id.as_str());
+        if message.subject.contains(".receipt_posted.") {
+            let js = office.suite.jetstream();
+            let sent = js
+                .publish_with_headers(message.subject, headers, message.payload)
+                .await;
+            sent.unwrap().await.unwrap();
+            again += 1;
+        }
+    }
+    assert_eq!(again, 1);
+    // What comes after it on the stream has been read: so has the copy.
+    let mut next = document("INV-LATE32", "LATE31", "5.00");
+    next.due_on = "2026-07-31".parse().unwrap();
+    office.suite.publish_document("INV-LATE32", &next).await;
+    eventually("the next document is known", DEADLINE, async || {
+        office.statement(debtor, false).await.lines.len() == 2
+    })
+    .await;
+    assert_eq!(owed().await, [gbp("65.00")]);
 }

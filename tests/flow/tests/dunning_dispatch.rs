@@ -304,3 +304,34 @@ async fn e49_e55_what_is_not_owed_now_is_recalled() {
     assert_eq!((state.as_str(), amount.as_str()), ("printed", "60.00"));
     assert!(bytes.starts_with(b"%PDF"));
 }
+
+/// E79: another team said that they are vulnerable after the run was approved.
+#[tokio::test]
+async fn e79_who_became_vulnerable_since_is_left_to_a_person() {
+    let desk = Desk::open().await;
+    let run = desk.run(2, "letter").await;
+    for sql in [
+        "update dunning.account set phone = '020 7946 0000'",
+        "insert into dunning.stop (subject_id, version, kind, hold_kind, account_id, starts_on)
+         values (gen_random_uuid(), 1, 'hold', 'vulnerable', md5('a1')::uuid, '2026-02-10')",
+    ] {
+        sqlx::query(sql)
+            .execute(desk.suite.admin_pool())
+            .await
+            .unwrap();
+    }
+    let _dunning = desk.work(Options::default()).await;
+    desk.is_sent(run).await;
+    let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
+        "select account_ref, state, note from dunning.run_account order by account_ref",
+    )
+    .fetch_all(desk.suite.admin_pool())
+    .await
+    .unwrap();
+    let expected = [
+        ("A1", "recalled", Some("only a person may contact them")),
+        ("A2", "sent", None),
+    ]
+    .map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.map(str::to_owned)));
+    assert_eq!(rows, expected);
+}

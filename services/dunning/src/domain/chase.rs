@@ -115,6 +115,8 @@ pub struct Contacting {
     pub rank: i16,
     pub template: String,
     pub channel: Channel,
+    /// Only a person may contact them (E79).
+    pub by_person: bool,
     /// What it claims, one sum for each currency.
     pub amounts: Vec<Money>,
 }
@@ -302,7 +304,7 @@ fn next_stage<'p>(
     while let Some(stage) = policy.after(rank, position.kind) {
         rank = Some(stage.rank);
         // A courtesy before the due day is past once it is due.
-        if stage.days_past_due < 0 && item.due_on < today {
+        if stage.is_courtesy() && item.due_on < today {
             continue;
         }
         let ripe = ripe_on(item, stage, &position.stops, today);
@@ -336,6 +338,7 @@ struct Candidate<'p> {
     verdict: usize,
     stage: &'p Stage,
     channel: Channel,
+    by_person: bool,
 }
 
 /// Decides about an account.
@@ -370,7 +373,7 @@ pub fn judge(
     for item in &position.items {
         let next = policy.and_then(|policy| next_stage(item, policy, position, today));
         let overdue = item.due_on < today;
-        let early = next.is_some_and(|(stage, ripe)| stage.days_past_due < 0 && ripe <= today);
+        let early = next.is_some_and(|(stage, ripe)| stage.is_courtesy() && ripe <= today);
         if !overdue && !early {
             continue;
         }
@@ -426,6 +429,7 @@ pub fn judge(
                         verdict: verdicts.len(),
                         stage,
                         channel,
+                        by_person: standing.by_person,
                     });
                 }
             },
@@ -464,9 +468,38 @@ fn contact(
     position: &Position,
     today: NaiveDate,
 ) -> Result<Option<Contacting>, ChaseError> {
-    // The minimum is held against all that may be chased and is overdue, in its
-    // currency: many small ones are worth a letter together (E51).
-    let all = sums(verdicts.iter().map(|verdict| verdict.chaseable))?;
+    // What is not due yet is in no letter about what is: its courtesy waits.
+    if candidates
+        .iter()
+        .any(|candidate| !candidate.stage.is_courtesy())
+    {
+        candidates.retain(|candidate| {
+            let courtesy = candidate.stage.is_courtesy();
+            if courtesy && let Some(verdict) = verdicts.get_mut(candidate.verdict) {
+                verdict.reason = ChaseReason::Waiting;
+            }
+            !courtesy
+        });
+    }
+    // The minimum is held against all that may be chased and is overdue, or of
+    // courtesies against all of those, in its currency: many small ones are worth
+    // a letter together (E51).
+    let courtesies = candidates
+        .iter()
+        .any(|candidate| candidate.stage.is_courtesy());
+    let counts = |verdict: &&Verdict| {
+        let due = position
+            .items
+            .iter()
+            .any(|item| item.document == verdict.document && item.due_on < today);
+        due || courtesies
+    };
+    let all = sums(
+        verdicts
+            .iter()
+            .filter(counts)
+            .map(|verdict| verdict.chaseable),
+    )?;
     candidates.retain(|candidate| {
         let Some(verdict) = verdicts.get_mut(candidate.verdict) else {
             return false;
@@ -517,6 +550,7 @@ fn contact(
         rank: highest.stage.rank,
         template: highest.stage.template.clone(),
         channel: highest.channel,
+        by_person: candidates.iter().any(|candidate| candidate.by_person),
         amounts: sums(claimed)?.into_values().collect(),
     }))
 }

@@ -325,6 +325,23 @@ fn a_courtesy_comes_before_the_due_day_and_never_after() {
     );
 }
 
+/// Nobody is asked in one letter for what is overdue and what is not due yet.
+#[test]
+fn what_is_not_due_yet_is_in_no_letter_about_what_is_overdue() {
+    let due_later = item("2026-12-01", "60.00");
+    let both = position(vec![item("2026-11-01", "20.00"), due_later.clone()]);
+    let judgement = judged(&both, "2026-11-27");
+    assert_eq!(
+        reasons(&judgement),
+        [ChaseReason::BelowMinimum, ChaseReason::Waiting]
+    );
+    assert_eq!(judgement.contact, None);
+    let both = position(vec![item("2026-11-01", "30.00"), due_later]);
+    let contact = judged(&both, "2026-11-27").contact.unwrap();
+    assert_eq!(contact.stage, "reminder");
+    assert_eq!(contact.amounts, [gbp("30.00")]);
+}
+
 /// E64: counted from the end of the month.
 #[test]
 fn e64_an_end_of_month_clock() {

@@ -295,6 +295,11 @@ impl Stage {
                 .contains(&kind.unwrap_or(AccountKind::Individual))
     }
 
+    /// Before the due day: nothing is owed yet.
+    pub const fn is_courtesy(&self) -> bool {
+        self.days_past_due < 0
+    }
+
     pub fn least(&self, currency: Currency, policy: &Policy) -> Decimal {
         let of = |amounts: &Amounts| amounts.get(&currency).copied().unwrap_or_default();
         of(&self.minimum).max(of(&policy.minimum))

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     channel::{self, Handed, Mailer, Options},
+    consume::judge::SYSTEM,
     domain::{
         chase::{self, Judgement, Moment, Verdict},
         letter,
@@ -35,7 +36,6 @@ pub(crate) const EVERY: Duration = Duration::from_secs(1);
 const BATCH: i64 = 50;
 /// Transactions of one round.
 const ROUNDS: usize = 40;
-const SYSTEM: &str = "system:dunning";
 
 /// What a round of dispatch works with.
 #[derive(Clone)]
@@ -61,6 +61,12 @@ impl Dispatch {
 
 /// One round: what is left over of a crash, what is queued, and what is done.
 pub(crate) async fn round(bus: Bus, dispatch: Dispatch) -> Result<(), Failure> {
+    let mut tx = bus.begin().await?;
+    let idle = store::dispatch::is_idle(tx.conn()).await?;
+    drop(tx);
+    if idle {
+        return Ok(());
+    }
     let answers = match &dispatch.mailer {
         Some(mailer) => mailer.answers().await,
         None => false,
@@ -323,6 +329,11 @@ async fn decide(
     let Some(channel) = way(stage, one) else {
         return Ok(Err("no_address".to_owned()));
     };
+    // Another team may have said so since it was approved (E79).
+    let by_person = judgement.contact.is_some_and(|contact| contact.by_person);
+    if by_person && matches!(channel, Channel::Email | Channel::Letter) {
+        return Ok(Err("only a person may contact them".to_owned()));
+    }
     let Some(template) = templates.iter().find(|t| t.template == stage.template) else {
         return Ok(Err(format!("there is no template {}", stage.template)));
     };

@@ -9,12 +9,13 @@ use messaging::{Bus, Failure, Meta};
 use uuid::Uuid;
 
 use crate::{
+    consume::judge::{SYSTEM, Told},
     domain::{
         chase::{self, Moment},
         policy::Policies,
         run::{Freezer, Line, Tally},
     },
-    serve::runs::{Said, freeze, step},
+    serve::runs::{freeze, step},
     store::{
         self,
         runs::{Proposed, Run},
@@ -23,7 +24,6 @@ use crate::{
 
 /// How often somebody looks whether there is a run to work at.
 pub(crate) const EVERY: Duration = Duration::from_millis(500);
-const SYSTEM: &str = "system:dunning";
 
 /// Works out every run that waits for it.
 pub(crate) async fn propose(bus: Bus) -> Result<(), Failure> {
@@ -106,13 +106,14 @@ async fn finish(bus: &Bus, id: RunId) -> Result<(), Failure> {
     freeze(tx.conn(), &mut run).await?;
     let now = bus.now();
     let cause = Meta::of_command(Uuid::now_v7(), now, None);
-    let said = Said {
+    let told = Told {
+        prefix: bus.prefix(),
         actor: SYSTEM,
         reason: "every account was looked at",
         cause: &cause,
         now,
     };
-    step(&mut tx, bus, &mut run, RunState::Proposed, said).await?;
+    step(&mut tx, &mut run, RunState::Proposed, told).await?;
     tx.commit().await?;
     tracing::info!(run = %id, contacts = run.contacts, "a run is proposed");
     bus.notice(&["dunning".to_owned()]).await;
@@ -146,13 +147,14 @@ pub(crate) async fn queue(bus: Bus) -> Result<(), Failure> {
         }
         let now = bus.now();
         let cause = Meta::of_command(Uuid::now_v7(), now, None);
-        let said = Said {
+        let told = Told {
+            prefix: bus.prefix(),
             actor: SYSTEM,
             reason: "what was approved is queued",
             cause: &cause,
             now,
         };
-        step(&mut tx, &bus, &mut run, RunState::Sending, said).await?;
+        step(&mut tx, &mut run, RunState::Sending, told).await?;
         tx.commit().await?;
         bus.notice(&["dunning".to_owned()]).await;
     }

@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     Prefix,
-    api::dunning::{ExpectedPayment, PromisedLine},
+    api::{
+        controls::Person,
+        dunning::{ExpectedPayment, PromisedLine},
+    },
 };
 use kernel::{
     AccountId, CommandId, Currency, Division, DocumentId, Money, WorkingCalendar, london_date,
 };
 use messaging::{Bus, Failure, Meta, Tx};
 use rust_decimal::Decimal;
-use uuid::Uuid;
 
 use crate::{
+    consume::judge::Told,
     domain::{
         agreed::{Covered, Payment},
         policy::{Debtor, Policy},
@@ -22,8 +25,6 @@ use crate::{
     store,
 };
 
-/// What a person says, in letters.
-const TEXT_MAX: usize = 2000;
 /// Documents or instalments of one promise or plan.
 const PARTS_MAX: usize = 500;
 
@@ -156,6 +157,22 @@ impl Act {
         Ok(payments)
     }
 
+    /// The transaction, and what is said of what is done in it.
+    pub(super) fn told<'t>(
+        &'t mut self,
+        person: &'t Person,
+        reason: &'t str,
+    ) -> (&'t mut Tx, Told<'t>) {
+        let told = Told {
+            prefix: &self.prefix,
+            now: self.now,
+            cause: &self.cause,
+            actor: &person.actor,
+            reason,
+        };
+        (&mut self.tx, told)
+    }
+
     pub(super) async fn finish(self, bus: &Bus) -> Result<(), Failure> {
         self.tx.commit().await?;
         bus.notice(&["dunning".to_owned()]).await;
@@ -174,19 +191,4 @@ pub(super) fn last_on(due_on: NaiveDate, grace: u32) -> Result<NaiveDate, Failur
 pub(super) fn wrong(pointer: &str, detail: &str) -> Failure {
     Failure::permanent("dunning.not_usable", "what was asked for cannot be used")
         .at(pointer, detail)
-}
-
-/// Why, in words.
-pub(super) fn text(text: &str, pointer: &str) -> Result<String, Failure> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > TEXT_MAX {
-        return Err(wrong(pointer, "between 1 and 2000 characters"));
-    }
-    Ok(text.to_owned())
-}
-
-pub(super) fn cursor(text: Option<&str>) -> Result<Option<Uuid>, Failure> {
-    text.map(Uuid::parse_str)
-        .transpose()
-        .map_err(|e| wrong("/cursor", &e.to_string()))
 }

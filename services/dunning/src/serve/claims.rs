@@ -13,7 +13,7 @@ use kernel::{AccountId, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use sqlx::PgConnection;
 
-use super::text;
+use super::{act::Act, text};
 use crate::{
     domain::{
         claim::{self, Late, NoClaim},
@@ -164,13 +164,11 @@ fn no_charge(id: ChargeId) -> Failure {
 pub(crate) async fn post_charge(ask: PostCharge, bus: Bus) -> Result<ChargeView, Refusal> {
     let id: ChargeId = ask.command_id.as_uuid().into();
     let reason = text(&ask.reason, "/reason")?;
-    let now = bus.now();
-    let today = london_date(now);
-    let mut tx = bus.begin().await?;
-    if tx.claim(&[ask.command_id.as_uuid()]).await?.is_empty() {
-        drop(tx);
+    let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         return shown(&bus, id).await;
-    }
+    };
+    let (now, today) = (act.now, act.today);
+    let tx = &mut act.tx;
     let posted = store::claims::posted(tx.conn(), ask.document_id).await?;
     let books = Books::read(tx.conn(), ask.account_id, today).await?;
     let late = store::claims::late(tx.conn(), ask.account_id, Some(ask.document_id), today).await?;
@@ -203,21 +201,17 @@ pub(crate) async fn post_charge(ask: PostCharge, bus: Bus) -> Result<ChargeView,
             changed_at: now,
         },
     };
-    let cause = Meta::of_command(ask.command_id.as_uuid(), now, None);
-    put(&mut tx, &bus, &charge, &cause).await?;
-    tx.commit().await?;
-    bus.notice(&["dunning".to_owned()]).await;
+    put(tx, &bus, &charge, &act.cause).await?;
+    act.finish(&bus).await?;
     Ok(charge.view)
 }
 
 pub(crate) async fn take_back_charge(ask: TakeBackCharge, bus: Bus) -> Result<ChargeView, Refusal> {
     let reason = text(&ask.reason, "/reason")?;
-    let now = bus.now();
-    let mut tx = bus.begin().await?;
-    if tx.claim(&[ask.command_id.as_uuid()]).await?.is_empty() {
-        drop(tx);
+    let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         return shown(&bus, ask.charge_id).await;
-    }
+    };
+    let (now, tx) = (act.now, &mut act.tx);
     let mut charge = store::claims::lock_charge(tx.conn(), ask.charge_id)
         .await?
         .ok_or_else(|| no_charge(ask.charge_id))?;
@@ -237,9 +231,7 @@ pub(crate) async fn take_back_charge(ask: TakeBackCharge, bus: Bus) -> Result<Ch
     charge.view.actor = ask.person.actor;
     charge.view.reason = reason;
     charge.view.changed_at = now;
-    let cause = Meta::of_command(ask.command_id.as_uuid(), now, None);
-    put(&mut tx, &bus, &charge, &cause).await?;
-    tx.commit().await?;
-    bus.notice(&["dunning".to_owned()]).await;
+    put(tx, &bus, &charge, &act.cause).await?;
+    act.finish(&bus).await?;
     Ok(charge.view)
 }

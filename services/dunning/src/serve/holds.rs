@@ -10,7 +10,10 @@ use contracts::{
 };
 use messaging::{Bus, Failure};
 
-use super::act::{Act, cursor, text, wrong};
+use super::{
+    act::{Act, wrong},
+    cursor, text,
+};
 use crate::{
     consume::judge,
     domain::{

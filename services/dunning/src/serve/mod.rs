@@ -55,7 +55,7 @@ pub(crate) fn cursor(text: Option<&str>) -> Result<Option<Uuid>, Failure> {
     let read = |text: &str| {
         text.parse().map_err(|e: uuid::Error| {
             Failure::permanent("dunning.bad_cursor", "the cursor is not one of ours")
-                .at("/page/cursor", e.to_string())
+                .at("/cursor", e.to_string())
         })
     };
     text.map(read).transpose()

@@ -14,7 +14,10 @@ use kernel::Money;
 use messaging::{Bus, Failure};
 use rust_decimal::Decimal;
 
-use super::act::{Act, cursor, last_on, text, wrong};
+use super::{
+    act::{Act, last_on, wrong},
+    cursor, text,
+};
 use crate::{
     consume::judge,
     domain::{

@@ -14,7 +14,10 @@ use kernel::{Money, london_date};
 use messaging::{Bus, Failure};
 use rust_decimal::Decimal;
 
-use super::act::{Act, text, wrong};
+use super::{
+    act::{Act, wrong},
+    text,
+};
 use crate::{
     consume::judge,
     domain::{agreed::Books, promise::Promise},

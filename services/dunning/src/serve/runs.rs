@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use contracts::{
     api::{
         Page, Refusal,
@@ -12,15 +12,16 @@ use contracts::{
         },
     },
     controls::{ApprovalId, ApprovalKind, ApprovalRequested, ApprovalWithdrawn, frozen},
-    dunning::{RequestedByDunning, RunChanged, RunId, RunState, WithdrawnByDunning},
+    dunning::{RequestedByDunning, RunId, RunState, WithdrawnByDunning},
 };
-use kernel::{Currency, Money, london_date};
-use messaging::{Bus, Failure, Meta, Outgoing, Tx};
+use kernel::{Currency, Money};
+use messaging::{Bus, Failure, Outgoing, Tx};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{cursor, standing::moment, text};
+use super::{act::Act, cursor, standing::moment, text};
 use crate::{
+    consume::judge::Told,
     domain::run::{RunRefused, Tally, content_sha256},
     store::{
         self,
@@ -43,49 +44,33 @@ fn refused(error: RunRefused) -> Failure {
     Failure::of(error)
 }
 
-/// Writes a run after a step, and tells of it.
-pub(crate) async fn put(
+/// Writes a run as it is now, and tells of it.
+async fn put(
     tx: &mut Tx,
-    bus: &Bus,
     run: &Run,
-    told: RunChanged,
-    cause: &Meta,
+    from: Option<RunState>,
+    told: Told<'_>,
 ) -> Result<(), Failure> {
     store::runs::put(tx.conn(), run).await?;
-    let event = Outgoing::new(
-        &told,
-        run.id.as_uuid(),
-        run.version,
-        bus.prefix(),
-        told.recorded_at,
-        cause,
-    )?;
-    tx.publish(&[event]).await
+    let event = run.changed(from, told.actor, told.reason, told.cause.id, told.now);
+    let (prefix, now) = (told.prefix, told.now);
+    let id = run.id.as_uuid();
+    let out = Outgoing::new(&event, id, run.version, prefix, now, told.cause)?;
+    tx.publish(&[out]).await
 }
 
 /// A run goes to another state.
 pub(crate) async fn step(
     tx: &mut Tx,
-    bus: &Bus,
     run: &mut Run,
     to: RunState,
-    said: Said<'_>,
+    told: Told<'_>,
 ) -> Result<(), Failure> {
     let from = run.state;
     run.state = to;
     run.version += 1;
-    run.changed_at = said.now;
-    let told = run.changed(Some(from), said.actor, said.reason, said.cause.id, said.now);
-    put(tx, bus, run, told, said.cause).await
-}
-
-/// Who says something, why, and because of what.
-#[derive(Clone, Copy)]
-pub(crate) struct Said<'a> {
-    pub(crate) actor: &'a str,
-    pub(crate) reason: &'a str,
-    pub(crate) cause: &'a Meta,
-    pub(crate) now: DateTime<Utc>,
+    run.changed_at = told.now;
+    put(tx, run, Some(from), told).await
 }
 
 pub(crate) async fn propose_run(ask: ProposeRun, bus: Bus) -> Result<RunView, Refusal> {
@@ -107,18 +92,14 @@ pub(crate) async fn propose_run(ask: ProposeRun, bus: Bus) -> Result<RunView, Re
                 .into(),
         );
     }
-    let now = bus.now();
-    let today = london_date(now);
-    let as_of = ask.as_of.unwrap_or(today);
-    if as_of > today {
+    let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
+        return shown(&bus, id).await;
+    };
+    let as_of = ask.as_of.unwrap_or(act.today);
+    if as_of > act.today {
         return Err(refused(RunRefused::Future).into());
     }
-    let mut tx = bus.begin().await?;
-    if tx.claim(&[ask.command_id.as_uuid()]).await?.is_empty() {
-        drop(tx);
-        return shown(&bus, id).await;
-    }
-    let (latest, busy) = store::runs::latest(tx.conn()).await?;
+    let (latest, busy) = store::runs::latest(act.tx.conn()).await?;
     if let Some(busy) = busy {
         return Err(refused(RunRefused::Busy(busy)).into());
     }
@@ -140,15 +121,13 @@ pub(crate) async fn propose_run(ask: ProposeRun, bus: Bus) -> Result<RunView, Re
         requester: ask.person.actor.clone(),
         approver: None,
         reason,
-        created_at: now,
-        changed_at: now,
+        created_at: act.now,
+        changed_at: act.now,
     };
-    let cause = Meta::of_command(ask.command_id.as_uuid(), now, None);
-    let told = run.changed(None, &ask.person.actor, &run.reason, cause.id, now);
-    put(&mut tx, &bus, &run, told, &cause).await?;
+    let (tx, told) = act.told(&ask.person, &run.reason);
+    put(tx, &run, None, told).await?;
     store::runs::plan(tx.conn(), id, &run.scope.accounts, RANGE).await?;
-    tx.commit().await?;
-    bus.notice(&["dunning".to_owned()]).await;
+    act.finish(&bus).await?;
     shown(&bus, id).await
 }
 
@@ -253,10 +232,10 @@ pub(crate) async fn list_run_accounts(
 }
 
 /// What may still be edited; a request that is under way is taken back.
-async fn reopened(tx: &mut Tx, bus: &Bus, run: &mut Run, said: Said<'_>) -> Result<(), Failure> {
+async fn reopened(tx: &mut Tx, run: &mut Run, told: Told<'_>) -> Result<(), Failure> {
     match run.state {
         RunState::Proposed => Ok(()),
-        RunState::Requested => withdraw(tx, bus, run, said).await,
+        RunState::Requested => withdraw(tx, run, told).await,
         state => Err(refused(RunRefused::Wrong {
             state,
             what: "edited",
@@ -264,45 +243,36 @@ async fn reopened(tx: &mut Tx, bus: &Bus, run: &mut Run, said: Said<'_>) -> Resu
     }
 }
 
-async fn withdraw(tx: &mut Tx, bus: &Bus, run: &mut Run, said: Said<'_>) -> Result<(), Failure> {
+async fn withdraw(tx: &mut Tx, run: &mut Run, told: Told<'_>) -> Result<(), Failure> {
     if let Some(approval_id) = run.approval.take() {
         let event = WithdrawnByDunning(ApprovalWithdrawn {
             approval_id,
             kind: ApprovalKind::DunningRun,
             subject_id: run.id.as_uuid(),
             account_ref: None,
-            actor: said.actor.to_owned(),
-            reason: said.reason.to_owned(),
-            recorded_at: said.now,
+            actor: told.actor.to_owned(),
+            reason: told.reason.to_owned(),
+            recorded_at: told.now,
         });
         let event = Outgoing::new(
             &event,
             approval_id.as_uuid(),
             2,
-            bus.prefix(),
-            said.now,
-            said.cause,
+            told.prefix,
+            told.now,
+            told.cause,
         )?;
         tx.publish(&[event]).await?;
     }
-    step(tx, bus, run, RunState::Proposed, said).await
+    step(tx, run, RunState::Proposed, told).await
 }
 
 pub(crate) async fn edit_run(ask: EditRun, bus: Bus) -> Result<RunAccount, Refusal> {
     let reason = text(&ask.reason, "/reason")?;
-    let now = bus.now();
-    let mut tx = bus.begin().await?;
-    if !tx.claim(&[ask.command_id.as_uuid()]).await?.is_empty() {
-        let cause = Meta::of_command(ask.command_id.as_uuid(), now, None);
-        let said = Said {
-            actor: &ask.person.actor,
-            reason: &reason,
-            cause: &cause,
-            now,
-        };
-        edit(&mut tx, &bus, &ask, said).await?;
-        tx.commit().await?;
-        bus.notice(&["dunning".to_owned()]).await;
+    if let Some(mut act) = Act::begin(&bus, ask.command_id).await? {
+        let (tx, told) = act.told(&ask.person, &reason);
+        edit(tx, &ask, told).await?;
+        act.finish(&bus).await?;
     }
     let mut tx = bus.begin().await?;
     let conn = tx.conn();
@@ -322,31 +292,23 @@ pub(crate) async fn edit_run(ask: EditRun, bus: Bus) -> Result<RunAccount, Refus
         .ok_or_else(|| refused(RunRefused::NotContacted("it is not in it")))?)
 }
 
-async fn edit(tx: &mut Tx, bus: &Bus, ask: &EditRun, said: Said<'_>) -> Result<(), Failure> {
+async fn edit(tx: &mut Tx, ask: &EditRun, told: Told<'_>) -> Result<(), Failure> {
     let mut run = store::runs::lock(tx.conn(), ask.run_id)
         .await?
         .ok_or_else(|| no_run(ask.run_id))?;
-    reopened(tx, bus, &mut run, said).await?;
+    reopened(tx, &mut run, told).await?;
     let range = store::runs::range_of(tx.conn(), run.id, ask.account_id)
         .await?
         .ok_or_else(|| refused(RunRefused::NotContacted("it is not in it")))?;
     let mut line = store::runs::line(tx.conn(), run.id, ask.account_id)
         .await?
         .ok_or_else(|| refused(RunRefused::NotContacted("it is not in it")))?;
-    let (from, to, why) = match (&ask.edit, line.state) {
-        (RunEdit::Remove, RunAccountState::Proposed) => (
-            RunAccountState::Proposed,
-            RunAccountState::Removed,
-            "removed",
-        ),
-        (RunEdit::Restore, RunAccountState::Removed) => (
-            RunAccountState::Removed,
-            RunAccountState::Proposed,
-            "restored",
-        ),
+    let (to, why) = match (&ask.edit, line.state) {
+        (RunEdit::Remove, RunAccountState::Proposed) => (RunAccountState::Removed, "removed"),
+        (RunEdit::Restore, RunAccountState::Removed) => (RunAccountState::Proposed, "restored"),
         (RunEdit::Channel { channel }, RunAccountState::Proposed) => {
             line.channel = Some(*channel);
-            (line.state, line.state, "another channel")
+            (line.state, "another channel")
         }
         (RunEdit::Sentence { text: sentence }, RunAccountState::Proposed) => {
             let sentence = sentence.trim();
@@ -354,7 +316,7 @@ async fn edit(tx: &mut Tx, bus: &Bus, ask: &EditRun, said: Said<'_>) -> Result<(
                 "" => None,
                 _ => Some(text(sentence, "/edit/text")?),
             };
-            (line.state, line.state, "a sentence")
+            (line.state, "a sentence")
         }
         (_, RunAccountState::Excluded) => {
             return Err(refused(RunRefused::NotContacted(
@@ -367,14 +329,13 @@ async fn edit(tx: &mut Tx, bus: &Bus, ask: &EditRun, said: Said<'_>) -> Result<(
             )));
         }
     };
-    debug_assert_eq!(line.state, from);
     line.state = to;
-    line.note = Some(format!("{why}: {}", said.reason));
+    line.note = Some(format!("{why}: {}", told.reason));
     let (contacts, digest) = store::runs::edit(tx.conn(), run.id, &line, range).await?;
     store::runs::freeze_range(tx.conn(), run.id, range, contacts, &digest).await?;
     freeze(tx.conn(), &mut run).await?;
     let state = run.state;
-    step(tx, bus, &mut run, state, said).await
+    step(tx, &mut run, state, told).await
 }
 
 /// What a run comes to by its ranges.
@@ -393,19 +354,10 @@ pub(crate) async fn freeze(conn: &mut PgConnection, run: &mut Run) -> Result<(),
 
 pub(crate) async fn step_run(ask: StepRun, bus: Bus) -> Result<RunView, Refusal> {
     let reason = text(&ask.reason, "/reason")?;
-    let now = bus.now();
-    let mut tx = bus.begin().await?;
-    if tx.claim(&[ask.command_id.as_uuid()]).await?.is_empty() {
-        drop(tx);
+    let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         return shown(&bus, ask.run_id).await;
-    }
-    let cause = Meta::of_command(ask.command_id.as_uuid(), now, None);
-    let said = Said {
-        actor: &ask.person.actor,
-        reason: &reason,
-        cause: &cause,
-        now,
     };
+    let (tx, told) = act.told(&ask.person, &reason);
     let mut run = store::runs::lock(tx.conn(), ask.run_id)
         .await?
         .ok_or_else(|| no_run(ask.run_id))?;
@@ -413,16 +365,16 @@ pub(crate) async fn step_run(ask: StepRun, bus: Bus) -> Result<RunView, Refusal>
         return Err(refused(RunRefused::Changed(run.version)).into());
     }
     match (ask.step, run.state) {
-        (RunStep::Request, RunState::Proposed) => request(&mut tx, &bus, &mut run, said).await?,
+        (RunStep::Request, RunState::Proposed) => request(tx, &mut run, told).await?,
         (RunStep::Withdraw, RunState::Requested) => {
-            withdraw(&mut tx, &bus, &mut run, said).await?;
+            withdraw(tx, &mut run, told).await?;
         }
         (RunStep::Pause, RunState::Sending | RunState::Approved) => {
-            step(&mut tx, &bus, &mut run, RunState::Paused, said).await?;
+            step(tx, &mut run, RunState::Paused, told).await?;
         }
         (RunStep::Resume, RunState::Paused) => {
             // Through `approved`: a range may not have been queued yet.
-            step(&mut tx, &bus, &mut run, RunState::Approved, said).await?;
+            step(tx, &mut run, RunState::Approved, told).await?;
         }
         (
             RunStep::Cancel,
@@ -434,9 +386,9 @@ pub(crate) async fn step_run(ask: StepRun, bus: Bus) -> Result<RunView, Refusal>
             | RunState::Sending,
         ) => {
             if run.state == RunState::Requested {
-                withdraw(&mut tx, &bus, &mut run, said).await?;
+                withdraw(tx, &mut run, told).await?;
             }
-            step(&mut tx, &bus, &mut run, RunState::Cancelled, said).await?;
+            step(tx, &mut run, RunState::Cancelled, told).await?;
         }
         (step, state) => {
             return Err(refused(RunRefused::Wrong {
@@ -452,8 +404,7 @@ pub(crate) async fn step_run(ask: StepRun, bus: Bus) -> Result<RunView, Refusal>
             .into());
         }
     }
-    tx.commit().await?;
-    bus.notice(&["dunning".to_owned()]).await;
+    act.finish(&bus).await?;
     shown(&bus, ask.run_id).await
 }
 
@@ -481,7 +432,7 @@ pub(crate) fn content(run: &Run) -> serde_json::Value {
     })
 }
 
-async fn request(tx: &mut Tx, bus: &Bus, run: &mut Run, said: Said<'_>) -> Result<(), Failure> {
+async fn request(tx: &mut Tx, run: &mut Run, told: Told<'_>) -> Result<(), Failure> {
     if run.contacts == 0 {
         return Err(refused(RunRefused::Empty));
     }
@@ -511,21 +462,21 @@ async fn request(tx: &mut Tx, bus: &Bus, run: &mut Run, said: Said<'_>) -> Resul
         account_ref: None,
         content_sha256: sha256,
         needed: 1,
-        requester: said.actor.to_owned(),
-        reason: said.reason.to_owned(),
-        expires_at: said.now + EXPIRES,
-        recorded_at: said.now,
+        requester: told.actor.to_owned(),
+        reason: told.reason.to_owned(),
+        expires_at: told.now + EXPIRES,
+        recorded_at: told.now,
         content: Some(content),
     });
     let event = Outgoing::new(
         &event,
         approval_id.as_uuid(),
         1,
-        bus.prefix(),
-        said.now,
-        said.cause,
+        told.prefix,
+        told.now,
+        told.cause,
     )?;
     tx.publish(&[event]).await?;
     run.approval = Some(approval_id);
-    step(tx, bus, run, RunState::Requested, said).await
+    step(tx, run, RunState::Requested, told).await
 }

@@ -26,6 +26,17 @@ pub(crate) struct Queued {
     pub(crate) phone: Option<String>,
 }
 
+/// Whether no run is being sent and no contact is claimed: then nobody need ask
+/// the provider whether it answers.
+pub(crate) async fn is_idle(conn: &mut PgConnection) -> Result<bool, Failure> {
+    Ok(sqlx::query_scalar!(
+        r#"select not exists (select from dunning.run where state = 'sending')
+             and not exists (select from dunning.contact where state = 'claimed') as "idle!""#
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// The next ones of runs that are being sent, locked; others skip them. Without
 /// a provider e-mails wait.
 pub(crate) async fn take(

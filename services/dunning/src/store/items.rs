@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::allocation::{ChaseableChanged, DocumentPosted, TermKind};
-use kernel::{AccountId, DocumentId};
+use kernel::AccountId;
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -68,10 +68,11 @@ pub(crate) async fn moved(
     fn of<T>(all: &[Move], get: impl Fn(&Move) -> T) -> Vec<T> {
         all.iter().map(get).collect()
     }
-    sqlx::query!(
+    // A line counts once, in however many messages it comes.
+    let new = sqlx::query!(
         "insert into dunning.movement (document_id, line_id, amount, kind, effective_on, receipt_id, recorded_at)
          select *, $7::timestamptz from unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::text[], $5::date[], $6::uuid[])
-         on conflict do nothing",
+         on conflict do nothing returning document_id, amount",
         &of(moves, |m| m.document.as_uuid()),
         &of(moves, |m| m.line),
         &of(moves, |m| m.amount.amount()),
@@ -80,16 +81,21 @@ pub(crate) async fn moved(
         &of(moves, |m| m.receipt.map(kernel::ReceiptId::as_uuid)) as &[Option<Uuid>],
         now
     )
-    .execute(&mut *conn)
+    .fetch_all(&mut *conn)
     .await?;
-    let mut sums: BTreeMap<DocumentId, (Decimal, &'static str)> = BTreeMap::new();
-    for one in moves {
+    let code: BTreeMap<Uuid, &'static str> = moves
+        .iter()
+        .map(|m| (m.document.as_uuid(), m.amount.currency().code()))
+        .collect();
+    let mut sums: BTreeMap<Uuid, (Decimal, &'static str)> = BTreeMap::new();
+    for line in new {
+        let currency = code.get(&line.document_id).copied().unwrap_or_default();
         let sum = sums
-            .entry(one.document)
-            .or_insert((Decimal::ZERO, one.amount.currency().code()));
-        sum.0 += one.amount.amount();
+            .entry(line.document_id)
+            .or_insert((Decimal::ZERO, currency));
+        sum.0 += line.amount;
     }
-    let ids: Vec<Uuid> = sums.keys().map(|id| id.as_uuid()).collect();
+    let ids: Vec<Uuid> = sums.keys().copied().collect();
     let amounts: Vec<Decimal> = sums.values().map(|(amount, _)| *amount).collect();
     let currencies: Vec<String> = sums.values().map(|(_, code)| (*code).to_owned()).collect();
     // Days that it was settled do not count against the debtor's clocks.
