@@ -30,6 +30,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
 /// When something that must not stop has stopped by itself, or the options
 /// contradict themselves.
 pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
+    let sender = options.sender.clone();
     let dispatch = jobs::dispatch::Dispatch::new(options)?;
     serve::begin(&bus).await?;
     let prefix = bus.prefix().clone();
@@ -67,6 +68,15 @@ pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(serve::open_plan)
         .serve(serve::step_plan)
         .serve(serve::list_plans)
+        .serve(serve::get_legal)
+        .serve(serve::open_referral)
+        .serve(move |ask, bus| serve::step_referral(ask, bus, sender.clone()))
+        .serve(serve::get_referral)
+        .serve(serve::list_referrals)
+        .serve(serve::get_pack)
+        .serve(serve::acknowledge_debt)
+        .job("referrals_due", jobs::legal::EVERY, jobs::legal::referrals)
+        .job("limitations", jobs::legal::EVERY, jobs::legal::limitations)
         .job("promises_due", jobs::due::EVERY, jobs::due::judge)
         .job("holds_due", jobs::due::EVERY, jobs::due::holds)
         .job("dispatch", jobs::dispatch::EVERY, move |bus| {

@@ -7,12 +7,14 @@ mod approvals;
 mod claims;
 mod contacts;
 mod promises;
+mod referrals;
 mod stops;
 
 pub use approvals::*;
 pub use claims::*;
 pub use contacts::*;
 pub use promises::*;
+pub use referrals::*;
 pub use stops::*;
 
 kernel::typed_id! {
@@ -28,4 +30,6 @@ kernel::typed_id! {
     pub struct ContactId;
     /// A claim for late payment.
     pub struct ChargeId;
+    /// Debts on their way to a solicitor, an agency or a court.
+    pub struct ReferralId;
 }

@@ -135,6 +135,8 @@ pub fn messages() -> Vec<Message> {
         event::<dunning::RunChanged>(),
         event::<dunning::ContactChanged>(),
         event::<dunning::ChargeChanged>(),
+        event::<dunning::ReferralChanged>(),
+        event::<dunning::LimitationChanged>(),
         event::<dunning::RequestedByDunning>(),
         event::<dunning::WithdrawnByDunning>(),
         event::<dunning::CarriedOutByDunning>(),

@@ -1,5 +1,5 @@
-//! `approval_decided`: worklist says what a second person decided about a run.
-//! What is approved is sent if it is as it was asked for still.
+//! `approval_decided`: worklist says what a second person decided about a run or
+//! a referral. What is approved is done if it is as it was asked for still.
 //!
 //! Any order, any number of times: a decision counts only for the request that
 //! its subject waits for now.
@@ -14,12 +14,21 @@ use contracts::{
     },
     dunning::{CarriedOutByDunning, RunId, RunState},
 };
-use messaging::{Consumer, Decided, Failure, Incoming, Outgoing, Raw, Tx};
+use messaging::{Consumer, Decided, Failure, Incoming, Meta, Outgoing, Raw, Tx};
 
+use super::referrals;
 use crate::{
     serve::runs::content,
     store::{self, runs::Run},
 };
+
+/// Runs as they are now, and what was said of referrals.
+#[derive(Default)]
+pub(crate) struct Changes {
+    runs: Vec<Run>,
+    referrals: Vec<(ApprovalDecided, Meta)>,
+    now: DateTime<Utc>,
+}
 
 /// Carries out what was approved.
 pub(crate) struct Approvals {
@@ -36,7 +45,7 @@ impl Consumer for Approvals {
     const STREAM: &'static str = catalogue::WORKLIST;
     type Message = ApprovalDecided;
     type State = BTreeMap<RunId, Run>;
-    type Changes = Vec<Run>;
+    type Changes = Changes;
 
     fn decode(&self, raw: &Raw) -> Result<Option<ApprovalDecided>, Failure> {
         if !raw.is::<ApprovalDecided>() {
@@ -44,7 +53,10 @@ impl Consumer for Approvals {
         }
         let decided: ApprovalDecided = raw.json()?;
         // The first of two approvals changes nothing yet.
-        let ours = decided.kind == ApprovalKind::DunningRun;
+        let ours = matches!(
+            decided.kind,
+            ApprovalKind::DunningRun | ApprovalKind::LegalReferral
+        );
         Ok((ours && decided.state != ApprovalState::Pending).then_some(decided))
     }
 
@@ -55,6 +67,7 @@ impl Consumer for Approvals {
     ) -> Result<Self::State, Failure> {
         let mut ids: Vec<RunId> = batch
             .iter()
+            .filter(|incoming| incoming.message.kind == ApprovalKind::DunningRun)
             .map(|incoming| incoming.message.subject_id.into())
             .collect();
         ids.sort_unstable();
@@ -73,10 +86,15 @@ impl Consumer for Approvals {
         mut runs: Self::State,
         batch: &[Incoming<ApprovalDecided>],
         now: DateTime<Utc>,
-    ) -> Result<Decided<Vec<Run>>, Failure> {
+    ) -> Result<Decided<Changes>, Failure> {
         let mut changed = BTreeMap::new();
         let mut events = Vec::new();
+        let mut referrals = Vec::new();
         for Incoming { meta, message } in batch {
+            if message.kind == ApprovalKind::LegalReferral {
+                referrals.push((message.clone(), meta.clone()));
+                continue;
+            }
             let id: RunId = message.subject_id.into();
             let Some(run) = runs.get_mut(&id) else {
                 continue;
@@ -132,19 +150,26 @@ impl Consumer for Approvals {
             changed.insert(id, run.clone());
         }
         Ok(Decided {
-            notices: (!changed.is_empty())
+            notices: (!changed.is_empty() || !referrals.is_empty())
                 .then(|| "dunning".to_owned())
                 .into_iter()
                 .collect(),
-            changes: changed.into_values().collect(),
+            changes: Changes {
+                runs: changed.into_values().collect(),
+                referrals,
+                now,
+            },
             events,
             rejected: Vec::new(),
         })
     }
 
-    async fn record(&self, tx: &mut Tx, changes: Vec<Run>) -> Result<(), Failure> {
-        for run in &changes {
+    async fn record(&self, tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
+        for run in &changes.runs {
             store::runs::put(tx.conn(), run).await?;
+        }
+        for (message, cause) in &changes.referrals {
+            referrals::decided(tx, &self.prefix, message, cause, changes.now).await?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use contracts::{
 use kernel::{AccountId, Money, london_date};
 use messaging::{Failure, Meta, Outgoing, Tx};
 
+use super::referrals;
 use crate::{
     domain::{hold, hold::Hold, plan::Plan, promise::Promise},
     store::{self, stops::Written},
@@ -68,7 +69,8 @@ pub(crate) async fn put_promise(
     let (prefix, now) = (told.prefix, told.now);
     let id = promise.id.as_uuid();
     let out = Outgoing::new(&event, id, promise.version, prefix, now, told.cause)?;
-    tx.publish(&[out]).await
+    tx.publish(&[out]).await?;
+    referrals::accounts(tx, prefix, &[promise.account], now, told.cause).await
 }
 
 /// Writes a plan with what it stops, and tells of it.
@@ -108,7 +110,8 @@ pub(crate) async fn put_plan(
     let (prefix, now) = (told.prefix, told.now);
     let id = plan.id.as_uuid();
     let out = Outgoing::new(&event, id, plan.version, prefix, now, told.cause)?;
-    tx.publish(&[out]).await
+    tx.publish(&[out]).await?;
+    referrals::accounts(tx, prefix, &[plan.account], now, told.cause).await
 }
 
 /// Writes a hold with what it stops, and tells of it; the words of some are not
@@ -149,7 +152,8 @@ pub(crate) async fn put_hold(tx: &mut Tx, hold: &Hold, told: Told<'_>) -> Result
     let (prefix, now) = (told.prefix, told.now);
     let id = hold.id.as_uuid();
     let out = Outgoing::new(&event, id, hold.version, prefix, now, told.cause)?;
-    tx.publish(&[out]).await
+    tx.publish(&[out]).await?;
+    referrals::accounts(tx, prefix, &[hold.account], now, told.cause).await
 }
 
 fn words(state: PromiseState, late_reversal: bool) -> &'static str {
@@ -163,7 +167,7 @@ fn words(state: PromiseState, late_reversal: bool) -> &'static str {
     }
 }
 
-/// Judges the promises and plans of accounts.
+/// Judges the promises and plans of accounts, and their referrals.
 pub(crate) async fn accounts(
     tx: &mut Tx,
     prefix: &Prefix,
@@ -174,6 +178,17 @@ pub(crate) async fn accounts(
     if accounts.is_empty() {
         return Ok(());
     }
+    agreements(tx, prefix, accounts, now, cause).await?;
+    referrals::accounts(tx, prefix, accounts, now, cause).await
+}
+
+async fn agreements(
+    tx: &mut Tx,
+    prefix: &Prefix,
+    accounts: &[AccountId],
+    now: DateTime<Utc>,
+    cause: &Meta,
+) -> Result<(), Failure> {
     let promises = store::promises::lock_of(tx.conn(), accounts).await?;
     let plans = store::plans::lock_of(tx.conn(), accounts).await?;
     let first = promises

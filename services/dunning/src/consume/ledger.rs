@@ -17,7 +17,10 @@ use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
 
 use super::judge;
 use crate::{
-    domain::movements::{self, Move},
+    domain::{
+        claim,
+        movements::{self, Move},
+    },
     store,
 };
 
@@ -180,7 +183,17 @@ impl Consumer for Ledger {
         store::accounts::put(conn, &changes.accounts).await?;
         store::accounts::heard(conn, &changes.feeds).await?;
         store::items::put(conn, &changes.documents, today).await?;
-        let accounts = store::items::moved(conn, &changes.moves, now, today).await?;
+        let mut accounts = store::items::moved(conn, &changes.moves, now, today).await?;
+        // A cost that was posted is a document of its referral from now on.
+        accounts.extend(
+            changes
+                .documents
+                .iter()
+                .filter(|document| claim::is_charge(&document.document_ref))
+                .map(|document| document.account_id),
+        );
+        accounts.sort_unstable();
+        accounts.dedup();
         store::items::put_terms(conn, &changes.terms).await?;
         judge::accounts(tx, &self.prefix, &accounts, now, &cause).await
     }

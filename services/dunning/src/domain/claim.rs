@@ -64,6 +64,14 @@ impl Classified for NoClaim {
     }
 }
 
+/// What the numbers of charges begin with.
+pub const PREFIX: &str = "LPI-";
+
+/// Whether a document is a charge by its number.
+pub fn is_charge(document_ref: &str) -> bool {
+    document_ref.starts_with(PREFIX)
+}
+
 /// By which rules an account's late debts bear interest.
 ///
 /// # Errors
@@ -249,7 +257,7 @@ pub fn to_post(
             }
             working.compensation.ok_or(NoClaim::Nothing)?
         }
-        ChargeKind::Fee => return Err(NoClaim::Policy),
+        ChargeKind::Fee | ChargeKind::Costs => return Err(NoClaim::Policy),
     };
     if amount.is_positive() {
         return Ok(amount);

@@ -9,13 +9,20 @@ pub mod data;
 pub mod hold;
 pub mod interest;
 pub mod letter;
+pub mod limitation;
 pub mod manual;
 pub mod movements;
 pub mod plan;
+pub mod pack;
 pub mod policy;
+pub mod pre_action;
 pub mod promise;
 #[cfg(test)]
 mod promise_tests;
+pub mod referral;
+pub mod referral_steps;
+#[cfg(test)]
+mod referral_tests;
 pub mod run;
 pub mod stops;
 pub mod template;

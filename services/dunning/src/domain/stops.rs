@@ -109,10 +109,22 @@ impl Stop {
 /// How many days between two days were stopped for a document, each once however
 /// many stops it had. `until` does not count.
 pub fn paused(stops: &[Stop], document: DocumentId, from: NaiveDate, until: NaiveDate) -> i64 {
-    let mut spans: Vec<(NaiveDate, NaiveDate)> = stops
+    let spans = stops
         .iter()
         .filter(|stop| stop.pauses() && stop.covers(document).is_some())
-        .map(|stop| (stop.starts_on.max(from), stop.over_from().min(until)))
+        .map(|stop| (stop.starts_on, stop.over_from()));
+    union(spans, from, until)
+}
+
+/// Days between two days that spans have, each once however they lie. Neither
+/// the end of a span nor `until` counts.
+pub fn union(
+    spans: impl Iterator<Item = (NaiveDate, NaiveDate)>,
+    from: NaiveDate,
+    until: NaiveDate,
+) -> i64 {
+    let mut spans: Vec<(NaiveDate, NaiveDate)> = spans
+        .map(|(begin, end)| (begin.max(from), end.min(until)))
         .filter(|(begin, end)| begin < end)
         .collect();
     spans.sort_unstable();

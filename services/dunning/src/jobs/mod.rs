@@ -2,6 +2,7 @@
 
 pub(crate) mod dispatch;
 pub(crate) mod due;
+pub(crate) mod legal;
 mod propose;
 
 pub(crate) use propose::{EVERY, propose, queue};

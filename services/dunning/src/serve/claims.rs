@@ -3,6 +3,7 @@
 
 use chrono::NaiveDate;
 use contracts::{
+    Prefix,
     api::{
         Refusal,
         dunning::{ChargeView, GetLatePayment, LateClaim, LatePayment, PostCharge, TakeBackCharge},
@@ -78,10 +79,17 @@ pub(crate) async fn get_late_payment(
     ask: GetLatePayment,
     bus: Bus,
 ) -> Result<LatePayment, Refusal> {
-    let today = london_date(bus.now());
-    let until = ask.until.unwrap_or(today).min(today);
     let mut tx = bus.begin().await?;
-    let conn = tx.conn();
+    Ok(late_payment(tx.conn(), &ask, london_date(bus.now())).await?)
+}
+
+/// What late payment of an account's debts has come to.
+pub(super) async fn late_payment(
+    conn: &mut PgConnection,
+    ask: &GetLatePayment,
+    today: NaiveDate,
+) -> Result<LatePayment, Failure> {
+    let until = ask.until.unwrap_or(today).min(today);
     let books = Books::read(conn, ask.account_id, today).await?;
     let none_because = books.terms().err().map(|no| no.to_string());
     let mut claims = Vec::new();
@@ -118,7 +126,12 @@ pub(crate) async fn get_late_payment(
 }
 
 /// Writes a charge, and tells of it.
-async fn put(tx: &mut Tx, bus: &Bus, charge: &Charge, cause: &Meta) -> Result<(), Failure> {
+pub(super) async fn put(
+    tx: &mut Tx,
+    prefix: &Prefix,
+    charge: &Charge,
+    cause: &Meta,
+) -> Result<(), Failure> {
     store::claims::put(tx.conn(), charge).await?;
     let view = &charge.view;
     let event = ChargeChanged {
@@ -142,7 +155,7 @@ async fn put(tx: &mut Tx, bus: &Bus, charge: &Charge, cause: &Meta) -> Result<()
         &event,
         view.charge_id.as_uuid(),
         view.version,
-        bus.prefix(),
+        prefix,
         view.changed_at,
         cause,
     )?;
@@ -201,7 +214,7 @@ pub(crate) async fn post_charge(ask: PostCharge, bus: Bus) -> Result<ChargeView,
             changed_at: now,
         },
     };
-    put(tx, &bus, &charge, &act.cause).await?;
+    put(tx, &act.prefix, &charge, &act.cause).await?;
     act.finish(&bus).await?;
     Ok(charge.view)
 }
@@ -231,7 +244,7 @@ pub(crate) async fn take_back_charge(ask: TakeBackCharge, bus: Bus) -> Result<Ch
     charge.view.actor = ask.person.actor;
     charge.view.reason = reason;
     charge.view.changed_at = now;
-    put(tx, &bus, &charge, &act.cause).await?;
+    put(tx, &act.prefix, &charge, &act.cause).await?;
     act.finish(&bus).await?;
     Ok(charge.view)
 }

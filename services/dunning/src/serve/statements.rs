@@ -10,6 +10,7 @@ use contracts::api::{
 use kernel::{Currency, Money};
 use messaging::{Bus, Failure};
 use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
 
 use super::standing::moment;
 use crate::{domain::chase, store};
@@ -25,8 +26,16 @@ const BANDS: [(&str, i64); 5] = [
 
 pub(crate) async fn get_statement(ask: GetStatement, bus: Bus) -> Result<Statement, Refusal> {
     let mut tx = bus.begin().await?;
-    let conn = tx.conn();
-    let moment = moment(conn, &bus).await?;
+    Ok(statement(tx.conn(), &bus, &ask).await?)
+}
+
+/// A statement of an account as it stands now.
+pub(super) async fn statement(
+    conn: &mut PgConnection,
+    bus: &Bus,
+    ask: &GetStatement,
+) -> Result<Statement, Failure> {
+    let moment = moment(conn, bus).await?;
     let who = store::statements::addressee(conn, ask.account_id)
         .await?
         .ok_or_else(|| {

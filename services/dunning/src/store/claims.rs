@@ -189,7 +189,7 @@ pub(crate) async fn next_ref(conn: &mut PgConnection) -> Result<String, Failure>
     let number = sqlx::query_scalar!(r#"select nextval('dunning.charge_number') as "number!""#)
         .fetch_one(conn)
         .await?;
-    Ok(format!("LPI-{number:06}"))
+    Ok(format!("{}{number:06}", crate::domain::claim::PREFIX))
 }
 
 pub(crate) async fn put(conn: &mut PgConnection, charge: &Charge) -> Result<(), Failure> {

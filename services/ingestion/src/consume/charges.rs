@@ -47,6 +47,7 @@ fn document(charge: &ChargeChanged) -> Result<Document, Failure> {
         ChargeKind::Interest => "Interest for late payment of",
         ChargeKind::Compensation => "Compensation for late payment of",
         ChargeKind::Fee => "Charge for reminding of",
+        ChargeKind::Costs => "Costs of recovering",
     };
     let on = match charge.state {
         ChargeState::Posted => charge.charged_on,

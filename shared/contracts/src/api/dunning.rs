@@ -3,6 +3,7 @@
 mod claims;
 mod policies;
 mod promises;
+mod referrals;
 mod runs;
 mod standing;
 mod stops;
@@ -10,6 +11,7 @@ mod stops;
 pub use claims::*;
 pub use policies::*;
 pub use promises::*;
+pub use referrals::*;
 pub use runs::*;
 pub use standing::*;
 pub use stops::*;

@@ -25,6 +25,8 @@ names! {
         LimitChange = "limit_change",
         /// A credit that a dispute asks billing for.
         Credit = "credit",
+        /// Debts that are handed over to a solicitor or an agency.
+        LegalReferral = "legal_referral",
     }
 }
 

@@ -16,6 +16,8 @@ names! {
         Compensation = "compensation",
         /// What a policy charges for a reminder.
         Fee = "fee",
+        /// What a claim costs: court fees, a solicitor, an agency.
+        Costs = "costs",
     }
 }
 
