@@ -6,7 +6,7 @@ use contracts::{
     api::dunning::ReferralStep,
     dunning::{RecallReason, ReferralState, ReplyKind},
 };
-use kernel::{Classified, ErrorClass};
+use kernel::{Classified, DocumentId, ErrorClass};
 use rust_decimal::Decimal;
 
 use super::{
@@ -177,7 +177,7 @@ impl Referral {
             }
             ReferralStep::LeaveOut { documents } => {
                 self.only(open, "made smaller")?;
-                let kept = |id| !documents.contains(id);
+                let kept = |id: &DocumentId| !documents.contains(id);
                 if !self.documents.iter().any(|one| kept(&one.document)) {
                     return Err(ReferralRefused::Unusable("nothing would be left: close it"));
                 }

@@ -1,7 +1,9 @@
-//! Promises that were not kept, holds to be looked at again, plans in default.
+//! Promises that were not kept, holds to be looked at again, plans in default,
+//! steps of referrals, and debts whose last day for a claim comes near.
 
 use contracts::dunning::{
-    HoldChanged, HoldState, PlanChanged, PlanState, PromiseChanged, PromiseState,
+    HoldChanged, HoldState, LimitationChanged, LimitationState, PlanChanged, PlanState,
+    PromiseChanged, PromiseState, ReferralChanged,
 };
 use kernel::london_date;
 use messaging::{Failure, Raw};
@@ -14,6 +16,8 @@ use crate::domain::{
 const BROKEN: &str = "broken_promise";
 const REVIEW: &str = "hold_review";
 const DEFAULTED: &str = "plan_defaulted";
+const LEGAL: &str = "legal_step";
+const LIMITATION: &str = "limitation_watch";
 
 pub(super) fn promise(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let promise: PromiseChanged = raw.json()?;
@@ -134,5 +138,71 @@ pub(super) fn plan(raw: &Raw) -> Result<Vec<Signal>, Failure> {
         actor: plan.actor,
         reason: plan.reason,
         at: plan.recorded_at,
+    }])
+}
+
+pub(super) fn referral(raw: &Raw) -> Result<Vec<Signal>, Failure> {
+    let referral: ReferralChanged = raw.json()?;
+    let change = match referral.next_step {
+        None => Change::Close,
+        Some(step) => Change::Open(Box::new(Opening {
+            subject_ref: referral.account_ref.clone(),
+            detail: step,
+            account_id: Some(referral.account_id.as_uuid()),
+            account_ref: Some(referral.account_ref.clone()),
+            amount: Some(referral.left.principal),
+            wanted: None,
+            back_on: None,
+            pause: None,
+            starts_at: referral.recorded_at,
+            since: referral.recorded_at,
+            business_at: referral.recorded_at,
+            related_id: None,
+        })),
+    };
+    Ok(vec![Signal {
+        kind: LEGAL,
+        subject_id: referral.referral_id.as_uuid(),
+        subject_version: referral.version,
+        change,
+        actor: referral.actor,
+        reason: referral.reason,
+        at: referral.recorded_at,
+    }])
+}
+
+pub(super) fn limitation(raw: &Raw) -> Result<Vec<Signal>, Failure> {
+    let limitation: LimitationChanged = raw.json()?;
+    let last_on = limitation.last_on.format("%d/%m/%Y");
+    let detail = match limitation.state {
+        LimitationState::Warned => Some(format!("a claim can be made until {last_on}")),
+        LimitationState::Barred => Some(format!("no claim can be made since {last_on}")),
+        LimitationState::Lifted => None,
+    };
+    let change = match detail {
+        None => Change::Close,
+        Some(detail) => Change::Open(Box::new(Opening {
+            subject_ref: limitation.document_ref.clone(),
+            detail: format!("{detail} ({})", limitation.reason),
+            account_id: Some(limitation.account_id.as_uuid()),
+            account_ref: Some(limitation.account_ref.clone()),
+            amount: Some(limitation.open),
+            wanted: None,
+            back_on: None,
+            pause: None,
+            starts_at: limitation.recorded_at,
+            since: limitation.recorded_at,
+            business_at: limitation.recorded_at,
+            related_id: None,
+        })),
+    };
+    Ok(vec![Signal {
+        kind: LIMITATION,
+        subject_id: limitation.document_id.as_uuid(),
+        subject_version: limitation.version,
+        change,
+        actor: limitation.actor,
+        reason: limitation.reason,
+        at: limitation.recorded_at,
     }])
 }

@@ -82,6 +82,8 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         "dunning.promise_changed.v1" => dunning::promise(raw)?,
         "dunning.hold_changed.v1" => dunning::hold(raw)?,
         "dunning.plan_changed.v1" => dunning::plan(raw)?,
+        "dunning.referral_changed.v1" => dunning::referral(raw)?,
+        "dunning.limitation_changed.v1" => dunning::limitation(raw)?,
         _ => return Ok(None),
     };
     Ok((!signals.is_empty()).then_some(Fact::Signals(signals)))
