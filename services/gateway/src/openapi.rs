@@ -203,6 +203,8 @@ fn components() -> Value {
     component::<dunning::Statement>(&mut answers);
     component::<disputes::Erased>(&mut answers);
     component::<Page<dunning::HoldView>>(&mut answers);
+    component::<dunning::LegalView>(&mut answers);
+    component::<Page<dunning::ReferralView>>(&mut answers);
     component::<dunning::HoldView>(&mut answers);
     component::<Page<dunning::PromiseView>>(&mut answers);
     component::<dunning::PromiseView>(&mut answers);
@@ -281,6 +283,9 @@ fn components() -> Value {
     component::<api::runs::DunningRunStepRequest>(&mut requests);
     component::<api::runs::DunningRunEditRequest>(&mut requests);
     component::<api::disputes::ErasureRequest>(&mut requests);
+    component::<api::referrals::ReferralRequest>(&mut requests);
+    component::<api::referrals::ReferralStepRequest>(&mut requests);
+    component::<api::referrals::AcknowledgmentRequest>(&mut requests);
     component::<api::holds::HoldRequest>(&mut requests);
     component::<api::holds::HoldStepRequest>(&mut requests);
     component::<api::promises::PromiseRequest>(&mut requests);

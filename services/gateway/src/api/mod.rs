@@ -14,6 +14,7 @@ pub(crate) mod matters;
 pub(crate) mod once;
 pub(crate) mod promises;
 pub(crate) mod receipts;
+pub(crate) mod referrals;
 pub(crate) mod refund_files;
 pub(crate) mod reports;
 pub(crate) mod returns;

@@ -1,6 +1,7 @@
 //! Dunning: runs, and what an account owes on paper.
 
 pub(crate) mod policies;
+pub(crate) mod referral;
 pub(crate) mod runs;
 pub(crate) mod statement;
 
