@@ -163,7 +163,11 @@ impl Office {
         self.gateway.ask(&GetLegal { account_id }).await.unwrap()
     }
 
-    async fn try_step(&self, one: &ReferralView, step: ReferralStep) -> Result<ReferralView, Refusal> {
+    async fn try_step(
+        &self,
+        one: &ReferralView,
+        step: ReferralStep,
+    ) -> Result<ReferralView, Refusal> {
         let ask = StepReferral {
             command_id: CommandId::generate(),
             referral_id: one.referral_id,
@@ -342,7 +346,11 @@ async fn from_a_letter_of_claim_to_a_solicitor_and_costs_only() {
     let one = office.step(&one, reply).await;
     assert_eq!(one.state, ReferralState::ReplyReceived);
     eventually("somebody has work", DEADLINE, async || {
-        office.work("legal_step").await.iter().any(|w| w.contains("plan"))
+        office
+            .work("legal_step")
+            .await
+            .iter()
+            .any(|w| w.contains("plan"))
     })
     .await;
 
@@ -363,29 +371,48 @@ async fn from_a_letter_of_claim_to_a_solicitor_and_costs_only() {
         person: person("jo", "controller"),
     };
     office.gateway.ask(&space).await.unwrap();
-    let one = office.until(&one, "it is stopped", |now| !now.stopped_by.is_empty()).await;
+    let one = office
+        .until(&one, "it is stopped", |now| !now.stopped_by.is_empty())
+        .await;
     assert_eq!(one.stopped_by, ["breathing space until 08/05/2026"]);
-    let notice = ReferralStep::Notice { on: day("2026-03-10") };
+    let notice = ReferralStep::Notice {
+        on: day("2026-03-10"),
+    };
     let refused = office.try_step(&one, notice).await.unwrap_err();
     assert_eq!(refused.code, "dunning.referral_stopped");
 
     // It ends, and the clock goes on where it stood: two of 30 days had run.
     office.clock.advance(TimeDelta::days(60));
-    let one = office.until(&one, "it goes on", |now| now.stopped_by.is_empty()).await;
-    let clock = one.clocks.iter().find(|clock| clock.code == "time_to_pay").unwrap();
-    assert_eq!((clock.paused_days, clock.last_on), (60, Some(day("2026-06-05"))));
+    let one = office
+        .until(&one, "it goes on", |now| now.stopped_by.is_empty())
+        .await;
+    let clock = one
+        .clocks
+        .iter()
+        .find(|clock| clock.code == "time_to_pay")
+        .unwrap();
+    assert_eq!(
+        (clock.paused_days, clock.last_on),
+        (60, Some(day("2026-06-05")))
+    );
     office.clock.advance(TimeDelta::days(28));
     let one = office
         .until(&one, "notice is needed", |now| {
-            now.next_step.as_deref().is_some_and(|step| step.contains("notice"))
+            now.next_step
+                .as_deref()
+                .is_some_and(|step| step.contains("notice"))
         })
         .await;
-    let notice = ReferralStep::Notice { on: day("2026-06-06") };
+    let notice = ReferralStep::Notice {
+        on: day("2026-06-06"),
+    };
     let one = office.step(&one, notice).await;
     assert_eq!(one.state, ReferralState::NoticeGiven);
     office.clock.advance(TimeDelta::days(15));
     let one = office
-        .until(&one, "it is ready", |now| now.state == ReferralState::ReadyToRefer)
+        .until(&one, "it is ready", |now| {
+            now.state == ReferralState::ReadyToRefer
+        })
         .await;
 
     // A payment while a second person is asked voids the request.
@@ -393,7 +420,9 @@ async fn from_a_letter_of_claim_to_a_solicitor_and_costs_only() {
     assert_eq!(asked.state, ReferralState::Requested);
     office.paid("R-L1", "INV-L1", "100.00").await;
     let one = office
-        .until(&asked, "the request is void", |now| now.state == ReferralState::ReadyToRefer)
+        .until(&asked, "the request is void", |now| {
+            now.state == ReferralState::ReadyToRefer
+        })
         .await;
     assert_eq!(one.left.principal, gbp("300.00"));
     let asked = office.step(&one, early).await;
@@ -401,15 +430,22 @@ async fn from_a_letter_of_claim_to_a_solicitor_and_costs_only() {
     assert_eq!(own.code, "worklist.own_request", "{own:?}");
     office.approve(&asked, "max").await.unwrap();
     let one = office
-        .until(&asked, "it is referred", |now| now.state == ReferralState::Referred)
+        .until(&asked, "it is referred", |now| {
+            now.state == ReferralState::Referred
+        })
         .await;
     assert_eq!(one.approver.as_deref(), Some("user:max"));
-    let standing = office.gateway.ask(&GetStanding { account_id: debtor }).await.unwrap();
+    let standing = office
+        .gateway
+        .ask(&GetStanding { account_id: debtor })
+        .await
+        .unwrap();
     assert_eq!(standing.items[0].reason, ChaseReason::WithLegal);
 
     // What was handed over can be proved.
     assert_eq!(one.packs.len(), 2);
-    let newest = &one.packs[0];
+    let handed = one.pack_sha256.as_deref().unwrap();
+    let newest = one.packs.iter().find(|pack| pack.sha256 == handed).unwrap();
     let bytes = office.pack(&one, &newest.sha256).await;
     assert_eq!(sha256(&bytes), newest.sha256);
     let manifest = proven(&bytes, &newest.files);
@@ -441,14 +477,21 @@ async fn from_a_letter_of_claim_to_a_solicitor_and_costs_only() {
     // They pay us: the firm is told, and costs are left.
     office.paid("R-L2", "INV-L1", "300.00").await;
     let one = office
-        .until(&one, "only costs are left", |now| now.state == ReferralState::CostsOnly)
+        .until(&one, "only costs are left", |now| {
+            now.state == ReferralState::CostsOnly
+        })
         .await;
     assert_eq!(one.left.principal, gbp("0.00"));
     assert_eq!(one.left.costs, gbp("35.00"));
-    assert!(one.to_tell[0].contains("£300.00 is settled"), "{:?}", one.to_tell);
+    assert!(
+        one.to_tell[0].contains("£300.00 is settled"),
+        "{:?}",
+        one.to_tell
+    );
     eventually("somebody tells the firm", DEADLINE, async || {
         let work = office.work("legal_step").await;
-        work.iter().any(|detail| detail.contains("tell Wills and Co"))
+        work.iter()
+            .any(|detail| detail.contains("tell Wills and Co"))
     })
     .await;
     let one = office.step(&one, ReferralStep::Told).await;
@@ -462,7 +505,10 @@ async fn from_a_letter_of_claim_to_a_solicitor_and_costs_only() {
     })
     .await;
     let states: Vec<ReferralState> = one.history.iter().map(|note| note.state).collect();
-    assert!(states.contains(&ReferralState::Requested) && states.len() >= 10, "{states:?}");
+    assert!(
+        states.contains(&ReferralState::Requested) && states.len() >= 10,
+        "{states:?}"
+    );
 }
 
 /// Limitation Act 1980 s.5 and s.29: warned before the last day, barred after
@@ -495,7 +541,10 @@ async fn debts_are_watched_until_their_last_day_for_a_claim() {
     let acknowledge = AcknowledgeDebt {
         command_id: CommandId::generate(),
         account_id: debtor,
-        documents: legal.documents[..2].iter().map(|one| one.document_id).collect(),
+        documents: legal.documents[..2]
+            .iter()
+            .map(|one| one.document_id)
+            .collect(),
         signed_on: day("2026-03-01"),
         signed_by: "L. Egal".to_owned(),
         reference: None,

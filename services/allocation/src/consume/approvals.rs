@@ -217,9 +217,9 @@ impl Consumer for Approvals {
                 ApprovalKind::ResidualBalance => desk.residual(&mut state.client)?,
                 ApprovalKind::ClientPayment => desk.client_payment(&mut state.client)?,
                 ApprovalKind::LimitChange
-            | ApprovalKind::Credit
-            | ApprovalKind::DunningRun
-            | ApprovalKind::LegalReferral => None,
+                | ApprovalKind::Credit
+                | ApprovalKind::DunningRun
+                | ApprovalKind::LegalReferral => None,
             };
             if let Some((outcome, reason)) = became {
                 desk.became(outcome, reason)?;

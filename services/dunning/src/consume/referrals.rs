@@ -267,9 +267,8 @@ pub(crate) async fn decided(
         } else {
             CarriedOut::Voided
         },
-        reason: (!asked).then(|| {
-            changed.unwrap_or_else(|| "it is another than what was asked for".to_owned())
-        }),
+        reason: (!asked)
+            .then(|| changed.unwrap_or_else(|| "it is another than what was asked for".to_owned())),
         recorded_at: now,
     });
     let about = message.approval_id.as_uuid();

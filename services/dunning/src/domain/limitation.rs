@@ -105,9 +105,7 @@ impl Limitation {
 
 /// Debts that were due up to this day may be near their end.
 pub fn oldest_due(today: NaiveDate) -> NaiveDate {
-    let months = rule(today).map_or(0, |rule| {
-        (rule.years * 12).saturating_sub(rule.warn_months)
-    });
+    let months = rule(today).map_or(0, |rule| (rule.years * 12).saturating_sub(rule.warn_months));
     today
         .checked_sub_months(Months::new(months))
         .unwrap_or(today)
@@ -132,8 +130,14 @@ mod tests {
         let plain = of(due, &[], today);
         assert_eq!(plain.last_on, day("2026-12-15"));
         assert_eq!(plain.state(today), Some(LimitationState::Warned));
-        assert_eq!(plain.state(day("2026-12-15")), Some(LimitationState::Warned));
-        assert_eq!(plain.state(day("2026-12-16")), Some(LimitationState::Barred));
+        assert_eq!(
+            plain.state(day("2026-12-15")),
+            Some(LimitationState::Warned)
+        );
+        assert_eq!(
+            plain.state(day("2026-12-16")),
+            Some(LimitationState::Barred)
+        );
         assert_eq!(plain.state(day("2026-06-14")), None);
         let paid = of(due, &[(day("2023-05-02"), Restart::Payment)], today);
         assert_eq!(paid.last_on, day("2029-05-02"));

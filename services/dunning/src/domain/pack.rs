@@ -167,10 +167,10 @@ mod tests {
     fn what_a_spreadsheet_would_run_is_text() {
         let bytes = table(
             &["a", "b"],
-            &[vec!["=1+1".to_owned(), "-5.00".to_owned()], vec![
-                "x,\"y\"".to_owned(),
-                String::new(),
-            ]],
+            &[
+                vec!["=1+1".to_owned(), "-5.00".to_owned()],
+                vec!["x,\"y\"".to_owned(), String::new()],
+            ],
         );
         let text = String::from_utf8(bytes).unwrap();
         assert_eq!(text, "a,b\n'=1+1,-5.00\n\"x,\"\"y\"\"\",\n");

@@ -210,7 +210,11 @@ impl Clock {
         let mut last_on = plus(self.from, self.days);
         let last_on = loop {
             let open = |stop: &&&Stop| stop.over_from() == NaiveDate::MAX;
-            if frozen.iter().filter(open).any(|stop| stop.starts_on <= last_on) {
+            if frozen
+                .iter()
+                .filter(open)
+                .any(|stop| stop.starts_on <= last_on)
+            {
                 break None;
             }
             let next = plus(self.from, self.days + paused(last_on));
@@ -267,7 +271,14 @@ mod tests {
         // uk-domain 4.3.
         let protocol = |code| rule(PreActionLaw::Protocol, code, day(0)).unwrap().days;
         assert_eq!((protocol("reply"), protocol("notice")), (30, 14));
-        assert!(rule(PreActionLaw::Protocol, "reply", "2017-09-30".parse().unwrap()).is_err());
+        assert!(
+            rule(
+                PreActionLaw::Protocol,
+                "reply",
+                "2017-09-30".parse().unwrap()
+            )
+            .is_err()
+        );
     }
 
     #[test]

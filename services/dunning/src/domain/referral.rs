@@ -363,7 +363,8 @@ impl Referral {
                 self.state = ReferralState::Recalled;
                 self.recall = Some(RecallReason::Paid);
                 self.ended_on = Some(today);
-                self.to_tell.push("it is recalled: everything is paid".to_owned());
+                self.to_tell
+                    .push("it is recalled: everything is paid".to_owned());
                 said.push("everything is paid".to_owned());
             }
             ReferralState::CostsOnly if owed > Decimal::ZERO => {
@@ -401,8 +402,7 @@ impl Referral {
         let over = running.is_empty();
         self.runs_until = runs_until.filter(|_| self.is_before());
         let queried = facts.stops.iter().any(|stop| {
-            stop.kind == StopKind::Query
-                && self.ids().iter().any(|one| stop.covers(*one).is_some())
+            stop.kind == StopKind::Query && self.ids().iter().any(|one| stop.covers(*one).is_some())
         });
         let firm = self.handler.as_deref().unwrap_or("the firm");
         let words = |text: &str| Some(text.to_owned());

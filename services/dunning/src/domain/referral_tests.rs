@@ -144,15 +144,22 @@ fn without_a_reply_it_is_ready_after_thirty_days_and_a_company_after_fourteen() 
 fn a_reply_starts_its_own_clock_and_a_claim_needs_notice() {
     let free = facts([100, 100], Vec::new());
     let mut one = referral(PreActionLaw::Protocol);
-    one.step(&reply(ReplyKind::AsksTime, 20), &free, day(20)).unwrap();
+    one.step(&reply(ReplyKind::AsksTime, 20), &free, day(20))
+        .unwrap();
     one.judge(&free, day(20));
     assert_eq!(one.runs_until, Some(day(50)));
     assert!(one.next_step.as_deref().unwrap().contains("plan"));
     let notice = |on| ReferralStep::Notice { on: day(on) };
-    assert_eq!(code(one.step(&notice(50), &free, day(50))), "dunning.clock_runs");
+    assert_eq!(
+        code(one.step(&notice(50), &free, day(50))),
+        "dunning.clock_runs"
+    );
     one.judge(&free, day(51));
     assert_eq!(one.state, ReferralState::ReplyReceived);
-    assert_eq!(code(one.requestable(&free, day(51))), "dunning.referral_state");
+    assert_eq!(
+        code(one.requestable(&free, day(51))),
+        "dunning.referral_state"
+    );
     one.step(&notice(51), &free, day(51)).unwrap();
     one.judge(&free, day(65));
     assert_eq!(one.state, ReferralState::NoticeGiven);
@@ -165,12 +172,22 @@ fn a_reply_starts_its_own_clock_and_a_claim_needs_notice() {
 fn documents_that_were_asked_for_are_sent_first() {
     let free = facts([100, 100], Vec::new());
     let mut one = referral(PreActionLaw::Protocol);
-    one.step(&reply(ReplyKind::AsksDocuments, 10), &free, day(10)).unwrap();
+    one.step(&reply(ReplyKind::AsksDocuments, 10), &free, day(10))
+        .unwrap();
     one.judge(&free, day(60));
-    assert!(one.next_step.as_deref().unwrap().contains("send the documents"));
+    assert!(
+        one.next_step
+            .as_deref()
+            .unwrap()
+            .contains("send the documents")
+    );
     let notice = ReferralStep::Notice { on: day(60) };
-    assert_eq!(code(one.step(&notice, &free, day(60))), "dunning.documents_owed");
-    one.step(&ReferralStep::DocumentsSent { on: day(60) }, &free, day(60)).unwrap();
+    assert_eq!(
+        code(one.step(&notice, &free, day(60))),
+        "dunning.documents_owed"
+    );
+    one.step(&ReferralStep::DocumentsSent { on: day(60) }, &free, day(60))
+        .unwrap();
     one.judge(&free, day(60));
     assert_eq!(one.runs_until, Some(day(90)));
 }
@@ -196,9 +213,15 @@ fn e73_a_breathing_space_freezes_the_clock_and_stops_the_firm() {
     let held = facts([100, 100], vec![stop(SPACE, 10, Some(70))]);
     let mut one = referral(PreActionLaw::Protocol);
     one.judge(&held, day(40));
-    assert_eq!((one.state, one.stopped), (ReferralState::WaitingForReply, true));
+    assert_eq!(
+        (one.state, one.stopped),
+        (ReferralState::WaitingForReply, true)
+    );
     let notice = ReferralStep::Notice { on: day(40) };
-    assert_eq!(code(one.step(&notice, &held, day(40))), "dunning.referral_stopped");
+    assert_eq!(
+        code(one.step(&notice, &held, day(40))),
+        "dunning.referral_stopped"
+    );
     one.judge(&held, day(90));
     assert_eq!(one.state, ReferralState::WaitingForReply);
     one.judge(&held, day(91));
@@ -250,7 +273,10 @@ fn e53_what_is_in_query_is_left_out_and_the_rest_goes_on() {
     let mut one = referral(PreActionLaw::Protocol);
     one.judge(&facts([100, 100], Vec::new()), day(31));
     one.judge(&queried, day(31));
-    assert_eq!(code(one.requestable(&queried, day(31))), "dunning.referral_stopped");
+    assert_eq!(
+        code(one.requestable(&queried, day(31))),
+        "dunning.referral_stopped"
+    );
     let out = ReferralStep::LeaveOut {
         documents: vec![id(2)],
     };
@@ -269,12 +295,16 @@ fn a_broken_agreement_needs_notice() {
     assert_eq!(one.state, ReferralState::ReadyToRefer);
     let open = promised(None);
     one.judge(&open, day(31));
-    assert_eq!(code(one.requestable(&open, day(31))), "dunning.referral_stopped");
+    assert_eq!(
+        code(one.requestable(&open, day(31))),
+        "dunning.referral_stopped"
+    );
     let broken = promised(Some(38));
     one.judge(&broken, day(38)).unwrap();
     assert_eq!(one.state, ReferralState::WaitingForReply);
     assert!(one.next_step.as_deref().unwrap().contains("notice"));
-    one.step(&ReferralStep::Notice { on: day(38) }, &broken, day(38)).unwrap();
+    one.step(&ReferralStep::Notice { on: day(38) }, &broken, day(38))
+        .unwrap();
     one.judge(&broken, day(52));
     assert_eq!(one.state, ReferralState::NoticeGiven);
     one.judge(&broken, day(53));
@@ -300,13 +330,22 @@ fn e76_a_payment_is_told_to_the_firm_and_only_costs_are_left() {
     now.open.insert(id(1), Decimal::ZERO);
     let said = one.judge(&now, day(50)).unwrap();
     assert!(said.contains("£100.00 is settled"), "{said}");
-    assert!(one.next_step.as_deref().unwrap().contains("tell Smith Agents"));
+    assert!(
+        one.next_step
+            .as_deref()
+            .unwrap()
+            .contains("tell Smith Agents")
+    );
     now.open.insert(id(2), Decimal::ZERO);
     one.judge(&now, day(51)).unwrap();
     // Interest is still owed.
     assert_eq!(one.state, ReferralState::Referred);
     now.interest = Decimal::ZERO;
-    assert!(one.judge(&now, day(52)).unwrap().contains("only costs are left"));
+    assert!(
+        one.judge(&now, day(52))
+            .unwrap()
+            .contains("only costs are left")
+    );
     assert_eq!(one.state, ReferralState::CostsOnly);
     assert_eq!(one.left.costs, Decimal::from(35));
     now.open.insert(id(2), Decimal::from(100));

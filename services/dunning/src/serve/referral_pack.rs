@@ -48,7 +48,11 @@ fn amount(amount: Decimal) -> String {
 
 /// Everything open, on paper.
 fn on_paper(statement: &Statement, referral: &Referral, sender: &Sender) -> Vec<u8> {
-    let totals: Vec<String> = statement.totals.iter().map(|sum| sum.display_uk()).collect();
+    let totals: Vec<String> = statement
+        .totals
+        .iter()
+        .map(|sum| sum.display_uk())
+        .collect();
     let facts = Facts::new(
         sender.clone(),
         Addressee {
@@ -157,7 +161,9 @@ async fn documents(conn: &mut PgConnection, referral: &Referral) -> Result<[File
     let moved = history::moved(conn, &ids).await?;
     let name = |id| {
         let found = billed.iter().find(|one| one.document_id == id);
-        found.map(|one| one.document_ref.clone()).unwrap_or_default()
+        found
+            .map(|one| one.document_ref.clone())
+            .unwrap_or_default()
     };
     let rows: Vec<Vec<String>> = moved
         .iter()
@@ -186,7 +192,11 @@ async fn documents(conn: &mut PgConnection, referral: &Referral) -> Result<[File
         &rows,
     );
     Ok([
-        file("documents.csv", "The documents that are handed over", listed),
+        file(
+            "documents.csv",
+            "The documents that are handed over",
+            listed,
+        ),
         file(
             "movements.csv",
             "What was paid, credited or given up on them, by the lines of the ledger",
@@ -312,7 +322,11 @@ async fn stops(conn: &mut PgConnection, referral: &Referral) -> Result<File, Fai
 }
 
 /// The clocks before a claim, their replies and notice.
-fn before_action(referral: &Referral, facts: &crate::domain::referral::Facts, on: NaiveDate) -> File {
+fn before_action(
+    referral: &Referral,
+    facts: &crate::domain::referral::Facts,
+    on: NaiveDate,
+) -> File {
     let mut rows = Vec::new();
     for letter in &referral.letters {
         rows.push(vec![
@@ -376,7 +390,11 @@ pub(super) async fn build(
         interest.push_str(&format!("Nothing is claimed: {why}.\n"));
     }
     let ids = referral.ids();
-    for claim in late.claims.iter().filter(|claim| ids.contains(&claim.document_id)) {
+    for claim in late
+        .claims
+        .iter()
+        .filter(|claim| ids.contains(&claim.document_id))
+    {
         interest.push_str(&claim.working.join("\n"));
         interest.push_str("\n\n");
     }
@@ -387,7 +405,11 @@ pub(super) async fn build(
             "Statement of account",
             on_paper(&statement, referral, sender),
         ),
-        file("statement.csv", "Statement of account", lines(&statement, referral)),
+        file(
+            "statement.csv",
+            "Statement of account",
+            lines(&statement, referral),
+        ),
         file(
             "interest.txt",
             "The working of interest and compensation to the day of the pack; a memo unless posted",

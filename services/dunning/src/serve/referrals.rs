@@ -280,6 +280,7 @@ pub(super) async fn view(
         approver: referral.approver,
         recalled_because: referral.recall,
         costs,
+        pack_sha256: referral.pack_sha256.clone(),
         packs: store::referrals::packs(conn, referral.id).await?,
         warnings,
         history: store::referrals::notes(conn, referral.id).await?,

@@ -114,9 +114,7 @@ pub(crate) async fn open_referral(ask: OpenReferral, bus: Bus) -> Result<Referra
                 .into());
             }
             (_, Some(on)) if on < letter.on || on > today => {
-                return Err(
-                    wrong("/posted_on", "between the day of the letter and today").into(),
-                );
+                return Err(wrong("/posted_on", "between the day of the letter and today").into());
             }
             (ContactState::Printed, Some(on)) => on,
             _ => letter.on,
@@ -133,7 +131,11 @@ pub(crate) async fn open_referral(ask: OpenReferral, bus: Bus) -> Result<Referra
     let ids: Vec<DocumentId> = documents.iter().map(|one| one.document).collect();
     // What is owed of them does not change meanwhile.
     store::plans::debts(act.tx.conn(), ask.account_id, &ids).await?;
-    let begun = letters.iter().map(|letter| letter.on).max().unwrap_or(today);
+    let begun = letters
+        .iter()
+        .map(|letter| letter.on)
+        .max()
+        .unwrap_or(today);
     let mut referral = Referral {
         id,
         version: 1,
@@ -187,7 +189,10 @@ pub(crate) async fn step_referral(
     let mut referral = store::referrals::lock(act.tx.conn(), id)
         .await?
         .ok_or_else(|| no_referral(id))?;
-    if ask.version.is_some_and(|version| version != referral.version) {
+    if ask
+        .version
+        .is_some_and(|version| version != referral.version)
+    {
         return Err(refused(ReferralRefused::Changed(referral.version)).into());
     }
     let facts = store::referrals::facts(act.tx.conn(), &referral).await?;
@@ -197,7 +202,14 @@ pub(crate) async fn step_referral(
     referral.step(&ask.step, &facts, today).map_err(refused)?;
     match &ask.step {
         ReferralStep::AddCosts { amount, what, post } => {
-            add_costs(&mut act, &ask, &mut referral, &facts, (*amount, what, *post)).await?;
+            add_costs(
+                &mut act,
+                &ask,
+                &mut referral,
+                &facts,
+                (*amount, what, *post),
+            )
+            .await?;
         }
         ReferralStep::PostCosts { cost_id } => {
             let cost = referral.costs.iter().find(|cost| cost.id == *cost_id);
@@ -333,8 +345,11 @@ async fn request(
     let (_, sha256) = frozen(&content);
     let approval_id = ApprovalId::generate();
     let left = referral.left;
-    let amount = Money::try_new(left.principal + left.interest + left.costs, referral.currency)
-        .map_err(Failure::of)?;
+    let amount = Money::try_new(
+        left.principal + left.interest + left.costs,
+        referral.currency,
+    )
+    .map_err(Failure::of)?;
     let event = RequestedByDunning(ApprovalRequested {
         approval_id,
         kind: ApprovalKind::LegalReferral,

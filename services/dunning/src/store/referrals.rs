@@ -231,7 +231,9 @@ pub(crate) async fn facts(conn: &mut PgConnection, referral: &Referral) -> Resul
         match known(ChargeKind::named(&charge.kind), &charge.kind)? {
             ChargeKind::Costs => {
                 let document = charge.document_id.map(DocumentId::from);
-                facts.costs.insert(charge.charge_id.into(), (document, open));
+                facts
+                    .costs
+                    .insert(charge.charge_id.into(), (document, open));
             }
             ChargeKind::Interest | ChargeKind::Compensation | ChargeKind::Fee => {
                 facts.interest += open;

@@ -206,11 +206,15 @@ fn read(pairs: &Pairs) -> Result<(ReferralStep, &'static str), Problem> {
             "The reply is recorded, and has its own clock.",
         ),
         "documents_sent" => (
-            ReferralStep::DocumentsSent { on: on(pairs, "on")? },
+            ReferralStep::DocumentsSent {
+                on: on(pairs, "on")?,
+            },
             "Recorded: they have time to look at them.",
         ),
         "notice" => (
-            ReferralStep::Notice { on: on(pairs, "on")? },
+            ReferralStep::Notice {
+                on: on(pairs, "on")?,
+            },
             "Notice of the claim is recorded.",
         ),
         "leave_out" => (
@@ -239,10 +243,15 @@ fn read(pairs: &Pairs) -> Result<(ReferralStep, &'static str), Problem> {
             ReferralStep::AddCosts {
                 amount: Money::parse(
                     field(pairs, "amount"),
-                    Currency::parse(field(pairs, "currency")).map_err(|_| unreadable("currency"))?,
+                    Currency::parse(field(pairs, "currency"))
+                        .map_err(|_| unreadable("currency"))?,
                 )
                 .map_err(|_| {
-                    Problem::invalid("gateway.bad_amount", "/amount", "Give the amount, such as 35.00.")
+                    Problem::invalid(
+                        "gateway.bad_amount",
+                        "/amount",
+                        "Give the amount, such as 35.00.",
+                    )
                 })?,
                 what: field(pairs, "what").to_owned(),
                 post: field(pairs, "post") == "true",
@@ -251,7 +260,9 @@ fn read(pairs: &Pairs) -> Result<(ReferralStep, &'static str), Problem> {
         ),
         "post_costs" => (
             ReferralStep::PostCosts {
-                cost_id: field(pairs, "cost").parse().map_err(|_| unreadable("cost"))?,
+                cost_id: field(pairs, "cost")
+                    .parse()
+                    .map_err(|_| unreadable("cost"))?,
             },
             "Posted: it is an item of its own on the ledger in a moment.",
         ),

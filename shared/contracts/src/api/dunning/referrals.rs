@@ -10,8 +10,8 @@ use crate::{
     api::{Page, PageRequest, call, controls::Person},
     controls::ApprovalId,
     dunning::{
-        ChargeId, ContactId, ContactState, LimitationState, PreActionLaw, RecallReason,
-        ReferralId, ReferralLeft, ReferralState, ReferredDocument, ReferredTo, ReplyKind,
+        ChargeId, ContactId, ContactState, LimitationState, PreActionLaw, RecallReason, ReferralId,
+        ReferralLeft, ReferralState, ReferredDocument, ReferredTo, ReplyKind,
     },
 };
 
@@ -195,6 +195,8 @@ pub struct ReferralView {
     pub recalled_because: Option<RecallReason>,
     pub costs: Vec<CostView>,
     pub packs: Vec<PackView>,
+    /// The one that was handed over, or is asked for.
+    pub pack_sha256: Option<String>,
     /// What is unusual about it: said, not refused.
     pub warnings: Vec<String>,
     /// The newest first.
