@@ -213,8 +213,7 @@ impl Referral {
     }
 
     fn sum(&self, amount: Decimal) -> String {
-        Money::try_new(amount, self.currency)
-            .map_or_else(|_| amount.to_string(), |money| money.display_uk())
+        Money::try_new(amount, self.currency).map_or_else(|_| amount.to_string(), Money::display_uk)
     }
 
     fn work_out_left(&mut self, facts: &Facts) {

@@ -387,7 +387,7 @@ pub(super) async fn build(
     let late = claims::late_payment(conn, &ask, today).await?;
     let mut interest = String::new();
     if let Some(why) = &late.none_because {
-        interest.push_str(&format!("Nothing is claimed: {why}.\n"));
+        interest = format!("Nothing is claimed: {why}.\n");
     }
     let ids = referral.ids();
     for claim in late

@@ -126,13 +126,11 @@ impl Legal {
                 } else if let Some(stopped) = stopped(overdue.document, &stops, today) {
                     Some(stopped)
                 } else if letter.is_none() {
-                    Some(match law {
-                        PreActionLaw::Protocol => "no letter of claim was sent about it",
-                        PreActionLaw::PracticeDirection => {
-                            "no letter before action was sent about it"
-                        }
-                    })
-                    .map(str::to_owned)
+                    let letter = match law {
+                        PreActionLaw::Protocol => "letter of claim",
+                        PreActionLaw::PracticeDirection => "letter before action",
+                    };
+                    Some(format!("no {letter} was sent about it"))
                 } else {
                     None
                 };
