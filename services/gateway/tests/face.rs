@@ -48,7 +48,8 @@ async fn nobody_gets_further_than_their_roles() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let path = path
                 .replace("{id}", "0198c0de-0000-7000-8000-000000000001")
-                .replace("{version}", "1");
+                .replace("{version}", "1")
+                .replace("{sha256}", "00");
             let anonymous = world.ask(method.clone(), &path).send().await.unwrap();
             assert_eq!(
                 anonymous.status(),
