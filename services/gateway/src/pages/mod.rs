@@ -121,6 +121,8 @@ pub(crate) struct Shell {
     pub caller: Option<Caller>,
     /// London time, to the second.
     pub as_at: String,
+    /// How far the notices of changes were when the page was made.
+    pub heard: String,
     pub toast: Option<Toast>,
 }
 
@@ -192,6 +194,7 @@ pub(crate) fn error_page(problem: &Problem, caller: Option<&Caller>) -> Response
             section: Section::Elsewhere,
             caller: caller.cloned(),
             as_at: String::new(),
+            heard: String::new(),
             toast: None,
         },
         problem,

@@ -48,6 +48,8 @@ pub(crate) struct Visit {
     pub caller: Caller,
     pub now: DateTime<Utc>,
     toast: Option<Toast>,
+    /// Taken before the page's figures are.
+    heard: String,
     secure: bool,
 }
 
@@ -70,6 +72,7 @@ impl FromRequestParts<App> for Visit {
             }),
             now: app.bus.now(),
             toast,
+            heard: app.notices.mark(),
             secure: app.options.secure_cookies,
         })
     }
@@ -97,6 +100,7 @@ impl Visit {
             section,
             caller: Some(self.caller.clone()),
             as_at: show::stamp(self.now),
+            heard: self.heard.clone(),
             toast: self.toast.clone(),
         }
     }
