@@ -206,6 +206,7 @@ fn components() -> Value {
     component::<dunning::HoldView>(&mut answers);
     component::<Page<dunning::PromiseView>>(&mut answers);
     component::<dunning::PromiseView>(&mut answers);
+    component::<dunning::PromiseFigures>(&mut answers);
     component::<Page<dunning::PlanView>>(&mut answers);
     component::<dunning::PlanView>(&mut answers);
     component::<dunning::ProposedPlan>(&mut answers);

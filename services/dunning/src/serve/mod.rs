@@ -12,10 +12,12 @@ pub(crate) mod standing;
 mod statements;
 
 pub(crate) use claims::{get_late_payment, post_charge, take_back_charge};
-pub(crate) use holds::{list_holds, place_hold, step_hold};
-pub(crate) use plans::{list_plans, open_plan, propose_plan, step_plan};
+pub(crate) use holds::{get_hold, list_holds, place_hold, step_hold};
+pub(crate) use plans::{get_plan, list_plans, open_plan, propose_plan, step_plan};
 pub(crate) use policies::list_policies;
-pub(crate) use promises::{get_promise, list_promises, take_promise, withdraw_promise};
+pub(crate) use promises::{
+    get_promise, list_promises, promise_figures, take_promise, withdraw_promise,
+};
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::{get_standing, moment};
 pub(crate) use statements::get_statement;

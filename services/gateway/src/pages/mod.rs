@@ -22,7 +22,7 @@ use axum::{
 };
 
 use crate::{auth::Caller, problem::Problem, respond::Rendered};
-pub(crate) use visit::{Toast, Undo, Visit};
+pub(crate) use visit::{Done, Toast, Undo, Visit};
 
 /// A place in the rail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub(crate) enum Section {
     Residuals,
     Disputes,
     Dunning,
+    Promises,
     Controls,
     /// Sign-in and errors.
     Elsewhere,
@@ -50,7 +51,7 @@ pub(crate) struct Place {
     pub key: &'static str,
 }
 
-pub(crate) const RAIL: [Place; 10] = [
+pub(crate) const RAIL: [Place; 11] = [
     Place {
         section: Section::Today,
         title: "Today",
@@ -86,6 +87,12 @@ pub(crate) const RAIL: [Place; 10] = [
         title: "Dunning",
         href: "/dunning/runs",
         key: "u",
+    },
+    Place {
+        section: Section::Promises,
+        title: "Promises",
+        href: "/promises",
+        key: "p",
     },
     Place {
         section: Section::Accounts,

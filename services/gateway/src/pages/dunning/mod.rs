@@ -1,5 +1,9 @@
 //! Dunning: runs, and what an account owes on paper.
 
+pub(crate) mod agree;
+pub(crate) mod agreed;
+mod debts;
+pub(crate) mod holds;
 pub(crate) mod policies;
 pub(crate) mod runs;
 pub(crate) mod statement;
