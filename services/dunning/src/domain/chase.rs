@@ -272,7 +272,7 @@ fn still(item: &Item, stops: &[Stop], from: NaiveDate, until: NaiveDate) -> i64 
         .resumed_on
         .filter(|resumed| *resumed > from && *resumed <= until)
         .map_or(0, |_| item.settled_days);
-    stops::paused(stops, item.document, from, until) + settled
+    stops::paused(stops, item.document, item.open, from, until) + settled
 }
 
 /// From which day a stage may be taken, as it looks today: what has stopped the
@@ -399,7 +399,7 @@ pub fn judge(
             verdicts.push(verdict);
             continue;
         };
-        let cooling = stops::last_end(&position.stops, item.document, today)
+        let cooling = stops::last_end(&position.stops, item.document, item.open, today)
             .into_iter()
             .chain(item.resumed_on)
             .max()
