@@ -1,13 +1,19 @@
 //! Policies: when who is chased, and how. Versioned data; what is under way
 //! keeps the version that it began with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
-use contracts::{dunning::Channel, inbound::AccountKind};
+use contracts::{
+    dunning::{AssignTo, Channel},
+    inbound::AccountKind,
+};
 use kernel::{Classified, Currency, ErrorClass, Money};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+/// Stages of one policy.
+const STAGES_MAX: usize = 30;
 
 /// Amounts by currency: what is not named is nothing.
 pub type Amounts = BTreeMap<Currency, Decimal>;
@@ -17,6 +23,8 @@ pub type Amounts = BTreeMap<Currency, Decimal>;
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     pub policy: String,
+    /// Given to a draft by the service.
+    #[serde(default)]
     pub version: i32,
     /// The London day from which new work takes it up.
     pub valid_from: NaiveDate,
@@ -173,20 +181,32 @@ impl Classified for PolicyError {
 }
 
 /// The built-in examples, oldest first.
-const SHIPPED: [&str; 5] = [
+const SHIPPED: [&str; 6] = [
     include_str!("../../data/policies/trade-credit.toml"),
     include_str!("../../data/policies/broker.toml"),
     include_str!("../../data/policies/insurance-principal.toml"),
     include_str!("../../data/policies/council-sundry.toml"),
     include_str!("../../data/policies/legal-file.toml"),
+    include_str!("../../data/policies/consumer.toml"),
 ];
 
 /// Who is to be chased, as far as a policy asks.
 #[derive(Debug, Clone, Copy)]
 pub struct Debtor<'a> {
     pub account_ref: &'a str,
+    pub parent_ref: Option<&'a str>,
     pub kind: Option<AccountKind>,
     pub segment: Option<&'a str>,
+}
+
+/// Which policy an account has, or every account of a parent, from a day on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub to: AssignTo,
+    pub reference: String,
+    /// What segment and kind say again when absent.
+    pub policy: Option<String>,
+    pub valid_from: NaiveDate,
 }
 
 impl Policy {
@@ -210,40 +230,81 @@ impl Policy {
     }
 
     /// # Errors
-    /// When it contradicts itself: the field is named.
+    /// When it contradicts itself: the first field is named.
     pub fn check(&self) -> Result<(), PolicyError> {
-        let wrong = |field: String, detail: &str| {
-            Err(PolicyError::Wrong {
-                field,
-                detail: detail.to_owned(),
-            })
-        };
-        if self.stages.is_empty() {
-            return wrong("stage".to_owned(), "a policy has at least one stage");
+        match self.faults().into_iter().next() {
+            Some((field, detail)) => Err(PolicyError::Wrong { field, detail }),
+            None => Ok(()),
+        }
+    }
+
+    /// Where it contradicts itself: fields, and what is wrong with them.
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut wrong = |field: String, detail: &str| faults.push((field, detail.to_owned()));
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if self.policy.is_empty() || self.policy.len() > 60 || !self.policy.chars().all(plain) {
+            let detail = "at most 60 lower-case letters, digits and underscores";
+            wrong("policy".to_owned(), detail);
+        }
+        if self.stages.is_empty() || self.stages.len() > STAGES_MAX {
+            wrong("stage".to_owned(), "a policy has 1 to 30 stages");
         }
         if self.budget.days == 0 || self.budget.contacts == 0 {
-            return wrong("budget".to_owned(), "at least one contact in one day");
+            wrong("budget".to_owned(), "at least one contact in one day");
+        }
+        if let InterestRules::Contract { percent, .. } = self.interest
+            && !(Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(&percent)
+        {
+            wrong("interest".to_owned(), "between 0 and 100 percent a year");
+        }
+        let negative = |amounts: &Amounts| amounts.values().any(|a| a.is_sign_negative());
+        if negative(&self.minimum) {
+            wrong("minimum".to_owned(), "no amount is below nothing");
         }
         let mut before: Option<&Stage> = None;
         for (n, stage) in self.stages.iter().enumerate() {
+            let at = |field: &str| format!("stage[{n}].{field}");
             if stage.channels.is_empty() {
-                return wrong(format!("stage[{n}].channels"), "at least one");
+                wrong(at("channels"), "at least one");
             }
             if self.stages.iter().filter(|s| s.code == stage.code).count() > 1 {
-                return wrong(format!("stage[{n}].code"), "two stages have this code");
+                wrong(at("code"), "two stages have this code");
             }
             if before.is_some_and(|last| stage.rank < last.rank) {
-                return wrong(format!("stage[{n}].rank"), "stages stand in their order");
+                wrong(at("rank"), "stages stand in their order");
             }
             if before.is_some_and(|last| stage.rank == last.rank && overlap(last, stage)) {
-                return wrong(
-                    format!("stage[{n}].debtors"),
-                    "two stages of one rank are for different debtors",
-                );
+                let detail = "two stages of one rank are for different debtors";
+                wrong(at("debtors"), detail);
+            }
+            if before.is_none() && stage.days_since_last > 0 {
+                let detail = "before the first stage there is no reminder to count from";
+                wrong(at("days_since_last"), detail);
+            }
+            if negative(&stage.minimum) {
+                wrong(at("minimum"), "no amount is below nothing");
+            }
+            if negative(&stage.charge) {
+                wrong(at("charge"), "no amount is below nothing");
+            }
+            let person = [AccountKind::Individual, AccountKind::SoleTrader];
+            if stage.legal == LegalClass::BeforeAction
+                && person.iter().any(|kind| self.reaches(stage, *kind))
+            {
+                let detail = "individuals and sole traders get a letter of claim: Pre-Action \
+                              Protocol for Debt Claims, 1.1";
+                wrong(at("legal"), detail);
             }
             before = Some(stage);
         }
-        Ok(())
+        faults
+    }
+
+    /// Whether a stage is for debtors of a kind that the policy is for.
+    fn reaches(&self, stage: &Stage, kind: AccountKind) -> bool {
+        let has = |kinds: &[AccountKind]| kinds.is_empty() || kinds.contains(&kind);
+        has(&self.debtors) && has(&stage.debtors)
     }
 
     /// The next stage after a rank, for this kind of debtor.
@@ -257,14 +318,17 @@ impl Policy {
         self.stages.iter().find(|stage| stage.code == code)
     }
 
+    /// Whether it is for debtors of a kind; of one whose kind is not known, it may be.
+    pub fn is_for(&self, kind: Option<AccountKind>) -> bool {
+        self.debtors.is_empty() || kind.is_none_or(|kind| self.debtors.contains(&kind))
+    }
+
     /// How well it fits a debtor; nothing when it does not.
     fn fits(&self, debtor: Debtor<'_>) -> Option<u8> {
         if self.accounts.iter().any(|one| one == debtor.account_ref) {
             return Some(3);
         }
-        let kind_fits =
-            self.debtors.is_empty() || debtor.kind.is_none_or(|kind| self.debtors.contains(&kind));
-        if !kind_fits {
+        if !self.is_for(debtor.kind) {
             return None;
         }
         if self.segments.is_empty() {
@@ -283,6 +347,30 @@ fn overlap(a: &Stage, b: &Stage) -> bool {
     a.debtors.is_empty()
         || b.debtors.is_empty()
         || a.debtors.iter().any(|kind| b.debtors.contains(kind))
+}
+
+impl LegalClass {
+    pub const ALL: [Self; 5] = [
+        Self::Courtesy,
+        Self::Reminder,
+        Self::Demand,
+        Self::BeforeAction,
+        Self::Protocol,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Courtesy => "courtesy",
+            Self::Reminder => "reminder",
+            Self::Demand => "demand",
+            Self::BeforeAction => "before_action",
+            Self::Protocol => "protocol",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
 }
 
 impl Stage {
@@ -319,12 +407,46 @@ impl Stage {
 #[derive(Debug, Clone, Default)]
 pub struct Policies {
     all: Vec<Policy>,
+    /// In the order in which they were said.
+    accounts: HashMap<String, Vec<Assignment>>,
+    parents: HashMap<String, Vec<Assignment>>,
 }
 
 impl Policies {
     pub fn new(mut all: Vec<Policy>) -> Self {
         all.sort_by(|a, b| (&a.policy, a.version).cmp(&(&b.policy, b.version)));
-        Self { all }
+        Self {
+            all,
+            ..Self::default()
+        }
+    }
+
+    /// With what was said of accounts and parents, the oldest first.
+    #[must_use]
+    pub fn with(mut self, assignments: Vec<Assignment>) -> Self {
+        for one in assignments {
+            let of = match one.to {
+                AssignTo::Account => &mut self.accounts,
+                AssignTo::Parent => &mut self.parents,
+            };
+            of.entry(one.reference.clone()).or_default().push(one);
+        }
+        self
+    }
+
+    /// The policy that was last said of somebody for a day, if it is for such
+    /// debtors.
+    fn said(&self, all: Option<&Vec<Assignment>>, debtor: Debtor<'_>, day: NaiveDate) -> Option<&Policy> {
+        // The last day counts; of one day, what was said last.
+        let mut latest: Option<&Assignment> = None;
+        for one in all?.iter().filter(|one| one.valid_from <= day) {
+            if latest.is_none_or(|known| one.valid_from >= known.valid_from) {
+                latest = Some(one);
+            }
+        }
+        let name = latest?.policy.as_deref()?;
+        self.valid(day)
+            .find(|policy| policy.policy == name && policy.is_for(debtor.kind))
     }
 
     /// Every version of every policy, the newest of each first.
@@ -352,11 +474,19 @@ impl Policies {
         })
     }
 
-    /// The one for a debtor: that which names the account, else the segment,
-    /// else that for everybody of its kind; of two that fit as well, the one
-    /// whose name comes first.
+    /// The one for a debtor: that which was assigned to the account, or names it;
+    /// else that which was assigned to its parent; else that for its segment; else
+    /// that for everybody of its kind. Of two that fit as well, the one whose name
+    /// comes first.
     pub fn choose(&self, debtor: Debtor<'_>, day: NaiveDate) -> Option<&Policy> {
-        let mut best: Option<(u8, &Policy)> = None;
+        let own = self.accounts.get(debtor.account_ref);
+        if let Some(policy) = self.said(own, debtor, day) {
+            return Some(policy);
+        }
+        let parent = debtor.parent_ref.and_then(|parent| self.parents.get(parent));
+        // One that names the account (3) goes before that of its parent.
+        let mut best: Option<(u8, &Policy)> =
+            self.said(parent, debtor, day).map(|policy| (2, policy));
         for policy in self.valid(day) {
             if let Some(fit) = policy.fits(debtor)
                 && best.is_none_or(|(known, _)| fit > known)
@@ -375,6 +505,7 @@ mod tests {
     fn debtor(segment: Option<&'static str>, kind: AccountKind) -> Debtor<'static> {
         Debtor {
             account_ref: "A1",
+            parent_ref: Some("P1"),
             kind: Some(kind),
             segment,
         }
@@ -400,7 +531,10 @@ mod tests {
             Some("broker")
         );
         assert_eq!(of(debtor(None, AccountKind::Company)), Some("trade_credit"));
-        assert_eq!(of(debtor(None, AccountKind::Individual)), None);
+        assert_eq!(
+            of(debtor(None, AccountKind::Individual)),
+            Some("consumer")
+        );
         all.iter_mut()
             .find(|p| p.policy == "council_sundry")
             .unwrap()
@@ -409,6 +543,46 @@ mod tests {
         let policies = Policies::new(all);
         let chosen = policies.choose(debtor(Some("broker"), AccountKind::Company), on);
         assert_eq!(chosen.unwrap().policy, "council_sundry");
+    }
+
+    #[test]
+    fn an_assignment_goes_before_segments_and_the_accounts_before_its_parents() {
+        let said = |to, reference: &str, policy: Option<&str>, from: &str| Assignment {
+            to,
+            reference: reference.to_owned(),
+            policy: policy.map(str::to_owned),
+            valid_from: day(from),
+        };
+        let policies = Policies::new(Policy::shipped().unwrap()).with(vec![
+            said(AssignTo::Parent, "P1", Some("insurance_principal"), "2026-02-01"),
+            said(AssignTo::Account, "A1", Some("legal_file"), "2026-03-01"),
+            said(AssignTo::Account, "A1", None, "2026-04-01"),
+            said(AssignTo::Parent, "P1", Some("broker"), "2026-05-01"),
+        ]);
+        let of = |on: &str, kind| {
+            let debtor = debtor(Some("sundry_debt"), kind);
+            policies.choose(debtor, day(on)).map(|p| p.policy.as_str())
+        };
+        let company = AccountKind::Company;
+        assert_eq!(of("2026-01-31", company), Some("council_sundry"));
+        assert_eq!(of("2026-02-01", company), Some("insurance_principal"));
+        assert_eq!(of("2026-03-01", company), Some("legal_file"));
+        assert_eq!(of("2026-04-01", company), Some("insurance_principal"));
+        // The broker's policy is for companies only.
+        assert_eq!(of("2026-05-01", company), Some("broker"));
+        assert_eq!(of("2026-05-01", AccountKind::Individual), Some("council_sundry"));
+    }
+
+    /// E70: a person outside every segment is chased, without the Act's claims.
+    #[test]
+    fn e70_a_consumer_gets_a_letter_of_claim_and_owes_no_statutory_interest() {
+        let policies = Policies::new(Policy::shipped().unwrap());
+        let person = debtor(None, AccountKind::Individual);
+        let policy = policies.choose(person, day("2026-11-27")).unwrap();
+        assert_eq!(policy.interest, InterestRules::None);
+        let last = policy.stages.last().unwrap();
+        assert_eq!(last.legal, LegalClass::Protocol);
+        assert!(policy.stages.iter().all(|s| s.legal != LegalClass::BeforeAction));
     }
 
     /// E58: a stage that a later version does not have any more.

@@ -1,6 +1,8 @@
 //! Interest and compensation for late payment: the memo, posting it, and taking
 //! it back.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use contracts::{
     api::{
@@ -9,8 +11,9 @@ use contracts::{
     },
     dunning::{ChargeChanged, ChargeId, ChargeState},
 };
-use kernel::{AccountId, london_date};
+use kernel::{AccountId, DocumentId, Money, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
+use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use super::{act::Act, text};
@@ -20,6 +23,7 @@ use crate::{
         interest::{Debtor, Terms, Working},
         policy::{Debtor as Who, Policies, Policy},
         stops::Stop,
+        template::LateSums,
     },
     store::{self, accounts::kind_named, claims::Charge, statements::Addressee},
 };
@@ -58,6 +62,7 @@ impl Books {
         let kind = self.who.kind.as_deref().and_then(kind_named);
         let debtor = Who {
             account_ref: &self.who.account_ref,
+            parent_ref: self.who.parent_ref.as_deref(),
             kind,
             segment: self.who.segment.as_deref(),
         };
@@ -115,6 +120,50 @@ pub(crate) async fn get_late_payment(
         claims,
         charges: charges.into_iter().map(|charge| charge.view).collect(),
     })
+}
+
+/// What documents of an account have come to for late payment, as a text shows
+/// it; nothing where nothing is claimed.
+pub(crate) async fn late_sums(
+    conn: &mut PgConnection,
+    account: AccountId,
+    documents: &[DocumentId],
+    today: NaiveDate,
+) -> Result<Option<LateSums>, Failure> {
+    let books = Books::read(conn, account, today).await?;
+    if books.terms().is_err() {
+        return Ok(None);
+    }
+    let mut sums: Option<(Money, Money)> = None;
+    let mut rates: BTreeSet<Decimal> = BTreeSet::new();
+    for late in store::claims::late(conn, account, None, today).await? {
+        if !documents.contains(&late.document) || claim::is_in_query(&late, &books.stops, today) {
+            continue;
+        }
+        let (working, _) = books.work_out(&late, today)?;
+        let zero = Money::zero(working.interest.currency());
+        let (interest, fixed) = sums.unwrap_or((zero, zero));
+        // One letter states one sum: debts in another currency are left out.
+        if interest.currency() != working.interest.currency() || !working.interest.is_positive() {
+            continue;
+        }
+        rates.extend(working.segments.iter().map(|segment| segment.rate.normalize()));
+        let add = |sum: Money, more: Money| sum.checked_add(more).map_err(Failure::of);
+        sums = Some((
+            add(interest, working.interest)?,
+            add(fixed, working.compensation.unwrap_or(zero))?,
+        ));
+    }
+    let Some((interest, fixed)) = sums else {
+        return Ok(None);
+    };
+    let rates: Vec<String> = rates.iter().map(|rate| format!("{rate} %")).collect();
+    Ok(Some(LateSums {
+        rate: format!("{} a year", rates.join(" and ")),
+        interest: interest.display_uk(),
+        compensation: fixed.display_uk(),
+        total: interest.checked_add(fixed).map_err(Failure::of)?.display_uk(),
+    }))
 }
 
 /// Writes a charge, and tells of it.
