@@ -1,8 +1,10 @@
 //! Dunning: runs, and what an account owes on paper.
 
+mod editions;
 pub(crate) mod policies;
 pub(crate) mod runs;
 pub(crate) mod statement;
+pub(crate) mod templates;
 
 use kernel::Money;
 
