@@ -43,10 +43,7 @@ mod tests {
             .filter(|part| part.kind != DiffKind::Same)
             .map(|part| (part.kind, part.text.as_str()))
             .collect();
-        assert_eq!(
-            changed,
-            [(DiffKind::Removed, "7"), (DiffKind::Added, "14")]
-        );
+        assert_eq!(changed, [(DiffKind::Removed, "7"), (DiffKind::Added, "14")]);
     }
 
     proptest! {

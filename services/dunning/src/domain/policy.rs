@@ -436,7 +436,12 @@ impl Policies {
 
     /// The policy that was last said of somebody for a day, if it is for such
     /// debtors.
-    fn said(&self, all: Option<&Vec<Assignment>>, debtor: Debtor<'_>, day: NaiveDate) -> Option<&Policy> {
+    fn said(
+        &self,
+        all: Option<&Vec<Assignment>>,
+        debtor: Debtor<'_>,
+        day: NaiveDate,
+    ) -> Option<&Policy> {
         // The last day counts; of one day, what was said last.
         let mut latest: Option<&Assignment> = None;
         for one in all?.iter().filter(|one| one.valid_from <= day) {
@@ -483,7 +488,9 @@ impl Policies {
         if let Some(policy) = self.said(own, debtor, day) {
             return Some(policy);
         }
-        let parent = debtor.parent_ref.and_then(|parent| self.parents.get(parent));
+        let parent = debtor
+            .parent_ref
+            .and_then(|parent| self.parents.get(parent));
         // One that names the account (3) goes before that of its parent.
         let mut best: Option<(u8, &Policy)> =
             self.said(parent, debtor, day).map(|policy| (2, policy));
@@ -531,10 +538,7 @@ mod tests {
             Some("broker")
         );
         assert_eq!(of(debtor(None, AccountKind::Company)), Some("trade_credit"));
-        assert_eq!(
-            of(debtor(None, AccountKind::Individual)),
-            Some("consumer")
-        );
+        assert_eq!(of(debtor(None, AccountKind::Individual)), Some("consumer"));
         all.iter_mut()
             .find(|p| p.policy == "council_sundry")
             .unwrap()
@@ -554,7 +558,12 @@ mod tests {
             valid_from: day(from),
         };
         let policies = Policies::new(Policy::shipped().unwrap()).with(vec![
-            said(AssignTo::Parent, "P1", Some("insurance_principal"), "2026-02-01"),
+            said(
+                AssignTo::Parent,
+                "P1",
+                Some("insurance_principal"),
+                "2026-02-01",
+            ),
             said(AssignTo::Account, "A1", Some("legal_file"), "2026-03-01"),
             said(AssignTo::Account, "A1", None, "2026-04-01"),
             said(AssignTo::Parent, "P1", Some("broker"), "2026-05-01"),
@@ -570,7 +579,10 @@ mod tests {
         assert_eq!(of("2026-04-01", company), Some("insurance_principal"));
         // The broker's policy is for companies only.
         assert_eq!(of("2026-05-01", company), Some("broker"));
-        assert_eq!(of("2026-05-01", AccountKind::Individual), Some("council_sundry"));
+        assert_eq!(
+            of("2026-05-01", AccountKind::Individual),
+            Some("council_sundry")
+        );
     }
 
     /// E70: a person outside every segment is chased, without the Act's claims.
@@ -582,7 +594,12 @@ mod tests {
         assert_eq!(policy.interest, InterestRules::None);
         let last = policy.stages.last().unwrap();
         assert_eq!(last.legal, LegalClass::Protocol);
-        assert!(policy.stages.iter().all(|s| s.legal != LegalClass::BeforeAction));
+        assert!(
+            policy
+                .stages
+                .iter()
+                .all(|s| s.legal != LegalClass::BeforeAction)
+        );
     }
 
     /// E58: a stage that a later version does not have any more.

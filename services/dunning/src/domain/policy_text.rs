@@ -129,7 +129,10 @@ fn sent(policy: &Policy, templates: &[Template]) -> Vec<(String, String)> {
 /// The line of a field such as `stage[2].rank`; of the stage where the field
 /// itself is not there.
 fn line_of(text: &str, field: &str) -> Option<usize> {
-    let mut lines = text.lines().enumerate().map(|(n, line)| (n + 1, line.trim()));
+    let mut lines = text
+        .lines()
+        .enumerate()
+        .map(|(n, line)| (n + 1, line.trim()));
     let is_key = |line: &str, key: &str| {
         line.split_once('=')
             .is_some_and(|(known, _)| known.trim() == key)
@@ -141,7 +144,10 @@ fn line_of(text: &str, field: &str) -> Option<usize> {
         return lines.find(|(_, line)| is_key(line, field)).map(|(n, _)| n);
     };
     let stage: usize = stage.parse().ok()?;
-    let (head, _) = lines.by_ref().filter(|(_, line)| *line == "[[stage]]").nth(stage)?;
+    let (head, _) = lines
+        .by_ref()
+        .filter(|(_, line)| *line == "[[stage]]")
+        .nth(stage)?;
     let own = lines
         .take_while(|(_, line)| !line.starts_with("[["))
         .find(|(_, line)| is_key(line, key));
@@ -178,7 +184,9 @@ mod tests {
     }
 
     fn line(text: &str, what: &str) -> Option<usize> {
-        text.lines().position(|line| line.contains(what)).map(|n| n + 1)
+        text.lines()
+            .position(|line| line.contains(what))
+            .map(|n| n + 1)
     }
 
     #[test]
@@ -211,15 +219,18 @@ mod tests {
         let found = faults(&text);
         let fields: Vec<&str> = found.iter().map(|f| f.field.as_str()).collect();
         assert_eq!(fields, ["budget", "stage[3].rank", "stage[3].template"]);
-        assert_eq!(found[1].line, line(&text, "rank = 10").map(|_| {
-            let all: Vec<usize> = text
-                .lines()
-                .enumerate()
-                .filter(|(_, l)| l.contains("rank = 10"))
-                .map(|(n, _)| n + 1)
-                .collect();
-            all[1]
-        }));
+        assert_eq!(
+            found[1].line,
+            line(&text, "rank = 10").map(|_| {
+                let all: Vec<usize> = text
+                    .lines()
+                    .enumerate()
+                    .filter(|(_, l)| l.contains("rank = 10"))
+                    .map(|(n, _)| n + 1)
+                    .collect();
+                all[1]
+            })
+        );
         assert_eq!(found[2].line, line(&text, "template = \"cal\""));
     }
 
@@ -238,6 +249,10 @@ mod tests {
             "debtors = [\"company\", \"public_body\", \"sole_trader\"]",
         );
         let found = faults(&text);
-        assert!(found.iter().any(|f| f.detail.contains("Pre-Action Protocol")));
+        assert!(
+            found
+                .iter()
+                .any(|f| f.detail.contains("Pre-Action Protocol"))
+        );
     }
 }

@@ -256,7 +256,10 @@ mod tests {
     #[test]
     fn an_unknown_name_is_found_wherever_it_stands() {
         let mut template = named("reminder");
-        template.body = format!("{}\n{{% if false %}}{{{{ acount }}}}{{% endif %}}", template.body);
+        template.body = format!(
+            "{}\n{{% if false %}}{{{{ acount }}}}{{% endif %}}",
+            template.body
+        );
         let line = template.body.lines().count();
         assert_eq!(
             codes(&template),

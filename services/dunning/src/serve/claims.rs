@@ -147,7 +147,12 @@ pub(crate) async fn late_sums(
         if interest.currency() != working.interest.currency() || !working.interest.is_positive() {
             continue;
         }
-        rates.extend(working.segments.iter().map(|segment| segment.rate.normalize()));
+        rates.extend(
+            working
+                .segments
+                .iter()
+                .map(|segment| segment.rate.normalize()),
+        );
         let add = |sum: Money, more: Money| sum.checked_add(more).map_err(Failure::of);
         sums = Some((
             add(interest, working.interest)?,
@@ -162,7 +167,10 @@ pub(crate) async fn late_sums(
         rate: format!("{} a year", rates.join(" and ")),
         interest: interest.display_uk(),
         compensation: fixed.display_uk(),
-        total: interest.checked_add(fixed).map_err(Failure::of)?.display_uk(),
+        total: interest
+            .checked_add(fixed)
+            .map_err(Failure::of)?
+            .display_uk(),
     }))
 }
 

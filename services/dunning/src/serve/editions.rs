@@ -75,7 +75,15 @@ pub(super) async fn draft(
         if matches!(one.state, EditionState::Draft | EditionState::Requested) {
             if one.state == EditionState::Requested {
                 let reason = format!("version {} was drafted: {told_reason}", new.version);
-                withdraw(tx, &mut one, Told { reason: &reason, ..told }).await?;
+                withdraw(
+                    tx,
+                    &mut one,
+                    Told {
+                        reason: &reason,
+                        ..told
+                    },
+                )
+                .await?;
             }
             one.state = EditionState::Superseded;
             store::editions::update(tx.conn(), &one).await?;

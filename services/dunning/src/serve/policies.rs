@@ -143,13 +143,12 @@ pub(crate) async fn draft_policy(
         let templates = store::templates::in_force(act.tx.conn(), day).await?;
         let version = known.first().map_or(1, |newest| newest.version + 1);
         let source = ask.text.replace("\r\n", "\n");
-        let policy =
-            policy_text::read(&source, &ask.policy, version, ask.valid_from, &templates)
-                .map_err(|faults| {
-                    faults
-                        .iter()
-                        .fold(refused(), |told, fault| told.at("/text", fault.words()))
-                })?;
+        let policy = policy_text::read(&source, &ask.policy, version, ask.valid_from, &templates)
+            .map_err(|faults| {
+            faults
+                .iter()
+                .fold(refused(), |told, fault| told.at("/text", fault.words()))
+        })?;
         if policy.valid_from < today {
             return Err(refused().at("/valid_from", "not before today").into());
         }

@@ -180,7 +180,9 @@ pub(crate) async fn draft_template(
         let faults = wording::faults(&template, &kinds, valid_from);
         if !faults.is_empty() {
             let told = faults.iter().fold(wrong(), |told, fault| {
-                let line = fault.line.map_or_else(String::new, |n| format!("line {n}: "));
+                let line = fault
+                    .line
+                    .map_or_else(String::new, |n| format!("line {n}: "));
                 told.at(format!("/{}", fault.field), format!("{line}{fault}"))
             });
             return Err(told.into());
@@ -252,7 +254,11 @@ pub(crate) async fn preview_template(
         .collect();
     let nothing_chased = shown.is_empty();
     if nothing_chased {
-        shown = position.items.iter().map(|i| (i.document, i.open)).collect();
+        shown = position
+            .items
+            .iter()
+            .map(|i| (i.document, i.open))
+            .collect();
     }
     let mut lines = Vec::with_capacity(shown.len());
     let mut sums: BTreeMap<Currency, Money> = BTreeMap::new();

@@ -211,7 +211,10 @@ pub(crate) async fn publish(
         EditionKind::Policy => {
             let mut body = one.body.clone();
             if let Some(fields) = body.as_object_mut() {
-                fields.insert("valid_from".to_owned(), serde_json::to_value(one.valid_from)?);
+                fields.insert(
+                    "valid_from".to_owned(),
+                    serde_json::to_value(one.valid_from)?,
+                );
             }
             sqlx::query!(
                 "insert into dunning.policy (policy, version, valid_from, state, body, sha256, actor, recorded_at)
@@ -232,9 +235,7 @@ pub(crate) async fn publish(
 }
 
 /// Which account or parent has which policy, in the order in which it was said.
-pub(crate) async fn assignments(
-    conn: &mut PgConnection,
-) -> Result<Vec<PolicyAssignment>, Failure> {
+pub(crate) async fn assignments(conn: &mut PgConnection) -> Result<Vec<PolicyAssignment>, Failure> {
     let rows = sqlx::query!(
         "select to_kind, reference, policy, valid_from, recorded_at, actor, reason
          from dunning.policy_assignment order by recorded_at, assignment_id limit $1",

@@ -36,9 +36,8 @@ impl Templates {
     pub(crate) fn of_run(&self, run: Uuid, name: &str) -> Option<&Template> {
         let taken = self.of_runs.get(&run).and_then(|taken| taken.get(name));
         let taken = taken.and_then(|version| {
-            let is = |one: &&(Template, NaiveDate)| {
-                one.0.template == name && one.0.version == *version
-            };
+            let is =
+                |one: &&(Template, NaiveDate)| one.0.template == name && one.0.version == *version;
             self.all.iter().find(is)
         });
         taken.map(|(one, _)| one).or_else(|| self.now(name))
@@ -135,7 +134,9 @@ pub(super) fn shipped(
     title: &str,
     body: serde_json::Value,
 ) -> Edition {
-    let day = body.get("valid_from").and_then(|day| day.as_str()?.parse().ok());
+    let day = body
+        .get("valid_from")
+        .and_then(|day| day.as_str()?.parse().ok());
     Edition {
         id: Edition::shipped_id(kind, name, version),
         kind,

@@ -141,12 +141,17 @@ struct PolicyPage {
     text: String,
     valid_from: String,
     reason: String,
-    typed: bool,
     may_write: bool,
     is_own: bool,
     /// What is wrong with the text, line by line.
     faults: Vec<String>,
     problems: Vec<String>,
+}
+
+impl PolicyPage {
+    fn place(&self) -> String {
+        format!("{PLACE}/{}", encoded(&self.p.policy))
+    }
 }
 
 async fn assemble(
@@ -177,7 +182,6 @@ async fn assemble(
         } else {
             String::new()
         },
-        typed,
         may_write: routes::RULES.allows(&visit.caller.roles),
         is_own: p.edition.drafted_by == person(&visit.caller).actor,
         faults: errors
@@ -246,7 +250,9 @@ pub(crate) async fn draft(
         Ok(made) => {
             let version = made.edition.version;
             let toast = Toast {
-                text: format!("Version {version} is drafted. Look at it, then ask a second person."),
+                text: format!(
+                    "Version {version} is drafted. Look at it, then ask a second person."
+                ),
                 warning: false,
                 undo: None,
             };

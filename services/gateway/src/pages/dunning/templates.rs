@@ -89,6 +89,16 @@ struct TemplatePage {
 }
 
 impl TemplatePage {
+    fn place(&self) -> String {
+        format!("{PLACE}/{}", encoded(&self.t.template))
+    }
+
+    /// What the preview is of.
+    fn query(&self) -> String {
+        let account = encoded(&self.account);
+        format!("version={}&account={account}", self.t.edition.version)
+    }
+
     /// What is wrong with one field of the form.
     fn at(&self, field: &str) -> Vec<&str> {
         let errors = self.refused.iter().flat_map(|problem| &problem.errors);
@@ -225,7 +235,9 @@ pub(crate) async fn draft(
         Ok(made) => {
             let version = made.edition.version;
             let toast = Toast {
-                text: format!("Version {version} is drafted. Look at it, then ask a second person."),
+                text: format!(
+                    "Version {version} is drafted. Look at it, then ask a second person."
+                ),
                 warning: false,
                 undo: None,
             };
