@@ -312,12 +312,29 @@ async fn a_template_is_drafted_refused_fixed_published_by_another_and_taken_up_b
             .starts_with("line 3: there is no `totl`"),
         "{refused:?}"
     );
+    let claim = GetTemplate {
+        template: "letter_of_claim".to_owned(),
+        version: None,
+    };
+    let claim = office.gateway.ask(&claim).await.unwrap();
     let refused = office
-        .draft("jo", "Dear {{ account.name }}, please pay.")
+        .gateway
+        .ask(&DraftTemplate {
+            command_id: CommandId::generate(),
+            template: claim.template,
+            title: claim.title,
+            // A gentler name does not help: its stage is one of the Protocol.
+            legal: "reminder".to_owned(),
+            subject: claim.subject,
+            body: claim.body.replace("30 days", "some days"),
+            valid_from: None,
+            reason: "shorter".to_owned(),
+            person: person("jo", "controller"),
+        })
         .await
         .unwrap_err();
     assert!(
-        refused.fields[0].detail.contains("must say the amount"),
+        refused.fields[0].detail.contains("30 days to answer"),
         "{refused:?}"
     );
     assert_eq!(office.template(None).await.edition.version, 1);
