@@ -60,6 +60,7 @@ describe('templates and policies', { timeout: 900_000 }, () => {
     await page.keyboard.press('Enter');
     await page.locator('#fault-body').getByText('there is no `totl`').waitFor();
     assert.equal(await body.getAttribute('aria-invalid'), 'true');
+    visitor.forgive(422);
     // What was typed is not lost.
     assert.ok((await body.inputValue()).includes('totl'));
     await screenshot(page, 'template-refused');
@@ -115,6 +116,7 @@ describe('templates and policies', { timeout: 900_000 }, () => {
     await page.locator('#draft-reason').fill('one day more');
     await page.keyboard.press('Enter');
     await page.locator('#fault-text').getByText('there is no published template `cal`').waitFor();
+    visitor.forgive(422);
     await screenshot(page, 'policy-refused');
     await text.fill(policy.replace('days_past_due = 3\n', 'days_past_due = 4\n'));
     await page.locator('#draft-reason').fill('one day more');

@@ -79,6 +79,7 @@ pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(serve::list_plans)
         .job("promises_due", jobs::due::EVERY, jobs::due::judge)
         .job("holds_due", jobs::due::EVERY, jobs::due::holds)
+        .job("charges_due", jobs::charges::EVERY, jobs::charges::post_due)
         .job("dispatch", jobs::dispatch::EVERY, move |bus| {
             jobs::dispatch::round(bus, dispatch.clone())
         })

@@ -15,14 +15,14 @@ use contracts::{
         controls::{ApprovalQueue, ApprovalView, DecideApproval, ListApprovals, Person, Verdict},
         dunning::{
             AssignPolicy, DiffKind, DraftPolicy, DraftTemplate, DunningPolicyDetail, EditionKind,
-            EditionState, EditionStep, EditionView, GetDunningPolicy, GetRun, GetStanding,
-            GetTemplate, ListRuns, ListTemplates, PreviewTemplate, ProposeRun, RunScope, RunStep,
-            RunView, StepEdition, StepRun, TemplateDetail,
+            EditionState, EditionStep, EditionView, GetDunningPolicy, GetLatePayment, GetRun,
+            GetStanding, GetStatement, GetTemplate, ListRuns, ListTemplates, PreviewTemplate,
+            ProposeRun, RunScope, RunStep, RunView, StepEdition, StepRun, TemplateDetail,
         },
         reporting::{AccountKey, GetAccount},
     },
     controls::ApprovalId,
-    dunning::{AssignTo, PolicyPublished, RunState, TemplatePublished},
+    dunning::{AssignTo, ChargeKind, PolicyPublished, RunState, TemplatePublished},
     inbound::AccountKind,
 };
 use dunning::{MailOptions, Options};
@@ -576,4 +576,116 @@ async fn a_policy_is_drafted_published_by_another_and_assigned_to_accounts_and_p
     let back = assign(AssignTo::Account, "POL02", None);
     office.gateway.ask(&back).await.unwrap();
     assert_eq!(office.policy_of(other).await.as_deref(), Some("broker"));
+}
+
+/// What a policy posts by itself, and charges for a reminder: after the letter,
+/// once, as items of their own on the ledger.
+#[tokio::test]
+async fn a_policy_that_posts_claims_and_charges_for_a_reminder_does_so_once() {
+    let office = Office::open().await;
+    let debtor = office.debtor("CHG01", AccountKind::Company, None).await;
+    let get = GetDunningPolicy {
+        policy: "trade_credit".to_owned(),
+        version: None,
+    };
+    let known = office.gateway.ask(&get).await.unwrap();
+    let text = known.text.replace("post = false", "post = true").replacen(
+        "code = \"reminder\"",
+        "charge = { GBP = \"12.00\" }\ncode = \"reminder\"",
+        1,
+    );
+    let drafted = office
+        .gateway
+        .ask(&DraftPolicy {
+            command_id: CommandId::generate(),
+            policy: "trade_credit".to_owned(),
+            text,
+            valid_from: Some("2026-03-02".parse().unwrap()),
+            reason: "they are warned in our terms".to_owned(),
+            person: person("jo", "manager"),
+        })
+        .await
+        .unwrap();
+    assert!(
+        drafted
+            .manual
+            .iter()
+            .any(|p| p.contains("it costs the debtor 12.00 GBP"))
+    );
+    let asked = office
+        .step(
+            EditionKind::Policy,
+            "trade_credit",
+            2,
+            EditionStep::Request,
+            "jo",
+        )
+        .await
+        .unwrap();
+    let approval = office.asked(asked.approval_id).await.approval_id;
+    office
+        .decide(approval, "max", Verdict::Approve)
+        .await
+        .unwrap();
+    eventually("the policy is published", DEADLINE, async || {
+        let shown = office.gateway.ask(&get).await.unwrap();
+        shown.edition.in_force
+    })
+    .await;
+
+    let run = office.propose("with claims", "CHG01").await;
+    office.send(&run).await;
+    let late = GetLatePayment {
+        account_id: debtor,
+        until: None,
+    };
+    let charges = eventually_some("the claims are posted", DEADLINE, async || {
+        let charges = office.gateway.ask(&late).await.unwrap().charges;
+        (charges.len() == 3).then_some(charges)
+    })
+    .await;
+    let mut posted: Vec<_> = charges
+        .iter()
+        .map(|c| {
+            (
+                c.kind,
+                c.amount.amount().to_string(),
+                c.document_ref.as_str(),
+            )
+        })
+        .collect();
+    posted.sort();
+    // 30 days at 11.75 %; the fixed sum of a debt below 1,000 pounds.
+    assert_eq!(
+        posted,
+        [
+            (ChargeKind::Interest, "0.97".to_owned(), "INV-CHG01"),
+            (ChargeKind::Compensation, "40.00".to_owned(), "INV-CHG01"),
+            (ChargeKind::Fee, "12.00".to_owned(), "INV-CHG01"),
+        ]
+    );
+    let statement = GetStatement {
+        account_id: debtor,
+        red: false,
+    };
+    eventually("each is an item of its own", DEADLINE, async || {
+        let statement = office.gateway.ask(&statement).await.unwrap();
+        statement.lines.len() == 4
+    })
+    .await;
+
+    // Asked again by a crash between: the same contact makes nothing more due.
+    sqlx::query("insert into dunning.charge_due select contact_id from dunning.contact")
+        .execute(office.suite.admin_pool())
+        .await
+        .unwrap();
+    eventually("it was looked at again", DEADLINE, async || {
+        let left: i64 = sqlx::query_scalar("select count(*) from dunning.charge_due")
+            .fetch_one(office.suite.admin_pool())
+            .await
+            .unwrap();
+        left == 0
+    })
+    .await;
+    assert_eq!(office.gateway.ask(&late).await.unwrap().charges.len(), 3);
 }

@@ -14,7 +14,10 @@ pub mod letter;
 pub mod manual;
 pub mod movements;
 pub mod plan;
+pub mod policies;
 pub mod policy;
+#[cfg(test)]
+mod policy_tests;
 pub mod policy_text;
 pub mod promise;
 #[cfg(test)]

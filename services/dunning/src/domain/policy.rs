@@ -1,16 +1,15 @@
 //! Policies: when who is chased, and how. Versioned data; what is under way
 //! keeps the version that it began with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use contracts::{
-    dunning::{AssignTo, Channel},
-    inbound::AccountKind,
-};
+use contracts::{dunning::Channel, inbound::AccountKind};
 use kernel::{Classified, Currency, ErrorClass, Money};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+pub use super::policies::{Assignment, Debtor, Policies};
 
 /// Stages of one policy.
 const STAGES_MAX: usize = 30;
@@ -108,6 +107,16 @@ pub enum InterestRules {
     },
 }
 
+impl InterestRules {
+    /// Whether claims are posted by themselves.
+    pub const fn posts(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Statutory { post, .. } | Self::Contract { post, .. } => *post,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AcrossHalfYears {
@@ -181,7 +190,7 @@ impl Classified for PolicyError {
 }
 
 /// The built-in examples, oldest first.
-const SHIPPED: [&str; 6] = [
+pub(super) const SHIPPED: [&str; 6] = [
     include_str!("../../data/policies/trade-credit.toml"),
     include_str!("../../data/policies/broker.toml"),
     include_str!("../../data/policies/insurance-principal.toml"),
@@ -189,25 +198,6 @@ const SHIPPED: [&str; 6] = [
     include_str!("../../data/policies/legal-file.toml"),
     include_str!("../../data/policies/consumer.toml"),
 ];
-
-/// Who is to be chased, as far as a policy asks.
-#[derive(Debug, Clone, Copy)]
-pub struct Debtor<'a> {
-    pub account_ref: &'a str,
-    pub parent_ref: Option<&'a str>,
-    pub kind: Option<AccountKind>,
-    pub segment: Option<&'a str>,
-}
-
-/// Which policy an account has, or every account of a parent, from a day on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    pub to: AssignTo,
-    pub reference: String,
-    /// What segment and kind say again when absent.
-    pub policy: Option<String>,
-    pub valid_from: NaiveDate,
-}
 
 impl Policy {
     /// Reads a policy as it is written for people.
@@ -324,7 +314,7 @@ impl Policy {
     }
 
     /// How well it fits a debtor; nothing when it does not.
-    fn fits(&self, debtor: Debtor<'_>) -> Option<u8> {
+    pub(super) fn fits(&self, debtor: Debtor<'_>) -> Option<u8> {
         if self.accounts.iter().any(|one| one == debtor.account_ref) {
             return Some(3);
         }
@@ -399,261 +389,5 @@ impl Stage {
         Money::try_new(*amount, currency)
             .ok()
             .filter(|charge| charge.is_positive())
-    }
-}
-
-/// The policies that may be in force: the newest valid version of each, and the
-/// older ones for what began under them.
-#[derive(Debug, Clone, Default)]
-pub struct Policies {
-    all: Vec<Policy>,
-    /// In the order in which they were said.
-    accounts: HashMap<String, Vec<Assignment>>,
-    parents: HashMap<String, Vec<Assignment>>,
-}
-
-impl Policies {
-    pub fn new(mut all: Vec<Policy>) -> Self {
-        all.sort_by(|a, b| (&a.policy, a.version).cmp(&(&b.policy, b.version)));
-        Self {
-            all,
-            ..Self::default()
-        }
-    }
-
-    /// With what was said of accounts and parents, the oldest first.
-    #[must_use]
-    pub fn with(mut self, assignments: Vec<Assignment>) -> Self {
-        for one in assignments {
-            let of = match one.to {
-                AssignTo::Account => &mut self.accounts,
-                AssignTo::Parent => &mut self.parents,
-            };
-            of.entry(one.reference.clone()).or_default().push(one);
-        }
-        self
-    }
-
-    /// The policy that was last said of somebody for a day, if it is for such
-    /// debtors.
-    fn said(
-        &self,
-        all: Option<&Vec<Assignment>>,
-        debtor: Debtor<'_>,
-        day: NaiveDate,
-    ) -> Option<&Policy> {
-        // The last day counts; of one day, what was said last.
-        let mut latest: Option<&Assignment> = None;
-        for one in all?.iter().filter(|one| one.valid_from <= day) {
-            if latest.is_none_or(|known| one.valid_from >= known.valid_from) {
-                latest = Some(one);
-            }
-        }
-        let name = latest?.policy.as_deref()?;
-        self.valid(day)
-            .find(|policy| policy.policy == name && policy.is_for(debtor.kind))
-    }
-
-    /// Every version of every policy, the newest of each first.
-    pub fn each(&self) -> impl Iterator<Item = &Policy> {
-        let mut all: Vec<&Policy> = self.all.iter().collect();
-        all.sort_by(|a, b| (&a.policy, b.version).cmp(&(&b.policy, a.version)));
-        all.into_iter()
-    }
-
-    pub fn get(&self, policy: &str, version: i32) -> Option<&Policy> {
-        self.all
-            .iter()
-            .find(|one| one.policy == policy && one.version == version)
-    }
-
-    /// The newest version of each that is valid on a day.
-    pub fn valid(&self, day: NaiveDate) -> impl Iterator<Item = &Policy> {
-        self.all.iter().enumerate().filter_map(move |(n, one)| {
-            let newer = self
-                .all
-                .iter()
-                .skip(n + 1)
-                .any(|other| other.policy == one.policy && other.valid_from <= day);
-            (one.valid_from <= day && !newer).then_some(one)
-        })
-    }
-
-    /// The one for a debtor: that which was assigned to the account, or names it;
-    /// else that which was assigned to its parent; else that for its segment; else
-    /// that for everybody of its kind. Of two that fit as well, the one whose name
-    /// comes first.
-    pub fn choose(&self, debtor: Debtor<'_>, day: NaiveDate) -> Option<&Policy> {
-        let own = self.accounts.get(debtor.account_ref);
-        if let Some(policy) = self.said(own, debtor, day) {
-            return Some(policy);
-        }
-        let parent = debtor
-            .parent_ref
-            .and_then(|parent| self.parents.get(parent));
-        // One that names the account (3) goes before that of its parent.
-        let mut best: Option<(u8, &Policy)> =
-            self.said(parent, debtor, day).map(|policy| (2, policy));
-        for policy in self.valid(day) {
-            if let Some(fit) = policy.fits(debtor)
-                && best.is_none_or(|(known, _)| fit > known)
-            {
-                best = Some((fit, policy));
-            }
-        }
-        best.map(|(_, policy)| policy)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn debtor(segment: Option<&'static str>, kind: AccountKind) -> Debtor<'static> {
-        Debtor {
-            account_ref: "A1",
-            parent_ref: Some("P1"),
-            kind: Some(kind),
-            segment,
-        }
-    }
-
-    fn day(text: &str) -> NaiveDate {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn what_the_program_comes_with_can_be_read() {
-        assert_eq!(Policy::shipped().unwrap().len(), SHIPPED.len());
-    }
-
-    #[test]
-    fn a_segment_goes_before_everybody_and_an_account_before_a_segment() {
-        let mut all = Policy::shipped().unwrap();
-        let policies = Policies::new(all.clone());
-        let on = day("2026-11-27");
-        let of = |debtor| policies.choose(debtor, on).map(|p| p.policy.as_str());
-        assert_eq!(
-            of(debtor(Some("Broker"), AccountKind::Company)),
-            Some("broker")
-        );
-        assert_eq!(of(debtor(None, AccountKind::Company)), Some("trade_credit"));
-        assert_eq!(of(debtor(None, AccountKind::Individual)), Some("consumer"));
-        all.iter_mut()
-            .find(|p| p.policy == "council_sundry")
-            .unwrap()
-            .accounts
-            .push("A1".to_owned());
-        let policies = Policies::new(all);
-        let chosen = policies.choose(debtor(Some("broker"), AccountKind::Company), on);
-        assert_eq!(chosen.unwrap().policy, "council_sundry");
-    }
-
-    #[test]
-    fn an_assignment_goes_before_segments_and_the_accounts_before_its_parents() {
-        let said = |to, reference: &str, policy: Option<&str>, from: &str| Assignment {
-            to,
-            reference: reference.to_owned(),
-            policy: policy.map(str::to_owned),
-            valid_from: day(from),
-        };
-        let policies = Policies::new(Policy::shipped().unwrap()).with(vec![
-            said(
-                AssignTo::Parent,
-                "P1",
-                Some("insurance_principal"),
-                "2026-02-01",
-            ),
-            said(AssignTo::Account, "A1", Some("legal_file"), "2026-03-01"),
-            said(AssignTo::Account, "A1", None, "2026-04-01"),
-            said(AssignTo::Parent, "P1", Some("broker"), "2026-05-01"),
-        ]);
-        let of = |on: &str, kind| {
-            let debtor = debtor(Some("sundry_debt"), kind);
-            policies.choose(debtor, day(on)).map(|p| p.policy.as_str())
-        };
-        let company = AccountKind::Company;
-        assert_eq!(of("2026-01-31", company), Some("council_sundry"));
-        assert_eq!(of("2026-02-01", company), Some("insurance_principal"));
-        assert_eq!(of("2026-03-01", company), Some("legal_file"));
-        assert_eq!(of("2026-04-01", company), Some("insurance_principal"));
-        // The broker's policy is for companies only.
-        assert_eq!(of("2026-05-01", company), Some("broker"));
-        assert_eq!(
-            of("2026-05-01", AccountKind::Individual),
-            Some("council_sundry")
-        );
-    }
-
-    /// E70: a person outside every segment is chased, without the Act's claims.
-    #[test]
-    fn e70_a_consumer_gets_a_letter_of_claim_and_owes_no_statutory_interest() {
-        let policies = Policies::new(Policy::shipped().unwrap());
-        let person = debtor(None, AccountKind::Individual);
-        let policy = policies.choose(person, day("2026-11-27")).unwrap();
-        assert_eq!(policy.interest, InterestRules::None);
-        let last = policy.stages.last().unwrap();
-        assert_eq!(last.legal, LegalClass::Protocol);
-        assert!(
-            policy
-                .stages
-                .iter()
-                .all(|s| s.legal != LegalClass::BeforeAction)
-        );
-    }
-
-    /// E58: a stage that a later version does not have any more.
-    #[test]
-    fn an_item_at_a_deleted_stage_goes_on_with_the_next_higher_rank() {
-        let policy = &Policy::shipped().unwrap()[0];
-        let kind = Some(AccountKind::Company);
-        assert_eq!(policy.after(Some(45), kind).unwrap().code, "final_demand");
-        assert_eq!(policy.after(Some(60), kind), None);
-        assert_eq!(policy.after(None, kind).unwrap().code, "before_due");
-    }
-
-    #[test]
-    fn the_law_of_the_debtor_picks_the_last_letter() {
-        let policy = &Policy::shipped().unwrap()[0];
-        let last = |kind| policy.after(Some(50), kind).unwrap().code.as_str();
-        assert_eq!(last(Some(AccountKind::Company)), "letter_before_action");
-        assert_eq!(last(Some(AccountKind::SoleTrader)), "letter_of_claim");
-        assert_eq!(last(None), "letter_of_claim");
-    }
-
-    #[test]
-    fn a_policy_that_contradicts_itself_is_refused_with_the_field() {
-        let good = SHIPPED[1];
-        let twice = good.replace("code = \"call\"", "code = \"final_demand\"");
-        let error = Policy::read(&twice).unwrap_err();
-        assert!(error.to_string().starts_with("stage["), "{error}");
-        let late = good.replace("rank = 40", "rank = 10");
-        assert!(
-            Policy::read(&late)
-                .unwrap_err()
-                .to_string()
-                .contains("rank")
-        );
-        let unknown = good.replace("cool_off_days = 3", "cool_off_day = 3");
-        assert!(matches!(
-            Policy::read(&unknown),
-            Err(PolicyError::Unreadable(_))
-        ));
-    }
-
-    #[test]
-    fn a_newer_version_counts_from_its_day() {
-        let mut newer = Policy::shipped().unwrap().remove(0);
-        newer.version = 2;
-        newer.valid_from = day("2026-12-01");
-        let mut all = Policy::shipped().unwrap();
-        all.push(newer);
-        let policies = Policies::new(all);
-        let version = |on: &str| {
-            let debtor = debtor(None, AccountKind::Company);
-            policies.choose(debtor, day(on)).unwrap().version
-        };
-        assert_eq!(version("2026-11-30"), 1);
-        assert_eq!(version("2026-12-01"), 2);
     }
 }

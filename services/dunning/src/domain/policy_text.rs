@@ -141,7 +141,9 @@ fn line_of(text: &str, field: &str) -> Option<usize> {
         .strip_prefix("stage[")
         .and_then(|rest| rest.split_once("]."))
     else {
-        return lines.find(|(_, line)| is_key(line, field)).map(|(n, _)| n);
+        let table = format!("[{field}]");
+        let is_it = |line: &str| line == table || is_key(line, field);
+        return lines.find(|(_, line)| is_it(line)).map(|(n, _)| n);
     };
     let stage: usize = stage.parse().ok()?;
     let (head, _) = lines
@@ -150,7 +152,7 @@ fn line_of(text: &str, field: &str) -> Option<usize> {
         .nth(stage)?;
     let own = lines
         .take_while(|(_, line)| !line.starts_with("[["))
-        .find(|(_, line)| is_key(line, key));
+        .find(|(_, line)| is_key(line, key) || *line == format!("[stage.{key}]"));
     Some(own.map_or(head, |(n, _)| n))
 }
 

@@ -39,7 +39,7 @@ pub enum TemplateError {
     NotFilled(String),
     #[error("a letter of this kind must say {what} ({source_text})")]
     Missing { what: String, source_text: String },
-    #[error("there is no `{0}`: the names that a text may use are listed beside it")]
+    #[error("there is no `{0}`: it is none of the names that a text may use")]
     Unknown(String),
     #[error("a template's name has at most 60 lower-case letters, digits and underscores")]
     Name,

@@ -475,6 +475,9 @@ async fn decide(
         counted_on: moment.today,
     };
     store::contacts::insert(conn, &new).await?;
+    if policy.interest.posts() || !stage.charge.is_empty() {
+        store::claims::expect(conn, contact).await?;
+    }
     Ok(Ok((event, bytes)))
 }
 

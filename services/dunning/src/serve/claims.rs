@@ -21,7 +21,7 @@ use crate::{
     domain::{
         claim::{self, Late, NoClaim},
         interest::{Debtor, Terms, Working},
-        policy::{Debtor as Who, Policies, Policy},
+        policy::{Debtor as Who, Policy},
         stops::Stop,
         template::LateSums,
     },
@@ -33,15 +33,14 @@ fn no_account(id: AccountId) -> Failure {
 }
 
 /// An account as far as its claims need it.
-struct Books {
+pub(crate) struct Books {
     who: Addressee,
-    stops: Vec<Stop>,
-    policies: Policies,
-    today: NaiveDate,
+    pub(crate) stops: Vec<Stop>,
+    policy: Option<Policy>,
 }
 
 impl Books {
-    async fn read(
+    pub(crate) async fn read(
         conn: &mut PgConnection,
         account: AccountId,
         today: NaiveDate,
@@ -49,29 +48,38 @@ impl Books {
         let who = store::statements::addressee(conn, account)
             .await?
             .ok_or_else(|| no_account(account))?;
+        let debtor = Who {
+            account_ref: &who.account_ref,
+            parent_ref: who.parent_ref.as_deref(),
+            kind: who.kind.as_deref().and_then(kind_named),
+            segment: who.segment.as_deref(),
+        };
+        let policies = store::policies::all(conn).await?;
         Ok(Self {
+            policy: policies.choose(debtor, today).cloned(),
             who,
             stops: store::stops::of_account(conn, account).await?,
-            policies: store::policies::all(conn).await?,
-            today,
         })
     }
 
+    /// By the rules of another version than that of today.
+    pub(crate) fn under(&mut self, policy: Policy) {
+        self.policy = Some(policy);
+    }
+
     /// By which rules its late debts bear interest.
-    fn terms(&self) -> Result<(&Policy, (Debtor, Terms)), NoClaim> {
+    pub(crate) fn terms(&self) -> Result<(&Policy, (Debtor, Terms)), NoClaim> {
         let kind = self.who.kind.as_deref().and_then(kind_named);
-        let debtor = Who {
-            account_ref: &self.who.account_ref,
-            parent_ref: self.who.parent_ref.as_deref(),
-            kind,
-            segment: self.who.segment.as_deref(),
-        };
-        let policy = self.policies.choose(debtor, self.today);
+        let policy = self.policy.as_ref();
         let terms = claim::terms(kind, policy)?;
         Ok((policy.ok_or(NoClaim::NoPolicy)?, terms))
     }
 
-    fn work_out(&self, late: &Late, until: NaiveDate) -> Result<(Working, Terms), Failure> {
+    pub(crate) fn work_out(
+        &self,
+        late: &Late,
+        until: NaiveDate,
+    ) -> Result<(Working, Terms), Failure> {
         let (policy, terms) = self.terms().map_err(Failure::of)?;
         let working =
             claim::work_out(late, terms, &self.stops, policy, until).map_err(Failure::of)?;
@@ -175,7 +183,12 @@ pub(crate) async fn late_sums(
 }
 
 /// Writes a charge, and tells of it.
-async fn put(tx: &mut Tx, bus: &Bus, charge: &Charge, cause: &Meta) -> Result<(), Failure> {
+pub(crate) async fn put(
+    tx: &mut Tx,
+    bus: &Bus,
+    charge: &Charge,
+    cause: &Meta,
+) -> Result<(), Failure> {
     store::claims::put(tx.conn(), charge).await?;
     let view = &charge.view;
     let event = ChargeChanged {

@@ -2,7 +2,7 @@
 //! here what they share.
 
 mod act;
-mod claims;
+pub(crate) mod claims;
 pub(crate) mod editions;
 mod holds;
 mod plans;
