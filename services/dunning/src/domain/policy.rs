@@ -159,10 +159,10 @@ pub struct Stage {
     pub template: String,
     pub legal: LegalClass,
     /// The least that an account is contacted about at this stage.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
     pub minimum: Amounts,
     /// What the reminder costs the debtor.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
     pub charge: Amounts,
     #[serde(default)]
     pub debtors: Vec<AccountKind>,
