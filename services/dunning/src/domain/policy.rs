@@ -248,7 +248,7 @@ impl Policy {
         {
             wrong("interest".to_owned(), "between 0 and 100 percent a year");
         }
-        let negative = |amounts: &Amounts| amounts.values().any(|a| a.is_sign_negative());
+        let negative = |amounts: &Amounts| amounts.values().any(Decimal::is_sign_negative);
         if negative(&self.minimum) {
             wrong("minimum".to_owned(), "no amount is below nothing");
         }

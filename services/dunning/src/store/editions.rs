@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     api::dunning::{EditionKind, EditionState, PolicyAssignment},
+    controls::ApprovalId,
     dunning::AssignTo,
 };
 use messaging::Failure;
@@ -86,7 +87,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, one: &Edition) -> Result<boo
         one.drafted_by,
         one.drafted_at,
         one.reason,
-        one.approval.map(|id| id.as_uuid()),
+        one.approval.map(ApprovalId::as_uuid),
         one.decided_by,
         one.decided_at,
         one.decision
@@ -104,7 +105,7 @@ pub(crate) async fn update(conn: &mut PgConnection, one: &Edition) -> Result<(),
         one.id,
         one.state.name(),
         one.valid_from,
-        one.approval.map(|id| id.as_uuid()),
+        one.approval.map(ApprovalId::as_uuid),
         one.decided_by,
         one.decided_at,
         one.decision
