@@ -105,6 +105,18 @@ describe('templates and policies', { timeout: 900_000 }, () => {
     assert.equal(await page.locator('#draft').count(), 0);
   });
 
+  journey('no debtor of the demo is without a policy', { as: 'controller' }, async () => {
+    const { run_id: id } = await office.command('/api/v1/dunning/runs', { title: 'Everybody', reason: 'to look at' });
+    const run = await eventually(async () => {
+      const found = await api(`/api/v1/dunning/runs/${id}`);
+      assert.equal(found.state, 'proposed');
+      return found;
+    }, 60_000);
+    assert.ok(run.tally.length > 1);
+    assert.equal(run.unclassified, 0);
+    assert.deepEqual(run.tally.filter((row) => row.reason === 'no_policy'), []);
+  });
+
   journey('drafts a policy with its manual before and after', { as: 'manager' }, async (visitor) => {
     const { page } = visitor;
     await page.goto('/dunning/policies');

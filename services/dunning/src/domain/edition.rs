@@ -130,10 +130,17 @@ impl Edition {
             "look": format!("/dunning/{place}/{}?version={}", self.name, self.version),
             "sha256": self.sha256,
         });
-        if let (EditionKind::Template, Some(fields)) = (self.kind, content.as_object_mut()) {
-            fields.insert("legal".to_owned(), text("legal"));
-            fields.insert("subject".to_owned(), text("subject"));
-            fields.insert("body".to_owned(), text("body"));
+        if let Some(fields) = content.as_object_mut() {
+            match self.kind {
+                EditionKind::Template => {
+                    for field in ["legal", "subject", "body"] {
+                        fields.insert(field.to_owned(), text(field));
+                    }
+                }
+                EditionKind::Policy => {
+                    fields.insert("text".to_owned(), json!(self.source));
+                }
+            }
         }
         content
     }

@@ -88,6 +88,13 @@ fn e70_a_consumer_gets_a_letter_of_claim_and_owes_no_statutory_interest() {
     let person = debtor(None, AccountKind::Individual);
     let policy = policies.choose(person, day("2026-11-27")).unwrap();
     assert_eq!(policy.interest, InterestRules::None);
+    // Of one whose kind is not known we assume a person.
+    let unknown = Debtor {
+        kind: None,
+        ..person
+    };
+    let of_unknown = policies.choose(unknown, day("2026-11-27")).unwrap();
+    assert_eq!(of_unknown.policy, "consumer");
     let last = policy.stages.last().unwrap();
     assert_eq!(last.legal, LegalClass::Protocol);
     assert!(

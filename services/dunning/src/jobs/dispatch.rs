@@ -475,7 +475,8 @@ async fn decide(
         counted_on: moment.today,
     };
     store::contacts::insert(conn, &new).await?;
-    if policy.interest.posts() || !stage.charge.is_empty() {
+    let written = matches!(channel, Channel::Email | Channel::Letter);
+    if written && (policy.interest.posts() || !stage.charge.is_empty()) {
         store::claims::expect(conn, contact).await?;
     }
     Ok(Ok((event, bytes)))
