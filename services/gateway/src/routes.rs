@@ -416,6 +416,12 @@ pub(crate) fn table() -> Vec<Entry> {
             get(pages::dunning::templates::list),
         ),
         Entry::page(
+            POST,
+            "/dunning/templates",
+            WORDS,
+            post(pages::dunning::templates::create),
+        ),
+        Entry::page(
             GET,
             "/dunning/templates/{name}",
             READ,

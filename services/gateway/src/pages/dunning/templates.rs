@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use contracts::api::{
-    Call, Page, Refusal,
+    Page, Refusal,
     dunning::{
         DiffKind, DraftTemplate, EditionKind, EditionState, GetTemplate, ListTemplates,
         PreviewTemplate, TemplateDetail, TemplatePreview, TemplateRow,
@@ -19,7 +19,7 @@ use contracts::api::{
 use super::{
     Pairs,
     editions::{day, step},
-    field, form_key, problems,
+    field, form_key, problems, some,
 };
 use crate::{
     App,
@@ -46,17 +46,63 @@ const KINDS: [&str; 5] = [
 struct TemplatesPage {
     shell: Shell,
     templates: Vec<TemplateRow>,
+    name: String,
+    draft: Draft,
+    kinds: [&'static str; 5],
+    may_write: bool,
+    problems: Vec<String>,
+}
+
+async fn all(
+    app: &App,
+    visit: &Visit,
+    pairs: &Pairs,
+    refused: Option<&Problem>,
+) -> Result<TemplatesPage, Problem> {
+    let found: Page<TemplateRow> = app.bus.ask(&ListTemplates {}).await?;
+    let today = kernel::london_date(visit.now).to_string();
+    Ok(TemplatesPage {
+        shell: visit.shell(Section::Dunning, "Templates"),
+        templates: found.items,
+        name: field(pairs, "name").to_owned(),
+        draft: Draft {
+            title: field(pairs, "title").to_owned(),
+            legal: field(pairs, "legal").to_owned(),
+            subject: field(pairs, "subject").to_owned(),
+            body: field(pairs, "body").to_owned(),
+            valid_from: some(field(pairs, "valid_from")).unwrap_or(today),
+            reason: field(pairs, "reason").to_owned(),
+        },
+        kinds: KINDS,
+        may_write: routes::WORDS.allows(&visit.caller.roles),
+        problems: problems(refused),
+    })
 }
 
 /// `GET /dunning/templates`
 pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, PageProblem> {
-    let found: Result<Page<TemplateRow>, Refusal> = app.bus.ask(&ListTemplates {}).await;
-    let found = found.map_err(Problem::from).map_err(visit.give_up())?;
-    let page = TemplatesPage {
-        shell: visit.shell(Section::Dunning, "Templates"),
-        templates: found.items,
-    };
+    let page = all(&app, &visit, &Pairs::new(), None)
+        .await
+        .map_err(visit.give_up())?;
     Ok(visit.show(StatusCode::OK, &page))
+}
+
+/// `POST /dunning/templates`: the first draft of a new one.
+pub(crate) async fn create(
+    State(app): State<App>,
+    visit: Visit,
+    Form(pairs): Form<Pairs>,
+) -> Result<Response, PageProblem> {
+    match drafted(&app, &visit, field(&pairs, "name"), &pairs).await {
+        Ok((to, toast)) => Ok(visit.go(&to, &toast)),
+        Err(problem) if problem.status().is_client_error() => {
+            let page = all(&app, &visit, &pairs, Some(&problem))
+                .await
+                .map_err(visit.give_up())?;
+            Ok(visit.show(problem.status(), &page))
+        }
+        Err(problem) => Err(visit.give_up()(problem)),
+    }
 }
 
 /// What stands in the form: what was typed, else what is shown.
@@ -204,6 +250,35 @@ async fn again(
     Ok(visit.show(status, &page))
 }
 
+/// Drafts what a form says: where to go then, and what to tell.
+async fn drafted(
+    app: &App,
+    visit: &Visit,
+    name: &str,
+    pairs: &Pairs,
+) -> Result<(String, Toast), Problem> {
+    let command = DraftTemplate {
+        command_id: command_id(visit.caller.user_id, "page", form_key(pairs)?),
+        template: name.to_owned(),
+        title: field(pairs, "title").to_owned(),
+        legal: field(pairs, "legal").to_owned(),
+        subject: field(pairs, "subject").to_owned(),
+        body: field(pairs, "body").to_owned(),
+        valid_from: day(pairs, "valid_from")?,
+        reason: field(pairs, "reason").to_owned(),
+        person: person(&visit.caller),
+    };
+    let made: Result<TemplateDetail, Refusal> = app.bus.ask(&command).await;
+    let version = made?.edition.version;
+    let toast = Toast {
+        text: format!("Version {version} is drafted. Look at it, then ask a second person."),
+        warning: false,
+        undo: None,
+    };
+    let to = format!("{PLACE}/{}?version={version}", encoded(name));
+    Ok((to, toast))
+}
+
 /// `POST /dunning/templates/{name}/drafts`
 pub(crate) async fn draft(
     State(app): State<App>,
@@ -211,39 +286,8 @@ pub(crate) async fn draft(
     Path(name): Path<String>,
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageProblem> {
-    let command = || {
-        Ok(DraftTemplate {
-            command_id: command_id(visit.caller.user_id, "page", form_key(&pairs)?),
-            template: name.clone(),
-            title: field(&pairs, "title").to_owned(),
-            legal: field(&pairs, "legal").to_owned(),
-            subject: field(&pairs, "subject").to_owned(),
-            body: field(&pairs, "body").to_owned(),
-            valid_from: day(&pairs, "valid_from")?,
-            reason: field(&pairs, "reason").to_owned(),
-            person: person(&visit.caller),
-        })
-    };
-    let sent = match command() {
-        Ok(command) => {
-            let sent: Result<<DraftTemplate as Call>::Reply, Refusal> = app.bus.ask(&command).await;
-            sent.map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
-    };
-    match sent {
-        Ok(made) => {
-            let version = made.edition.version;
-            let toast = Toast {
-                text: format!(
-                    "Version {version} is drafted. Look at it, then ask a second person."
-                ),
-                warning: false,
-                undo: None,
-            };
-            let to = format!("{PLACE}/{}?version={version}", encoded(&name));
-            Ok(visit.go(&to, &toast))
-        }
+    match drafted(&app, &visit, &name, &pairs).await {
+        Ok((to, toast)) => Ok(visit.go(&to, &toast)),
         Err(problem) => again(&app, &visit, &name, &pairs, problem).await,
     }
 }
