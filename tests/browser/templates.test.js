@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 
 import { accountsCsv, documentsCsv } from './files.js';
-import { Office, daysAgo } from './office.js';
+import { Office, daysAgo, noBarrier } from './office.js';
 import { eventually, screenshot, table } from './suite.js';
 
 const DEBTOR = { reference: 'TP-9001', name: 'Medlar Test Supplies Ltd', email: 'accounts@medlar.example' };
@@ -146,5 +146,58 @@ describe('templates and policies', { timeout: 900_000 }, () => {
     const { items } = await api(`/api/v1/accounts?search=${DEBTOR.reference}`);
     const standing = await api(`/api/v1/accounts/${items[0].account_id}/standing`);
     assert.match(standing.policy, /^legal_file/);
+  });
+
+  journey('drafts a new template', { as: 'controller' }, async (visitor) => {
+    const { page } = visitor;
+    await page.goto('/dunning/templates');
+    await page.getByText('New template').click();
+    await page.getByLabel('Name').fill('thank_you');
+    await page.getByLabel('Title').fill('Thank you');
+    await page.getByLabel('Subject').fill('Thank you, {{ account.nme }}');
+    await page.getByLabel('Text').fill('Dear {{ account.name }},\n\nThank you.');
+    await page.getByLabel('Reason').fill('politeness');
+    await page.getByRole('button', { name: 'Draft it' }).click();
+    await page.getByRole('alert').getByText('there is no `account.nme`').waitFor();
+    visitor.forgive(422);
+    await noBarrier(page, 'a new template refused');
+    await page.getByLabel('Subject').fill('Thank you, {{ account.name }}');
+    await page.getByRole('button', { name: 'Draft it' }).click();
+    await toast(page, 'Version 1 is drafted');
+    await page.getByRole('heading', { name: 'Thank you thank_you' }).waitFor();
+  });
+
+  const places = [
+    '/dunning/templates',
+    '/dunning/templates/reminder',
+    `/dunning/templates/reminder?version=1&account=${DEBTOR.reference}`,
+    '/dunning/policies',
+    '/dunning/policies/trade_credit',
+  ];
+  for (const colorScheme of ['light', 'dark']) {
+    for (const as of ['manager', 'auditor']) {
+      journey(`finds no barrier as ${as}, ${colorScheme}`, { as, colorScheme }, async ({ page }) => {
+        for (const place of places) {
+          await page.goto(place);
+          await noBarrier(page, place);
+        }
+        await screenshot(page, `policy-${as}-${colorScheme}`);
+      });
+    }
+  }
+
+  journey('needs not scroll sideways on a narrow screen', { as: 'manager', viewport: { width: 320, height: 640 } }, async ({ page }) => {
+    for (const place of places) {
+      await page.goto(place);
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320, place);
+    }
+  });
+
+  journey('works without scripts', { as: 'manager', javaScriptEnabled: false }, async ({ page }) => {
+    await page.goto('/dunning/templates/call');
+    await page.locator('#draft-body').fill(`${await page.locator('#draft-body').inputValue()}\n\nBe kind.`);
+    await page.locator('#draft-reason').fill('kindness');
+    await page.getByRole('button', { name: 'Draft it' }).click();
+    await page.locator('ins').getByText('Be kind.').waitFor();
   });
 });
