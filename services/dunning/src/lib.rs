@@ -30,6 +30,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
 /// When something that must not stop has stopped by itself, or the options
 /// contradict themselves.
 pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
+    let sender = options.sender.clone();
     let dispatch = jobs::dispatch::Dispatch::new(options)?;
     serve::begin(&bus).await?;
     let prefix = bus.prefix().clone();
@@ -48,6 +49,15 @@ pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(serve::take_back_charge)
         .serve(serve::get_statement)
         .serve(serve::list_policies)
+        .serve(serve::get_policy)
+        .serve(serve::draft_policy)
+        .serve(serve::list_assignments)
+        .serve(serve::assign_policy)
+        .serve(serve::list_templates)
+        .serve(serve::get_template)
+        .serve(serve::draft_template)
+        .serve(move |ask, bus| serve::preview_template(ask, bus, sender.clone()))
+        .serve(serve::step_edition)
         .serve(serve::propose_run)
         .serve(serve::get_run)
         .serve(serve::list_runs)
@@ -72,6 +82,7 @@ pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(serve::get_plan)
         .job("promises_due", jobs::due::EVERY, jobs::due::judge)
         .job("holds_due", jobs::due::EVERY, jobs::due::holds)
+        .job("charges_due", jobs::charges::EVERY, jobs::charges::post_due)
         .job("dispatch", jobs::dispatch::EVERY, move |bus| {
             jobs::dispatch::round(bus, dispatch.clone())
         })

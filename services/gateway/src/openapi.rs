@@ -199,6 +199,13 @@ fn components() -> Value {
     component::<Page<dunning::RunAccount>>(&mut answers);
     component::<dunning::Standing>(&mut answers);
     component::<Page<dunning::DunningPolicyView>>(&mut answers);
+    component::<dunning::DunningPolicyDetail>(&mut answers);
+    component::<Page<dunning::PolicyAssignment>>(&mut answers);
+    component::<dunning::PolicyAssignment>(&mut answers);
+    component::<Page<dunning::TemplateRow>>(&mut answers);
+    component::<dunning::TemplateDetail>(&mut answers);
+    component::<dunning::TemplatePreview>(&mut answers);
+    component::<dunning::EditionView>(&mut answers);
     component::<dunning::LatePayment>(&mut answers);
     component::<dunning::Statement>(&mut answers);
     component::<disputes::Erased>(&mut answers);
@@ -280,6 +287,10 @@ fn components() -> Value {
     component::<api::claims::ChargeRequest>(&mut requests);
     component::<api::claims::ChargeBackRequest>(&mut requests);
     component::<api::runs::DunningRunStepRequest>(&mut requests);
+    component::<api::editions::TemplateDraftRequest>(&mut requests);
+    component::<api::editions::PolicyDraftRequest>(&mut requests);
+    component::<api::editions::EditionStepRequest>(&mut requests);
+    component::<api::editions::PolicyAssignmentRequest>(&mut requests);
     component::<api::runs::DunningRunEditRequest>(&mut requests);
     component::<api::disputes::ErasureRequest>(&mut requests);
     component::<api::holds::HoldRequest>(&mut requests);

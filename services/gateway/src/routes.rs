@@ -62,6 +62,18 @@ pub(crate) const CHASE: Access = Access::Roles(&[
     UserRole::Integrator,
 ]);
 
+/// Writes the words of letters; a second person publishes them.
+pub(crate) const WORDS: Access = Access::Roles(&[
+    UserRole::Controller,
+    UserRole::TeamLeader,
+    UserRole::Manager,
+    UserRole::Cfo,
+]);
+
+/// Writes when who is chased; a second person publishes it.
+pub(crate) const RULES: Access =
+    Access::Roles(&[UserRole::TeamLeader, UserRole::Manager, UserRole::Cfo]);
+
 /// One method of one address.
 pub(crate) struct Entry {
     pub method: Method,
@@ -449,6 +461,103 @@ pub(crate) fn table() -> Vec<Entry> {
             READ,
             get(pages::dunning::policies::show),
         ),
+        Entry::page(
+            POST,
+            "/dunning/policies/assignments",
+            RULES,
+            post(pages::dunning::policies::assign),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/policies/{name}",
+            READ,
+            get(pages::dunning::policies::one),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/policies/{name}/drafts",
+            RULES,
+            post(pages::dunning::policies::draft),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/policies/{name}/steps",
+            RULES,
+            post(pages::dunning::policies::step_one),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates",
+            READ,
+            get(pages::dunning::templates::list),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/templates",
+            WORDS,
+            post(pages::dunning::templates::create),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}",
+            READ,
+            get(pages::dunning::templates::show),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}/letter",
+            READ,
+            get(pages::dunning::templates::pdf),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}/email",
+            READ,
+            get(pages::dunning::templates::email),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/templates/{name}/drafts",
+            WORDS,
+            post(pages::dunning::templates::draft),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/templates/{name}/steps",
+            WORDS,
+            post(pages::dunning::templates::step_one),
+        ),
+        // Pages that answer a form have its address, and look anew by it.
+        Entry::page(
+            GET,
+            "/dunning/policies/assignments",
+            READ,
+            get(pages::dunning::policies::show),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/policies/{name}/drafts",
+            READ,
+            get(pages::dunning::policies::one),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/policies/{name}/steps",
+            READ,
+            get(pages::dunning::policies::one),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}/drafts",
+            READ,
+            get(pages::dunning::templates::show),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}/steps",
+            READ,
+            get(pages::dunning::templates::show),
+        ),
         Entry::page(GET, "/dunning/runs", READ, get(pages::dunning::runs::show)),
         Entry::page(
             POST,
@@ -733,6 +842,17 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(DISPUTE, routes!(api::runs::edit)),
         Entry::api(READ, routes!(api::runs::standing)),
         Entry::api(READ, routes!(api::runs::policies)),
+        Entry::api(READ, routes!(api::editions::policy)),
+        Entry::api(RULES, routes!(api::editions::draft_policy)),
+        Entry::api(RULES, routes!(api::editions::step_policy)),
+        Entry::api(READ, routes!(api::editions::assignments)),
+        Entry::api(RULES, routes!(api::editions::assign)),
+        Entry::api(READ, routes!(api::editions::templates)),
+        Entry::api(READ, routes!(api::editions::template)),
+        Entry::api(WORDS, routes!(api::editions::draft_template)),
+        Entry::api(WORDS, routes!(api::editions::step_template)),
+        Entry::api(READ, routes!(api::editions::preview)),
+        Entry::api(READ, routes!(api::editions::preview_letter)),
         Entry::api(READ, routes!(api::claims::late_payment)),
         Entry::api(DISPUTE, routes!(api::claims::post)),
         Entry::api(DISPUTE, routes!(api::claims::take_back)),

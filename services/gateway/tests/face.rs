@@ -48,6 +48,7 @@ async fn nobody_gets_further_than_their_roles() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let path = path
                 .replace("{id}", "0198c0de-0000-7000-8000-000000000001")
+                .replace("{name}", "reminder")
                 .replace("{version}", "1");
             let anonymous = world.ask(method.clone(), &path).send().await.unwrap();
             assert_eq!(

@@ -6,12 +6,14 @@
 mod approvals;
 mod claims;
 mod contacts;
+mod editions;
 mod promises;
 mod stops;
 
 pub use approvals::*;
 pub use claims::*;
 pub use contacts::*;
+pub use editions::*;
 pub use promises::*;
 pub use stops::*;
 

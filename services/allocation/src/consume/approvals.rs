@@ -99,7 +99,11 @@ impl Consumer for Approvals {
             | ApprovalKind::SmallBalances
             | ApprovalKind::ResidualBalance
             | ApprovalKind::ClientPayment => true,
-            ApprovalKind::LimitChange | ApprovalKind::Credit | ApprovalKind::DunningRun => false,
+            ApprovalKind::LimitChange
+            | ApprovalKind::Credit
+            | ApprovalKind::DunningRun
+            | ApprovalKind::DunningTemplate
+            | ApprovalKind::DunningPolicy => false,
         };
         // The first of two approvals changes nothing yet.
         Ok((ours && decided.state != ApprovalState::Pending).then_some(decided))
@@ -213,7 +217,11 @@ impl Consumer for Approvals {
                 ApprovalKind::SmallBalances => desk.run(&mut state)?,
                 ApprovalKind::ResidualBalance => desk.residual(&mut state.client)?,
                 ApprovalKind::ClientPayment => desk.client_payment(&mut state.client)?,
-                ApprovalKind::LimitChange | ApprovalKind::Credit | ApprovalKind::DunningRun => None,
+                ApprovalKind::LimitChange
+                | ApprovalKind::Credit
+                | ApprovalKind::DunningRun
+                | ApprovalKind::DunningTemplate
+                | ApprovalKind::DunningPolicy => None,
             };
             if let Some((outcome, reason)) = became {
                 desk.became(outcome, reason)?;

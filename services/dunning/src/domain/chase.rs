@@ -60,6 +60,7 @@ pub struct Reached {
 pub struct Position {
     pub account: AccountId,
     pub account_ref: String,
+    pub parent_ref: Option<String>,
     pub kind: Option<AccountKind>,
     pub segment: Option<String>,
     pub has_email: bool,
@@ -353,6 +354,7 @@ pub fn judge(
     let today = moment.today;
     let debtor = Debtor {
         account_ref: &position.account_ref,
+        parent_ref: position.parent_ref.as_deref(),
         kind: position.kind,
         segment: position.segment.as_deref(),
     };

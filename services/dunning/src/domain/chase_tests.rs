@@ -62,6 +62,7 @@ fn position(items: Vec<Item>) -> Position {
     Position {
         account: AccountId::generate(),
         account_ref: "C100".to_owned(),
+        parent_ref: None,
         kind: Some(AccountKind::Company),
         segment: None,
         has_email: true,

@@ -6,16 +6,23 @@ pub mod chase;
 mod chase_tests;
 pub mod claim;
 pub mod data;
+pub mod diff;
+pub mod edition;
 pub mod hold;
 pub mod interest;
 pub mod letter;
 pub mod manual;
 pub mod movements;
 pub mod plan;
+pub mod policies;
 pub mod policy;
+#[cfg(test)]
+mod policy_tests;
+pub mod policy_text;
 pub mod promise;
 #[cfg(test)]
 mod promise_tests;
 pub mod run;
 pub mod stops;
 pub mod template;
+pub mod wording;

@@ -20,13 +20,14 @@ use crate::{
         chase::{self, Judgement, Moment, Verdict},
         letter,
         policy::{Policies, Stage},
-        template::{Addressee, Facts, Line, Template},
+        template::{Addressee, Facts, Line},
     },
-    serve::moment,
+    serve::{late_sums, moment},
     store::{
         self,
         contacts::{Claimed, New},
         dispatch::Queued,
+        templates::Templates,
     },
 };
 
@@ -145,8 +146,9 @@ async fn claim(
         return Ok((0, Vec::new()));
     }
     let policies = store::policies::all(tx.conn()).await?;
-    let templates = store::templates::published(tx.conn()).await?;
     let moment = moment(tx.conn(), bus).await?;
+    let runs: Vec<Uuid> = queued.iter().map(|one| one.run_id).collect();
+    let templates = store::templates::published(tx.conn(), &runs, moment.today).await?;
     let mut events = Vec::new();
     let mut claimed = Vec::new();
     let mut accounts = Vec::new();
@@ -289,7 +291,7 @@ async fn decide(
     dispatch: &Dispatch,
     one: &Queued,
     policies: &Policies,
-    templates: &[Template],
+    templates: &Templates,
     moment: Moment,
 ) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
     let now = bus.now();
@@ -334,7 +336,7 @@ async fn decide(
     if by_person && matches!(channel, Channel::Email | Channel::Letter) {
         return Ok(Err("only a person may contact them".to_owned()));
     }
-    let Some(template) = templates.iter().find(|t| t.template == stage.template) else {
+    let Some(template) = templates.of_run(one.run_id, &stage.template) else {
         return Ok(Err(format!("there is no template {}", stage.template)));
     };
     let mut items = Vec::with_capacity(kept.len());
@@ -364,7 +366,7 @@ async fn decide(
     let mut amounts: Vec<Money> = sums.into_values().collect();
     amounts.sort_by_key(|amount| amount.currency().code());
     let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
-    let facts = Facts::new(
+    let mut facts = Facts::new(
         dispatch.options.sender.clone(),
         Addressee {
             r#ref: one.account_ref.clone(),
@@ -376,6 +378,10 @@ async fn decide(
         moment.today,
         one.sentence.clone(),
     );
+    if template.names_late() {
+        let documents: Vec<DocumentId> = items.iter().map(|item| item.document_id).collect();
+        facts.late = late_sums(conn, account, &documents, moment.today).await?;
+    }
     let filled = match template.fill(&facts) {
         Ok(filled) => filled,
         Err(error) => return Ok(Err(error.to_string())),
@@ -469,6 +475,10 @@ async fn decide(
         counted_on: moment.today,
     };
     store::contacts::insert(conn, &new).await?;
+    let written = matches!(channel, Channel::Email | Channel::Letter);
+    if written && (policy.interest.posts() || !stage.charge.is_empty()) {
+        store::claims::expect(conn, contact).await?;
+    }
     Ok(Ok((event, bytes)))
 }
 

@@ -70,6 +70,7 @@ impl Act {
         let policies = store::policies::all(self.tx.conn()).await?;
         let debtor = Debtor {
             account_ref: &known.account_ref,
+            parent_ref: known.parent_ref.as_deref(),
             kind: known.kind.as_deref().and_then(store::accounts::kind_named),
             segment: known.segment.as_deref(),
         };

@@ -2,7 +2,8 @@
 //! here what they share.
 
 mod act;
-mod claims;
+pub(crate) mod claims;
+pub(crate) mod editions;
 mod holds;
 mod plans;
 mod policies;
@@ -10,17 +11,22 @@ mod promises;
 pub(crate) mod runs;
 pub(crate) mod standing;
 mod statements;
+mod templates;
 
-pub(crate) use claims::{get_late_payment, post_charge, take_back_charge};
+pub(crate) use claims::{get_late_payment, late_sums, post_charge, take_back_charge};
+pub(crate) use editions::step_edition;
 pub(crate) use holds::{get_hold, list_holds, place_hold, step_hold};
 pub(crate) use plans::{get_plan, list_plans, open_plan, propose_plan, step_plan};
-pub(crate) use policies::list_policies;
+pub(crate) use policies::{
+    assign_policy, draft_policy, get_policy, list_assignments, list_policies,
+};
 pub(crate) use promises::{
     get_promise, list_promises, promise_figures, take_promise, withdraw_promise,
 };
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::{get_standing, moment};
 pub(crate) use statements::get_statement;
+pub(crate) use templates::{draft_template, get_template, list_templates, preview_template};
 
 use messaging::{Bus, Failure};
 use uuid::Uuid;

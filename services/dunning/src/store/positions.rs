@@ -35,7 +35,7 @@ pub(crate) async fn load(
         return Ok(Vec::new());
     }
     let accounts = sqlx::query!(
-        r#"select account_id, account_ref, kind, segment, email is not null as "has_email!",
+        r#"select account_id, account_ref, parent_ref, kind, segment, email is not null as "has_email!",
              address is not null as "has_address!", phone is not null as "has_phone!"
            from dunning.account where account_id between $1 and $2"#,
         from,
@@ -49,6 +49,7 @@ pub(crate) async fn load(
             Position {
                 account: row.account_id.into(),
                 account_ref: row.account_ref,
+                parent_ref: row.parent_ref,
                 kind: row.kind.as_deref().and_then(kind_named),
                 segment: row.segment,
                 has_email: row.has_email,

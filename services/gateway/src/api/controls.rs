@@ -151,7 +151,13 @@ pub(crate) async fn approval(
     let mut detail = app.bus.ask(&ask).await?;
     let about = &detail.approval;
     // Limits are worklist's own; a credit shows its whole content.
-    let by_allocation = !matches!(about.kind, ApprovalKind::LimitChange | ApprovalKind::Credit);
+    let by_allocation = !matches!(
+        about.kind,
+        ApprovalKind::LimitChange
+            | ApprovalKind::Credit
+            | ApprovalKind::DunningTemplate
+            | ApprovalKind::DunningPolicy
+    );
     if about.state == ApprovalState::Pending && by_allocation {
         let preview = PreviewApproval {
             kind: about.kind,

@@ -4,9 +4,11 @@ pub(crate) mod agree;
 pub(crate) mod agreed;
 mod debts;
 pub(crate) mod holds;
+mod editions;
 pub(crate) mod policies;
 pub(crate) mod runs;
 pub(crate) mod statement;
+pub(crate) mod templates;
 
 use kernel::Money;
 
