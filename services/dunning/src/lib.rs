@@ -67,6 +67,11 @@ pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(serve::open_plan)
         .serve(serve::step_plan)
         .serve(serve::list_plans)
+        .serve(serve::record_contact)
+        .serve(serve::step_contact)
+        .serve(serve::list_contacts)
+        .serve(serve::get_reach)
+        .serve(serve::erase_contact_notes)
         .job("promises_due", jobs::due::EVERY, jobs::due::judge)
         .job("holds_due", jobs::due::EVERY, jobs::due::holds)
         .job("dispatch", jobs::dispatch::EVERY, move |bus| {

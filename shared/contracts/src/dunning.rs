@@ -7,12 +7,14 @@ mod approvals;
 mod claims;
 mod contacts;
 mod promises;
+mod recorded;
 mod stops;
 
 pub use approvals::*;
 pub use claims::*;
 pub use contacts::*;
 pub use promises::*;
+pub use recorded::*;
 pub use stops::*;
 
 kernel::typed_id! {

@@ -3,6 +3,7 @@
 
 mod act;
 mod claims;
+mod contacts;
 mod holds;
 mod plans;
 mod policies;
@@ -12,6 +13,9 @@ pub(crate) mod standing;
 mod statements;
 
 pub(crate) use claims::{get_late_payment, post_charge, take_back_charge};
+pub(crate) use contacts::{
+    erase_contact_notes, get_reach, list_contacts, record_contact, step_contact,
+};
 pub(crate) use holds::{list_holds, place_hold, step_hold};
 pub(crate) use plans::{list_plans, open_plan, propose_plan, step_plan};
 pub(crate) use policies::list_policies;

@@ -1,6 +1,7 @@
 //! Chasing: what dunning answers. A file for each topic.
 
 mod claims;
+mod contacts;
 mod policies;
 mod promises;
 mod runs;
@@ -8,6 +9,7 @@ mod standing;
 mod stops;
 
 pub use claims::*;
+pub use contacts::*;
 pub use policies::*;
 pub use promises::*;
 pub use runs::*;
