@@ -1,7 +1,7 @@
 //! Which ways reach a debtor is told when it has changed: by a contact, or by an
 //! address that is new.
 
-use contracts::dunning::ReachChanged;
+use contracts::dunning::{ContactWay, ReachChanged, ReachState};
 use messaging::{Failure, Outgoing, Tx};
 use uuid::Uuid;
 
@@ -26,6 +26,10 @@ pub(crate) async fn look(
         let version = match &now.told {
             Some((before, _)) if *before == now.ways => continue,
             Some((_, version)) => version + 1,
+            // Nothing was ever shut, and something reaches them: no news.
+            None if now.ways.iter().all(|way| !is_shut(way)) && now.ways.iter().any(is_usable) => {
+                continue;
+            }
             None => 1,
         };
         store::ways::tell(tx.conn(), now.account, version, &now.ways).await?;
@@ -50,4 +54,12 @@ pub(crate) async fn look(
         )?);
     }
     tx.publish(&events).await
+}
+
+fn is_usable(way: &ContactWay) -> bool {
+    way.state == ReachState::Usable
+}
+
+fn is_shut(way: &ContactWay) -> bool {
+    matches!(way.state, ReachState::Unusable | ReachState::OptedOut)
 }
