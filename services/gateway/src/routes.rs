@@ -332,6 +332,31 @@ pub(crate) fn table() -> Vec<Entry> {
         ),
         Entry::page(
             GET,
+            "/accounts/{id}/contacts",
+            READ,
+            get(pages::dunning::contacts::show),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/contacts",
+            CHASE,
+            post(pages::dunning::contacts::record),
+        ),
+        // A page that answers a form has its address, and looks anew by it.
+        Entry::page(
+            GET,
+            "/accounts/{id}/contacts/steps",
+            READ,
+            get(pages::dunning::contacts::show),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/contacts/steps",
+            CHASE,
+            post(pages::dunning::contacts::step),
+        ),
+        Entry::page(
+            GET,
             "/accounts/{id}/statement",
             READ,
             get(pages::dunning::statement::statement),

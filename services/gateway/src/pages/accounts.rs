@@ -8,7 +8,7 @@ use axum::{
 };
 use contracts::api::{
     Page,
-    dunning::{GetStanding, Standing},
+    dunning::{ContactView, GetStanding, ListContacts, Standing},
     reporting::{
         AccountView, AgedRow, Bucket, GetAgedDebt, GetLedger, GetTimeline, LedgerLine,
         ListAccounts, TimelineEntry,
@@ -24,8 +24,9 @@ use super::{
 };
 use crate::{
     App,
-    api::{Path, accounts::find, encoded, page_request, search},
+    api::{Path, accounts::find, controls::person, encoded, page_request, search},
     problem::Problem,
+    routes,
 };
 
 #[derive(Deserialize)]
@@ -110,6 +111,9 @@ struct AccountPage {
     timeline_next: Option<String>,
     /// Nothing while dunning does not answer: the rest of the page is shown.
     standing: Option<Standing>,
+    /// The last few; none while dunning does not answer.
+    contacts: Vec<ContactView>,
+    may_chase: bool,
 }
 
 /// `GET /accounts/{id}`
@@ -149,7 +153,13 @@ async fn assemble(
         ..GetAgedDebt::default()
     };
     let standing = GetStanding { account_id };
-    let (found, standing) = tokio::join!(
+    let contacts = ListContacts {
+        account_id,
+        contact_id: None,
+        person: person(&visit.caller),
+        page: page_request(None, Some(5)),
+    };
+    let (found, standing, contacts) = tokio::join!(
         async {
             tokio::try_join!(
                 app.bus.ask(&ledger),
@@ -157,7 +167,8 @@ async fn assemble(
                 app.bus.ask(&aged)
             )
         },
-        app.bus.ask(&standing)
+        app.bus.ask(&standing),
+        app.bus.ask(&contacts)
     );
     let (ledger, timeline, aged) = found?;
     let here = format!(
@@ -177,6 +188,8 @@ async fn assemble(
     } = timeline;
     Ok(AccountPage {
         standing: standing.ok(),
+        contacts: contacts.map(|page| page.items).unwrap_or_default(),
+        may_chase: routes::CHASE.allows(&visit.caller.roles),
         shell: visit.shell(
             Section::Accounts,
             format!("{} {}", account.account_ref, account.name),

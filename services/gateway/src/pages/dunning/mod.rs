@@ -1,5 +1,6 @@
 //! Dunning: runs, and what an account owes on paper.
 
+pub(crate) mod contacts;
 pub(crate) mod policies;
 pub(crate) mod runs;
 pub(crate) mod statement;

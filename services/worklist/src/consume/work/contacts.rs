@@ -68,7 +68,10 @@ pub(super) fn changed(raw: &Raw) -> Result<Vec<Signal>, Failure> {
                 Channel::Visit => "visit",
                 _ => "call",
             };
-            (CALL, opening(format!("{step}: {what}{}", about(&contact.items))))
+            (
+                CALL,
+                opening(format!("{step}: {what}{}", about(&contact.items))),
+            )
         }
         ContactState::Unknown => {
             let detail = format!(
@@ -168,9 +171,9 @@ pub(super) fn recorded(raw: &Raw) -> Result<Vec<Signal>, Failure> {
 
 fn way(way: &ContactWay) -> String {
     let because = way.because.map_or("unusable", |because| because.name());
-    let since = way
-        .since
-        .map_or_else(String::new, |on| format!(" since {}", on.format("%d/%m/%Y")));
+    let since = way.since.map_or_else(String::new, |on| {
+        format!(" since {}", on.format("%d/%m/%Y"))
+    });
     format!("{}: {}{since}", way.channel.name(), words(because))
 }
 
