@@ -34,6 +34,7 @@ use contracts::{
 use dunning::{MailOptions, Options};
 use kernel::{AccountId, CommandId, DocumentId, ManualClock};
 use messaging::Bus;
+use runtime::local::MailSink;
 use testkit::{DEADLINE, Running, Suite, account, document, eventually, eventually_some};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -67,6 +68,20 @@ fn debtor(account_ref: &str) -> BillingAccount {
         email: Some("pay@acme.example".to_owned()),
         address: Some("1 Some Road, Leeds, LS1 1AA".to_owned()),
         ..account(account_ref)
+    }
+}
+
+fn over(address: SocketAddr, idempotent: bool) -> Options {
+    Options {
+        mail: Some(MailOptions {
+            host: address.ip().to_string(),
+            port: address.port(),
+            tls: false,
+            credentials: None,
+            idempotent,
+            timeout: Duration::from_mins(1),
+        }),
+        ..Options::default()
     }
 }
 
@@ -457,7 +472,9 @@ async fn a_call_that_is_due_is_work_until_it_is_recorded() {
 /// or nobody is reminded and a person looks for them; a new address lifts it.
 #[tokio::test(flavor = "multi_thread")]
 async fn e66_gone_away_goes_another_way_or_to_a_person() {
-    let office = Office::open(Options::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let sink = MailSink::start(dir.path()).await.unwrap();
+    let office = Office::open(over(sink.address(), true)).await;
     let mut acme = debtor("ACME01");
     let (account_id, _) = office.owes(&acme).await;
     let run = office.run(&[account_id], "letter").await;
@@ -526,6 +543,7 @@ async fn e66_gone_away_goes_another_way_or_to_a_person() {
         .iter()
         .find(|contact| contact.run_id.map(|run| run.as_uuid()) == Some(again));
     assert_eq!(letter.unwrap().channel, Channel::Letter);
+    assert!(sink.messages().unwrap().is_empty());
     acme.email = Some("accounts@acme.example".to_owned());
     office.suite.publish_account("acme-email", &acme).await;
     office.ends("debtor_to_trace").await;
@@ -535,7 +553,9 @@ async fn e66_gone_away_goes_another_way_or_to_a_person() {
 /// another way, and a later word lifts it.
 #[tokio::test(flavor = "multi_thread")]
 async fn e67_an_opt_out_counts_when_a_person_has_read_it() {
-    let office = Office::open(Options::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let sink = MailSink::start(dir.path()).await.unwrap();
+    let office = Office::open(over(sink.address(), true)).await;
     let (account_id, _) = office.owes(&debtor("ACME01")).await;
     let message = RecordContact {
         direction: Direction::In,
@@ -576,6 +596,7 @@ async fn e67_an_opt_out_counts_when_a_person_has_read_it() {
         sent.map(|sent| (sent.channel, sent.state)),
         Some((Channel::Letter, ContactState::Printed))
     );
+    assert!(sink.messages().unwrap().is_empty());
     let mut lifted = call(account_id, ContactOutcome::OptedIn);
     (lifted.direction, lifted.channel) = (Direction::In, Channel::Email);
     (lifted.next_step, lifted.next_on) = (None, None);
@@ -672,18 +693,7 @@ async fn silent() -> SocketAddr {
 /// E65: what a crash left unknown is work until a person says what became of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn e65_a_person_says_whether_what_is_unknown_was_sent() {
-    let address = silent().await;
-    let options = Options {
-        mail: Some(MailOptions {
-            host: address.ip().to_string(),
-            port: address.port(),
-            tls: false,
-            credentials: None,
-            idempotent: false,
-            timeout: Duration::from_mins(1),
-        }),
-        ..Options::default()
-    };
+    let options = over(silent().await, false);
     let mut office = Office::open(options.clone()).await;
     let (first, _) = office.owes(&debtor("ACME01")).await;
     let (second, _) = office.owes(&debtor("ACME02")).await;
