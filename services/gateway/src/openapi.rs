@@ -211,6 +211,10 @@ fn components() -> Value {
     component::<disputes::Erased>(&mut answers);
     component::<Page<dunning::HoldView>>(&mut answers);
     component::<dunning::HoldView>(&mut answers);
+    component::<Page<dunning::ContactView>>(&mut answers);
+    component::<dunning::ContactView>(&mut answers);
+    component::<dunning::Reach>(&mut answers);
+    component::<dunning::ErasedNotes>(&mut answers);
     component::<Page<dunning::PromiseView>>(&mut answers);
     component::<dunning::PromiseView>(&mut answers);
     component::<dunning::PromiseFigures>(&mut answers);
@@ -295,6 +299,9 @@ fn components() -> Value {
     component::<api::disputes::ErasureRequest>(&mut requests);
     component::<api::holds::HoldRequest>(&mut requests);
     component::<api::holds::HoldStepRequest>(&mut requests);
+    component::<api::contacts::ContactRequest>(&mut requests);
+    component::<api::contacts::ContactStepRequest>(&mut requests);
+    component::<api::contacts::NotesErasureRequest>(&mut requests);
     component::<api::promises::PromiseRequest>(&mut requests);
     component::<api::promises::WithdrawRequest>(&mut requests);
     component::<api::promises::PlanRequest>(&mut requests);

@@ -420,6 +420,31 @@ pub(crate) fn table() -> Vec<Entry> {
         ),
         Entry::page(
             GET,
+            "/accounts/{id}/contacts",
+            READ,
+            get(pages::dunning::contacts::show),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/contacts",
+            CHASE,
+            post(pages::dunning::contacts::record),
+        ),
+        // A page that answers a form has its address, and looks anew by it.
+        Entry::page(
+            GET,
+            "/accounts/{id}/contacts/steps",
+            READ,
+            get(pages::dunning::contacts::show),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/contacts/steps",
+            CHASE,
+            post(pages::dunning::contacts::step),
+        ),
+        Entry::page(
+            GET,
             "/accounts/{id}/statement",
             READ,
             get(pages::dunning::statement::statement),
@@ -862,6 +887,11 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(READ, routes!(api::holds::get_hold)),
         Entry::api(CHASE, routes!(api::holds::place)),
         Entry::api(CHASE, routes!(api::holds::step)),
+        Entry::api(READ, routes!(api::contacts::list_contacts)),
+        Entry::api(CHASE, routes!(api::contacts::record)),
+        Entry::api(CHASE, routes!(api::contacts::step)),
+        Entry::api(READ, routes!(api::contacts::reach)),
+        Entry::api(MANAGE, routes!(api::contacts::erase)),
         Entry::api(READ, routes!(api::promises::list_promises)),
         Entry::api(READ, routes!(api::promises::calendar)),
         Entry::api(READ, routes!(api::promises::figures)),

@@ -8,6 +8,7 @@ mod claims;
 mod contacts;
 mod editions;
 mod promises;
+mod recorded;
 mod stops;
 
 pub use approvals::*;
@@ -15,6 +16,7 @@ pub use claims::*;
 pub use contacts::*;
 pub use editions::*;
 pub use promises::*;
+pub use recorded::*;
 pub use stops::*;
 
 kernel::typed_id! {

@@ -134,6 +134,8 @@ pub fn messages() -> Vec<Message> {
         event::<dunning::PlanChanged>(),
         event::<dunning::RunChanged>(),
         event::<dunning::ContactChanged>(),
+        event::<dunning::ContactRecorded>(),
+        event::<dunning::ReachChanged>(),
         event::<dunning::ChargeChanged>(),
         event::<dunning::TemplatePublished>(),
         event::<dunning::PolicyPublished>(),

@@ -15,6 +15,7 @@ use rust_decimal::Decimal;
 
 use super::{
     policy::{Debtor, Policies, Policy, Stage},
+    reach,
     stops::{self, Contact, NoEffect, Stop, StopKind},
 };
 
@@ -63,14 +64,18 @@ pub struct Position {
     pub parent_ref: Option<String>,
     pub kind: Option<AccountKind>,
     pub segment: Option<String>,
+    /// Of each kind whether there is an address that is not known to be wrong.
     pub has_email: bool,
     pub has_address: bool,
     pub has_phone: bool,
+    /// Ways that they do not want (E67).
+    pub opted_out: Vec<Channel>,
     /// Debts only, in any order.
     pub items: Vec<Item>,
     /// Active and past ones.
     pub stops: Vec<Stop>,
-    /// Days on which they were contacted lately, on any channel.
+    /// Days on which they were contacted lately, on any channel and over all
+    /// accounts of the debtor (E61).
     pub contacts: Vec<NaiveDate>,
 }
 
@@ -320,19 +325,42 @@ fn next_stage<'p>(
     found
 }
 
-/// The first way of a stage that can reach the debtor.
-fn channel(stage: &Stage, position: &Position, by_person: bool) -> Option<Channel> {
-    let reaches = |channel: &Channel| match channel {
+/// Whether a way reaches the debtor; which they want or not is another question.
+fn reaches(channel: Channel, position: &Position, by_person: bool) -> bool {
+    match channel {
         Channel::Email => position.has_email && !by_person,
         Channel::Letter => position.has_address && !by_person,
         Channel::Phone => position.has_phone,
         Channel::Visit => position.has_address,
+    }
+}
+
+/// The first way of a stage that can reach the debtor: one that they do not want
+/// only when no other is left, of what must be served (E67). `first` goes before
+/// those of the stage.
+pub fn channel(
+    stage: &Stage,
+    first: Option<Channel>,
+    position: &Position,
+    by_person: bool,
+    today: NaiveDate,
+) -> Option<Channel> {
+    let usable = || {
+        first
+            .into_iter()
+            .chain(stage.channels.iter().copied())
+            .filter(|channel| reaches(*channel, position, by_person))
     };
-    let own = stage.channels.iter().copied().find(reaches);
-    if own.is_none() && by_person && position.has_phone {
+    let wanted = |channel: &Channel| !position.opted_out.contains(channel);
+    if let Some(channel) = usable().find(wanted) {
+        return Some(channel);
+    }
+    if by_person && position.has_phone && wanted(&Channel::Phone) {
         return Some(Channel::Phone);
     }
-    own
+    usable()
+        .next()
+        .filter(|_| reach::is_served(stage.legal, today))
 }
 
 struct Candidate<'p> {
@@ -421,7 +449,7 @@ pub fn judge(
                 verdict.reason = ChaseReason::ContactedRecently;
                 verdict.next_on = cooling;
             }
-            Some((stage, _)) => match channel(stage, position, standing.by_person) {
+            Some((stage, _)) => match channel(stage, None, position, standing.by_person, today) {
                 None => verdict.reason = ChaseReason::NoAddress,
                 Some(channel) => {
                     if standing.suspected {

@@ -5,6 +5,9 @@ pub mod chase;
 #[cfg(test)]
 mod chase_tests;
 pub mod claim;
+pub mod contact;
+#[cfg(test)]
+mod contact_tests;
 pub mod data;
 pub mod diff;
 pub mod edition;
@@ -22,6 +25,7 @@ pub mod policy_text;
 pub mod promise;
 #[cfg(test)]
 mod promise_tests;
+pub mod reach;
 pub mod run;
 pub mod stops;
 pub mod template;

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use contracts::{
     Event,
     dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction},
@@ -17,7 +17,7 @@ use crate::{
     channel::{self, Handed, Mailer, Options},
     consume::judge::SYSTEM,
     domain::{
-        chase::{self, Judgement, Moment, Verdict},
+        chase::{self, Judgement, Moment, Position, Verdict},
         letter,
         policy::{Policies, Stage},
         template::{Addressee, Facts, Line},
@@ -149,6 +149,10 @@ async fn claim(
     let moment = moment(tx.conn(), bus).await?;
     let runs: Vec<Uuid> = queued.iter().map(|one| one.run_id).collect();
     let templates = store::templates::published(tx.conn(), &runs, moment.today).await?;
+    // Accounts of one debtor have one contact budget: nobody else uses it up
+    // meanwhile (E61).
+    let debtors: Vec<String> = queued.iter().filter_map(|one| one.debtor.clone()).collect();
+    store::ways::lock_debtors(tx.conn(), &debtors).await?;
     let mut events = Vec::new();
     let mut claimed = Vec::new();
     let mut accounts = Vec::new();
@@ -188,7 +192,11 @@ async fn claim(
                         bytes,
                     });
                 }
-                accounts.push(one.account_id);
+                if one.debtor.is_some() {
+                    store::contacts::fold(tx.conn(), &[one.account_id]).await?;
+                } else {
+                    accounts.push(one.account_id);
+                }
                 events.push(outgoing(&event, contact, event.version, bus, one.run_id)?);
             }
         }
@@ -268,19 +276,11 @@ fn reason(verdict: &Verdict) -> String {
         .unwrap_or_default()
 }
 
-fn way(stage: &Stage, one: &Queued) -> Option<Channel> {
-    let approved = one
-        .channel
-        .as_ref()
-        .and_then(|name| serde_json::from_value::<Channel>(name.clone().into()).ok());
-    let reaches = |channel: &Channel| match channel {
-        Channel::Email => one.email.is_some(),
-        Channel::Letter | Channel::Visit => one.address.is_some(),
-        Channel::Phone => one.phone.is_some(),
-    };
-    approved
-        .filter(reaches)
-        .or_else(|| stage.channels.iter().copied().find(reaches))
+/// The way that was approved while it reaches them, else the first of the stage
+/// that does; and whether only a person may take it.
+fn way(stage: &Stage, one: &Queued, position: &Position, today: NaiveDate) -> Option<Channel> {
+    let approved = one.channel.as_deref().and_then(Channel::named);
+    chase::channel(stage, approved, position, false, today)
 }
 
 /// Judges one account again; the contact that was written for it, or why it is
@@ -328,7 +328,7 @@ async fn decide(
     let Some(stage) = stage_of(highest) else {
         return Ok(Err("no_policy".to_owned()));
     };
-    let Some(channel) = way(stage, one) else {
+    let Some(channel) = way(stage, one, position, moment.today) else {
         return Ok(Err("no_address".to_owned()));
     };
     // Another team may have said so since it was approved (E79).

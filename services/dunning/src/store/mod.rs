@@ -12,10 +12,12 @@ pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod positions;
 pub(crate) mod promises;
+pub(crate) mod recorded;
 pub(crate) mod runs;
 pub(crate) mod statements;
 pub(crate) mod stops;
 pub(crate) mod templates;
+pub(crate) mod ways;
 
 use kernel::{Currency, Money};
 use messaging::Failure;

@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod claims;
+pub(crate) mod contacts;
 pub(crate) mod controls;
 pub(crate) mod disputes;
 pub(crate) mod editions;

@@ -10,8 +10,8 @@ use contracts::{
     api::{
         Page,
         dunning::{
-            GetStanding, HoldView, ListHolds, ListPlans, ListPromises, PlanView, PromiseTab,
-            PromiseView, Standing,
+            ContactView, GetStanding, HoldView, ListContacts, ListHolds, ListPlans, ListPromises,
+            PlanView, PromiseTab, PromiseView, Standing,
         },
         reporting::{
             AccountView, AgedRow, Bucket, GetAgedDebt, GetLedger, GetTimeline, LedgerLine,
@@ -118,6 +118,8 @@ struct AccountPage {
     /// Nothing while dunning does not answer: the rest of the page is shown.
     standing: Option<Standing>,
     agreed: Agreed,
+    /// The last few; none while dunning does not answer.
+    contacts: Vec<ContactView>,
     may_chase: bool,
 }
 
@@ -209,7 +211,13 @@ async fn assemble(
         ..GetAgedDebt::default()
     };
     let standing = GetStanding { account_id };
-    let (found, standing, agreed) = tokio::join!(
+    let contacts = ListContacts {
+        account_id,
+        contact_id: None,
+        person: person(&visit.caller),
+        page: page_request(None, Some(5)),
+    };
+    let (found, standing, agreed, contacts) = tokio::join!(
         async {
             tokio::try_join!(
                 app.bus.ask(&ledger),
@@ -218,7 +226,8 @@ async fn assemble(
             )
         },
         app.bus.ask(&standing),
-        Agreed::of(app, visit, account_id)
+        Agreed::of(app, visit, account_id),
+        app.bus.ask(&contacts)
     );
     let (ledger, timeline, aged) = found?;
     let here = format!(
@@ -239,6 +248,7 @@ async fn assemble(
     Ok(AccountPage {
         standing: standing.ok(),
         agreed,
+        contacts: contacts.map(|page| page.items).unwrap_or_default(),
         may_chase: routes::CHASE.allows(&visit.caller.roles),
         shell: visit.shell(
             Section::Accounts,

@@ -2,6 +2,7 @@
 
 mod claims;
 mod editions;
+mod contacts;
 mod policies;
 mod promises;
 mod runs;
@@ -10,6 +11,7 @@ mod stops;
 
 pub use claims::*;
 pub use editions::*;
+pub use contacts::*;
 pub use policies::*;
 pub use promises::*;
 pub use runs::*;

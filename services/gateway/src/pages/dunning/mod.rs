@@ -5,6 +5,7 @@ pub(crate) mod agreed;
 mod debts;
 pub(crate) mod holds;
 mod editions;
+pub(crate) mod contacts;
 pub(crate) mod policies;
 pub(crate) mod runs;
 pub(crate) mod statement;
