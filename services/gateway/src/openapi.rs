@@ -199,6 +199,13 @@ fn components() -> Value {
     component::<Page<dunning::RunAccount>>(&mut answers);
     component::<dunning::Standing>(&mut answers);
     component::<Page<dunning::DunningPolicyView>>(&mut answers);
+    component::<dunning::DunningPolicyDetail>(&mut answers);
+    component::<Page<dunning::PolicyAssignment>>(&mut answers);
+    component::<dunning::PolicyAssignment>(&mut answers);
+    component::<Page<dunning::TemplateRow>>(&mut answers);
+    component::<dunning::TemplateDetail>(&mut answers);
+    component::<dunning::TemplatePreview>(&mut answers);
+    component::<dunning::EditionView>(&mut answers);
     component::<dunning::LatePayment>(&mut answers);
     component::<dunning::Statement>(&mut answers);
     component::<disputes::Erased>(&mut answers);
@@ -206,8 +213,13 @@ fn components() -> Value {
     component::<dunning::LegalView>(&mut answers);
     component::<Page<dunning::ReferralView>>(&mut answers);
     component::<dunning::HoldView>(&mut answers);
+    component::<Page<dunning::ContactView>>(&mut answers);
+    component::<dunning::ContactView>(&mut answers);
+    component::<dunning::Reach>(&mut answers);
+    component::<dunning::ErasedNotes>(&mut answers);
     component::<Page<dunning::PromiseView>>(&mut answers);
     component::<dunning::PromiseView>(&mut answers);
+    component::<dunning::PromiseFigures>(&mut answers);
     component::<Page<dunning::PlanView>>(&mut answers);
     component::<dunning::PlanView>(&mut answers);
     component::<dunning::ProposedPlan>(&mut answers);
@@ -281,6 +293,10 @@ fn components() -> Value {
     component::<api::claims::ChargeRequest>(&mut requests);
     component::<api::claims::ChargeBackRequest>(&mut requests);
     component::<api::runs::DunningRunStepRequest>(&mut requests);
+    component::<api::editions::TemplateDraftRequest>(&mut requests);
+    component::<api::editions::PolicyDraftRequest>(&mut requests);
+    component::<api::editions::EditionStepRequest>(&mut requests);
+    component::<api::editions::PolicyAssignmentRequest>(&mut requests);
     component::<api::runs::DunningRunEditRequest>(&mut requests);
     component::<api::disputes::ErasureRequest>(&mut requests);
     component::<api::referrals::ReferralRequest>(&mut requests);
@@ -288,6 +304,9 @@ fn components() -> Value {
     component::<api::referrals::AcknowledgmentRequest>(&mut requests);
     component::<api::holds::HoldRequest>(&mut requests);
     component::<api::holds::HoldStepRequest>(&mut requests);
+    component::<api::contacts::ContactRequest>(&mut requests);
+    component::<api::contacts::ContactStepRequest>(&mut requests);
+    component::<api::contacts::NotesErasureRequest>(&mut requests);
     component::<api::promises::PromiseRequest>(&mut requests);
     component::<api::promises::WithdrawRequest>(&mut requests);
     component::<api::promises::PlanRequest>(&mut requests);

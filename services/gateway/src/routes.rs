@@ -62,6 +62,18 @@ pub(crate) const CHASE: Access = Access::Roles(&[
     UserRole::Integrator,
 ]);
 
+/// Writes the words of letters; a second person publishes them.
+pub(crate) const WORDS: Access = Access::Roles(&[
+    UserRole::Controller,
+    UserRole::TeamLeader,
+    UserRole::Manager,
+    UserRole::Cfo,
+]);
+
+/// Writes when who is chased; a second person publishes it.
+pub(crate) const RULES: Access =
+    Access::Roles(&[UserRole::TeamLeader, UserRole::Manager, UserRole::Cfo]);
+
 /// One method of one address.
 pub(crate) struct Entry {
     pub method: Method,
@@ -330,6 +342,107 @@ pub(crate) fn table() -> Vec<Entry> {
             Access::Public,
             post(pages::disputes::stakeholder::comment),
         ),
+        Entry::page(GET, "/promises", READ, get(pages::dunning::agreed::show)),
+        Entry::page(
+            POST,
+            "/promises/{id}/withdraw",
+            CHASE,
+            post(pages::dunning::agreed::withdraw),
+        ),
+        Entry::page(GET, "/plans/{id}", READ, get(pages::dunning::agreed::plan)),
+        Entry::page(
+            POST,
+            "/plans/{id}/steps",
+            CHASE,
+            post(pages::dunning::agreed::step_plan),
+        ),
+        Entry::page(GET, "/holds/{id}", READ, get(pages::dunning::holds::show)),
+        Entry::page(
+            POST,
+            "/holds/{id}/steps",
+            CHASE,
+            post(pages::dunning::holds::step),
+        ),
+        Entry::page(
+            GET,
+            "/accounts/{id}/promise",
+            CHASE,
+            get(pages::dunning::agree::promise),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/promise",
+            CHASE,
+            post(pages::dunning::agree::take),
+        ),
+        Entry::page(
+            GET,
+            "/accounts/{id}/plan",
+            CHASE,
+            get(pages::dunning::agree::plan),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/plan",
+            CHASE,
+            post(pages::dunning::agree::open),
+        ),
+        Entry::page(
+            GET,
+            "/accounts/{id}/hold",
+            CHASE,
+            get(pages::dunning::holds::form),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/hold",
+            CHASE,
+            post(pages::dunning::holds::place),
+        ),
+        // Pages that answer a form have its address, and look anew by it.
+        Entry::page(
+            GET,
+            "/promises/{id}/withdraw",
+            READ,
+            get(pages::dunning::agreed::show),
+        ),
+        Entry::page(
+            GET,
+            "/plans/{id}/steps",
+            READ,
+            get(pages::dunning::agreed::plan),
+        ),
+        Entry::page(
+            GET,
+            "/holds/{id}/steps",
+            READ,
+            get(pages::dunning::holds::show),
+        ),
+        Entry::page(
+            GET,
+            "/accounts/{id}/contacts",
+            READ,
+            get(pages::dunning::contacts::show),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/contacts",
+            CHASE,
+            post(pages::dunning::contacts::record),
+        ),
+        // A page that answers a form has its address, and looks anew by it.
+        Entry::page(
+            GET,
+            "/accounts/{id}/contacts/steps",
+            READ,
+            get(pages::dunning::contacts::show),
+        ),
+        Entry::page(
+            POST,
+            "/accounts/{id}/contacts/steps",
+            CHASE,
+            post(pages::dunning::contacts::step),
+        ),
         Entry::page(
             GET,
             "/accounts/{id}/statement",
@@ -409,6 +522,103 @@ pub(crate) fn table() -> Vec<Entry> {
             "/dunning/policies",
             READ,
             get(pages::dunning::policies::show),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/policies/assignments",
+            RULES,
+            post(pages::dunning::policies::assign),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/policies/{name}",
+            READ,
+            get(pages::dunning::policies::one),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/policies/{name}/drafts",
+            RULES,
+            post(pages::dunning::policies::draft),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/policies/{name}/steps",
+            RULES,
+            post(pages::dunning::policies::step_one),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates",
+            READ,
+            get(pages::dunning::templates::list),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/templates",
+            WORDS,
+            post(pages::dunning::templates::create),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}",
+            READ,
+            get(pages::dunning::templates::show),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}/letter",
+            READ,
+            get(pages::dunning::templates::pdf),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}/email",
+            READ,
+            get(pages::dunning::templates::email),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/templates/{name}/drafts",
+            WORDS,
+            post(pages::dunning::templates::draft),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/templates/{name}/steps",
+            WORDS,
+            post(pages::dunning::templates::step_one),
+        ),
+        // Pages that answer a form have its address, and look anew by it.
+        Entry::page(
+            GET,
+            "/dunning/policies/assignments",
+            READ,
+            get(pages::dunning::policies::show),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/policies/{name}/drafts",
+            READ,
+            get(pages::dunning::policies::one),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/policies/{name}/steps",
+            READ,
+            get(pages::dunning::policies::one),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}/drafts",
+            READ,
+            get(pages::dunning::templates::show),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/templates/{name}/steps",
+            READ,
+            get(pages::dunning::templates::show),
         ),
         Entry::page(GET, "/dunning/runs", READ, get(pages::dunning::runs::show)),
         Entry::page(
@@ -694,6 +904,17 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(DISPUTE, routes!(api::runs::edit)),
         Entry::api(READ, routes!(api::runs::standing)),
         Entry::api(READ, routes!(api::runs::policies)),
+        Entry::api(READ, routes!(api::editions::policy)),
+        Entry::api(RULES, routes!(api::editions::draft_policy)),
+        Entry::api(RULES, routes!(api::editions::step_policy)),
+        Entry::api(READ, routes!(api::editions::assignments)),
+        Entry::api(RULES, routes!(api::editions::assign)),
+        Entry::api(READ, routes!(api::editions::templates)),
+        Entry::api(READ, routes!(api::editions::template)),
+        Entry::api(WORDS, routes!(api::editions::draft_template)),
+        Entry::api(WORDS, routes!(api::editions::step_template)),
+        Entry::api(READ, routes!(api::editions::preview)),
+        Entry::api(READ, routes!(api::editions::preview_letter)),
         Entry::api(READ, routes!(api::claims::late_payment)),
         Entry::api(DISPUTE, routes!(api::claims::post)),
         Entry::api(DISPUTE, routes!(api::claims::take_back)),
@@ -707,15 +928,23 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(CHASE, routes!(api::referrals::pack)),
         Entry::api(CHASE, routes!(api::referrals::acknowledge)),
         Entry::api(READ, routes!(api::holds::list_holds)),
+        Entry::api(READ, routes!(api::holds::get_hold)),
         Entry::api(CHASE, routes!(api::holds::place)),
         Entry::api(CHASE, routes!(api::holds::step)),
+        Entry::api(READ, routes!(api::contacts::list_contacts)),
+        Entry::api(CHASE, routes!(api::contacts::record)),
+        Entry::api(CHASE, routes!(api::contacts::step)),
+        Entry::api(READ, routes!(api::contacts::reach)),
+        Entry::api(MANAGE, routes!(api::contacts::erase)),
         Entry::api(READ, routes!(api::promises::list_promises)),
         Entry::api(READ, routes!(api::promises::calendar)),
+        Entry::api(READ, routes!(api::promises::figures)),
         Entry::api(READ, routes!(api::promises::get_promise)),
         Entry::api(CHASE, routes!(api::promises::take)),
         Entry::api(CHASE, routes!(api::promises::withdraw)),
         Entry::api(READ, routes!(api::promises::list_plans)),
         Entry::api(READ, routes!(api::promises::schedule)),
+        Entry::api(READ, routes!(api::promises::get_plan)),
         Entry::api(CHASE, routes!(api::promises::open_plan)),
         Entry::api(CHASE, routes!(api::promises::step_plan)),
         Entry::api(READ, routes!(sse::listen)).sized(Size::Endless),

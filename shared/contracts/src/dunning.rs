@@ -6,14 +6,18 @@
 mod approvals;
 mod claims;
 mod contacts;
+mod editions;
 mod promises;
+mod recorded;
 mod referrals;
 mod stops;
 
 pub use approvals::*;
 pub use claims::*;
 pub use contacts::*;
+pub use editions::*;
 pub use promises::*;
+pub use recorded::*;
 pub use referrals::*;
 pub use stops::*;
 

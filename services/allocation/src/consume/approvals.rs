@@ -102,6 +102,8 @@ impl Consumer for Approvals {
             ApprovalKind::LimitChange
             | ApprovalKind::Credit
             | ApprovalKind::DunningRun
+            | ApprovalKind::DunningTemplate
+            | ApprovalKind::DunningPolicy
             | ApprovalKind::LegalReferral => false,
         };
         // The first of two approvals changes nothing yet.
@@ -219,6 +221,8 @@ impl Consumer for Approvals {
                 ApprovalKind::LimitChange
                 | ApprovalKind::Credit
                 | ApprovalKind::DunningRun
+                | ApprovalKind::DunningTemplate
+                | ApprovalKind::DunningPolicy
                 | ApprovalKind::LegalReferral => None,
             };
             if let Some((outcome, reason)) = became {

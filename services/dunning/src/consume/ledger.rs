@@ -14,8 +14,9 @@ use contracts::{
 };
 use kernel::london_date;
 use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
+use uuid::Uuid;
 
-use super::judge;
+use super::{judge, reach};
 use crate::{
     domain::{
         claim,
@@ -179,8 +180,21 @@ impl Consumer for Ledger {
             return Ok(());
         };
         let today = london_date(now);
+        store::accounts::put(tx.conn(), &changes.accounts).await?;
+        let heard: Vec<Uuid> = changes
+            .accounts
+            .iter()
+            .map(|account| account.account_id.as_uuid())
+            .collect();
+        let told = judge::Told {
+            prefix: &self.prefix,
+            now,
+            cause: &cause,
+            actor: judge::SYSTEM,
+            reason: "another address is known",
+        };
+        reach::look(tx, &heard, true, told).await?;
         let conn = tx.conn();
-        store::accounts::put(conn, &changes.accounts).await?;
         store::accounts::heard(conn, &changes.feeds).await?;
         store::items::put(conn, &changes.documents, today).await?;
         let mut accounts = store::items::moved(conn, &changes.moves, now, today).await?;

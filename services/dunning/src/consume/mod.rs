@@ -5,6 +5,7 @@ mod disputes;
 mod feeds;
 pub(crate) mod judge;
 mod ledger;
+pub(crate) mod reach;
 pub(crate) mod referrals;
 
 pub(crate) use approvals::Approvals;

@@ -15,6 +15,7 @@ use rust_decimal::Decimal;
 
 use super::{
     policy::{Debtor, Policies, Policy, Stage},
+    reach,
     stops::{self, Contact, NoEffect, Stop, StopKind},
 };
 
@@ -60,16 +61,21 @@ pub struct Reached {
 pub struct Position {
     pub account: AccountId,
     pub account_ref: String,
+    pub parent_ref: Option<String>,
     pub kind: Option<AccountKind>,
     pub segment: Option<String>,
+    /// Of each kind whether there is an address that is not known to be wrong.
     pub has_email: bool,
     pub has_address: bool,
     pub has_phone: bool,
+    /// Ways that they do not want (E67).
+    pub opted_out: Vec<Channel>,
     /// Debts only, in any order.
     pub items: Vec<Item>,
     /// Active and past ones.
     pub stops: Vec<Stop>,
-    /// Days on which they were contacted lately, on any channel.
+    /// Days on which they were contacted lately, on any channel and over all
+    /// accounts of the debtor (E61).
     pub contacts: Vec<NaiveDate>,
 }
 
@@ -272,7 +278,7 @@ fn still(item: &Item, stops: &[Stop], from: NaiveDate, until: NaiveDate) -> i64 
         .resumed_on
         .filter(|resumed| *resumed > from && *resumed <= until)
         .map_or(0, |_| item.settled_days);
-    stops::paused(stops, item.document, from, until) + settled
+    stops::paused(stops, item.document, item.open, from, until) + settled
 }
 
 /// From which day a stage may be taken, as it looks today: what has stopped the
@@ -319,19 +325,42 @@ fn next_stage<'p>(
     found
 }
 
-/// The first way of a stage that can reach the debtor.
-fn channel(stage: &Stage, position: &Position, by_person: bool) -> Option<Channel> {
-    let reaches = |channel: &Channel| match channel {
+/// Whether a way reaches the debtor; which they want or not is another question.
+fn reaches(channel: Channel, position: &Position, by_person: bool) -> bool {
+    match channel {
         Channel::Email => position.has_email && !by_person,
         Channel::Letter => position.has_address && !by_person,
         Channel::Phone => position.has_phone,
         Channel::Visit => position.has_address,
+    }
+}
+
+/// The first way of a stage that can reach the debtor: one that they do not want
+/// only when no other is left, of what must be served (E67). `first` goes before
+/// those of the stage.
+pub fn channel(
+    stage: &Stage,
+    first: Option<Channel>,
+    position: &Position,
+    by_person: bool,
+    today: NaiveDate,
+) -> Option<Channel> {
+    let usable = || {
+        first
+            .into_iter()
+            .chain(stage.channels.iter().copied())
+            .filter(|channel| reaches(*channel, position, by_person))
     };
-    let own = stage.channels.iter().copied().find(reaches);
-    if own.is_none() && by_person && position.has_phone {
+    let wanted = |channel: &Channel| !position.opted_out.contains(channel);
+    if let Some(channel) = usable().find(wanted) {
+        return Some(channel);
+    }
+    if by_person && position.has_phone && wanted(&Channel::Phone) {
         return Some(Channel::Phone);
     }
-    own
+    usable()
+        .next()
+        .filter(|_| reach::is_served(stage.legal, today))
 }
 
 struct Candidate<'p> {
@@ -353,6 +382,7 @@ pub fn judge(
     let today = moment.today;
     let debtor = Debtor {
         account_ref: &position.account_ref,
+        parent_ref: position.parent_ref.as_deref(),
         kind: position.kind,
         segment: position.segment.as_deref(),
     };
@@ -399,7 +429,7 @@ pub fn judge(
             verdicts.push(verdict);
             continue;
         };
-        let cooling = stops::last_end(&position.stops, item.document, today)
+        let cooling = stops::last_end(&position.stops, item.document, item.open, today)
             .into_iter()
             .chain(item.resumed_on)
             .max()
@@ -419,7 +449,7 @@ pub fn judge(
                 verdict.reason = ChaseReason::ContactedRecently;
                 verdict.next_on = cooling;
             }
-            Some((stage, _)) => match channel(stage, position, standing.by_person) {
+            Some((stage, _)) => match channel(stage, None, position, standing.by_person, today) {
                 None => verdict.reason = ChaseReason::NoAddress,
                 Some(channel) => {
                     if standing.suspected {

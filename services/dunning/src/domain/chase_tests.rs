@@ -62,11 +62,13 @@ fn position(items: Vec<Item>) -> Position {
     Position {
         account: AccountId::generate(),
         account_ref: "C100".to_owned(),
+        parent_ref: None,
         kind: Some(AccountKind::Company),
         segment: None,
         has_email: true,
         has_address: true,
         has_phone: true,
+        opted_out: Vec::new(),
         items,
         stops: Vec::new(),
         contacts: Vec::new(),
@@ -504,5 +506,65 @@ proptest! {
             }
         }
         prop_assert_eq!(&sent[..], &ladder[..sent.len()]);
+    }
+}
+
+/// E67: who opted out of e-mail is reminded in another way or not at all; what
+/// must be served goes all the same when nothing else is left.
+#[test]
+fn e67_an_opt_out_is_respected_but_what_must_be_served_goes() {
+    let mut one = position(vec![item("2026-11-01", "60.00")]);
+    let first = judged(&one, "2026-11-27").contact.unwrap();
+    assert_eq!(first.channel, Channel::Email);
+    one.opted_out = vec![Channel::Email];
+    let other = judged(&one, "2026-11-27");
+    if let Some(contact) = &other.contact {
+        assert_ne!(contact.channel, Channel::Email);
+    } else {
+        assert_eq!(reasons(&other), [ChaseReason::NoAddress]);
+    }
+    one.opted_out = Channel::ALL.to_vec();
+    for stage in &Policy::shipped().unwrap()[0].stages {
+        let served = matches!(
+            stage.legal,
+            super::policy::LegalClass::BeforeAction | super::policy::LegalClass::Protocol
+        );
+        let found = super::chase::channel(stage, None, &one, false, day("2026-11-27"));
+        assert_eq!(found.is_some(), served, "{}", stage.code);
+    }
+}
+
+proptest! {
+    /// E66, E67: no stage goes by a way whose address is wrong, nor by one that
+    /// is not wanted while another is left.
+    #[test]
+    fn e66_no_stage_goes_by_a_way_that_does_not_reach(
+        email in any::<bool>(), address in any::<bool>(), phone in any::<bool>(), by_person in any::<bool>(),
+        out in proptest::collection::vec(proptest::sample::select(Channel::ALL), 0..4),
+        which in 0_usize..100,
+    ) {
+        let mut one = position(Vec::new());
+        (one.has_email, one.has_address, one.has_phone) = (email, address, phone);
+        one.opted_out = out;
+        let shipped = Policy::shipped().unwrap();
+        let stages: Vec<_> = shipped.iter().flat_map(|policy| &policy.stages).collect();
+        let stage = stages[which % stages.len()];
+        let today = day("2026-11-27");
+        let open = |channel: Channel| match channel {
+            Channel::Email => email && !by_person,
+            Channel::Letter => address && !by_person,
+            Channel::Phone => phone,
+            Channel::Visit => address,
+        };
+        match super::chase::channel(stage, None, &one, by_person, today) {
+            Some(channel) => {
+                prop_assert!(open(channel));
+                if one.opted_out.contains(&channel) {
+                    prop_assert!(super::reach::is_served(stage.legal, today));
+                    prop_assert!(stage.channels.iter().all(|c| !open(*c) || one.opted_out.contains(c)));
+                }
+            }
+            None => prop_assert!(stage.channels.iter().all(|c| !open(*c) || one.opted_out.contains(c))),
+        }
     }
 }

@@ -148,11 +148,16 @@ pub fn paragraphs(policy: &Policy) -> Vec<String> {
         InterestRules::None => "Nothing is claimed for late payment.".to_owned(),
         InterestRules::Statutory { post, .. } => format!(
             "Interest and compensation by the Late Payment of Commercial Debts (Interest) Act 1998 are {}.",
-            if post { "posted" } else { "worked out as a memo, and posted when a person says so" }
+            if post { "posted after each letter or e-mail" } else { "worked out as a memo, and posted when a person says so" }
         ),
-        InterestRules::Contract { percent, .. } => {
-            format!("Interest is {percent} % a year by contract.")
-        }
+        InterestRules::Contract { percent, post } => format!(
+            "Interest is {percent} % a year by contract, {}.",
+            if post {
+                "posted after each letter or e-mail"
+            } else {
+                "worked out as a memo, and posted when a person says so"
+            }
+        ),
     });
     all
 }

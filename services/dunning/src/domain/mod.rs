@@ -5,7 +5,12 @@ pub mod chase;
 #[cfg(test)]
 mod chase_tests;
 pub mod claim;
+pub mod contact;
+#[cfg(test)]
+mod contact_tests;
 pub mod data;
+pub mod diff;
+pub mod edition;
 pub mod hold;
 pub mod interest;
 pub mod letter;
@@ -14,11 +19,16 @@ pub mod manual;
 pub mod movements;
 pub mod pack;
 pub mod plan;
+pub mod policies;
 pub mod policy;
+#[cfg(test)]
+mod policy_tests;
+pub mod policy_text;
 pub mod pre_action;
 pub mod promise;
 #[cfg(test)]
 mod promise_tests;
+pub mod reach;
 pub mod referral;
 pub mod referral_steps;
 #[cfg(test)]
@@ -26,3 +36,4 @@ mod referral_tests;
 pub mod run;
 pub mod stops;
 pub mod template;
+pub mod wording;

@@ -9,6 +9,11 @@ use kernel::{Classified, Currency, ErrorClass, Money};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use super::policies::{Assignment, Debtor, Policies};
+
+/// Stages of one policy.
+const STAGES_MAX: usize = 30;
+
 /// Amounts by currency: what is not named is nothing.
 pub type Amounts = BTreeMap<Currency, Decimal>;
 
@@ -17,6 +22,8 @@ pub type Amounts = BTreeMap<Currency, Decimal>;
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     pub policy: String,
+    /// Given to a draft by the service.
+    #[serde(default)]
     pub version: i32,
     /// The London day from which new work takes it up.
     pub valid_from: NaiveDate,
@@ -100,6 +107,16 @@ pub enum InterestRules {
     },
 }
 
+impl InterestRules {
+    /// Whether claims are posted by themselves.
+    pub const fn posts(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Statutory { post, .. } | Self::Contract { post, .. } => *post,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AcrossHalfYears {
@@ -142,10 +159,10 @@ pub struct Stage {
     pub template: String,
     pub legal: LegalClass,
     /// The least that an account is contacted about at this stage.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
     pub minimum: Amounts,
     /// What the reminder costs the debtor.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
     pub charge: Amounts,
     #[serde(default)]
     pub debtors: Vec<AccountKind>,
@@ -173,21 +190,14 @@ impl Classified for PolicyError {
 }
 
 /// The built-in examples, oldest first.
-const SHIPPED: [&str; 5] = [
+pub(super) const SHIPPED: [&str; 6] = [
     include_str!("../../data/policies/trade-credit.toml"),
     include_str!("../../data/policies/broker.toml"),
     include_str!("../../data/policies/insurance-principal.toml"),
     include_str!("../../data/policies/council-sundry.toml"),
     include_str!("../../data/policies/legal-file.toml"),
+    include_str!("../../data/policies/consumer.toml"),
 ];
-
-/// Who is to be chased, as far as a policy asks.
-#[derive(Debug, Clone, Copy)]
-pub struct Debtor<'a> {
-    pub account_ref: &'a str,
-    pub kind: Option<AccountKind>,
-    pub segment: Option<&'a str>,
-}
 
 impl Policy {
     /// Reads a policy as it is written for people.
@@ -210,40 +220,81 @@ impl Policy {
     }
 
     /// # Errors
-    /// When it contradicts itself: the field is named.
+    /// When it contradicts itself: the first field is named.
     pub fn check(&self) -> Result<(), PolicyError> {
-        let wrong = |field: String, detail: &str| {
-            Err(PolicyError::Wrong {
-                field,
-                detail: detail.to_owned(),
-            })
-        };
-        if self.stages.is_empty() {
-            return wrong("stage".to_owned(), "a policy has at least one stage");
+        match self.faults().into_iter().next() {
+            Some((field, detail)) => Err(PolicyError::Wrong { field, detail }),
+            None => Ok(()),
+        }
+    }
+
+    /// Where it contradicts itself: fields, and what is wrong with them.
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut wrong = |field: String, detail: &str| faults.push((field, detail.to_owned()));
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if self.policy.is_empty() || self.policy.len() > 60 || !self.policy.chars().all(plain) {
+            let detail = "at most 60 lower-case letters, digits and underscores";
+            wrong("policy".to_owned(), detail);
+        }
+        if self.stages.is_empty() || self.stages.len() > STAGES_MAX {
+            wrong("stage".to_owned(), "a policy has 1 to 30 stages");
         }
         if self.budget.days == 0 || self.budget.contacts == 0 {
-            return wrong("budget".to_owned(), "at least one contact in one day");
+            wrong("budget".to_owned(), "at least one contact in one day");
+        }
+        if let InterestRules::Contract { percent, .. } = self.interest
+            && !(Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(&percent)
+        {
+            wrong("interest".to_owned(), "between 0 and 100 percent a year");
+        }
+        let negative = |amounts: &Amounts| amounts.values().any(Decimal::is_sign_negative);
+        if negative(&self.minimum) {
+            wrong("minimum".to_owned(), "no amount is below nothing");
         }
         let mut before: Option<&Stage> = None;
         for (n, stage) in self.stages.iter().enumerate() {
+            let at = |field: &str| format!("stage[{n}].{field}");
             if stage.channels.is_empty() {
-                return wrong(format!("stage[{n}].channels"), "at least one");
+                wrong(at("channels"), "at least one");
             }
             if self.stages.iter().filter(|s| s.code == stage.code).count() > 1 {
-                return wrong(format!("stage[{n}].code"), "two stages have this code");
+                wrong(at("code"), "two stages have this code");
             }
             if before.is_some_and(|last| stage.rank < last.rank) {
-                return wrong(format!("stage[{n}].rank"), "stages stand in their order");
+                wrong(at("rank"), "stages stand in their order");
             }
             if before.is_some_and(|last| stage.rank == last.rank && overlap(last, stage)) {
-                return wrong(
-                    format!("stage[{n}].debtors"),
-                    "two stages of one rank are for different debtors",
-                );
+                let detail = "two stages of one rank are for different debtors";
+                wrong(at("debtors"), detail);
+            }
+            if before.is_none() && stage.days_since_last > 0 {
+                let detail = "before the first stage there is no reminder to count from";
+                wrong(at("days_since_last"), detail);
+            }
+            if negative(&stage.minimum) {
+                wrong(at("minimum"), "no amount is below nothing");
+            }
+            if negative(&stage.charge) {
+                wrong(at("charge"), "no amount is below nothing");
+            }
+            let person = [AccountKind::Individual, AccountKind::SoleTrader];
+            if stage.legal == LegalClass::BeforeAction
+                && person.iter().any(|kind| self.reaches(stage, *kind))
+            {
+                let detail = "individuals and sole traders get a letter of claim: Pre-Action \
+                              Protocol for Debt Claims, 1.1";
+                wrong(at("legal"), detail);
             }
             before = Some(stage);
         }
-        Ok(())
+        faults
+    }
+
+    /// Whether a stage is for debtors of a kind that the policy is for.
+    fn reaches(&self, stage: &Stage, kind: AccountKind) -> bool {
+        let has = |kinds: &[AccountKind]| kinds.is_empty() || kinds.contains(&kind);
+        has(&self.debtors) && has(&stage.debtors)
     }
 
     /// The next stage after a rank, for this kind of debtor.
@@ -257,14 +308,17 @@ impl Policy {
         self.stages.iter().find(|stage| stage.code == code)
     }
 
+    /// Whether it is for debtors of a kind; of one whose kind is not known, it may be.
+    pub fn is_for(&self, kind: Option<AccountKind>) -> bool {
+        self.debtors.is_empty() || kind.is_none_or(|kind| self.debtors.contains(&kind))
+    }
+
     /// How well it fits a debtor; nothing when it does not.
-    fn fits(&self, debtor: Debtor<'_>) -> Option<u8> {
+    pub(super) fn fits(&self, debtor: Debtor<'_>) -> Option<u8> {
         if self.accounts.iter().any(|one| one == debtor.account_ref) {
             return Some(3);
         }
-        let kind_fits =
-            self.debtors.is_empty() || debtor.kind.is_none_or(|kind| self.debtors.contains(&kind));
-        if !kind_fits {
+        if !self.is_for(debtor.kind) {
             return None;
         }
         if self.segments.is_empty() {
@@ -283,6 +337,30 @@ fn overlap(a: &Stage, b: &Stage) -> bool {
     a.debtors.is_empty()
         || b.debtors.is_empty()
         || a.debtors.iter().any(|kind| b.debtors.contains(kind))
+}
+
+impl LegalClass {
+    pub const ALL: [Self; 5] = [
+        Self::Courtesy,
+        Self::Reminder,
+        Self::Demand,
+        Self::BeforeAction,
+        Self::Protocol,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Courtesy => "courtesy",
+            Self::Reminder => "reminder",
+            Self::Demand => "demand",
+            Self::BeforeAction => "before_action",
+            Self::Protocol => "protocol",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
 }
 
 impl Stage {
@@ -311,158 +389,5 @@ impl Stage {
         Money::try_new(*amount, currency)
             .ok()
             .filter(|charge| charge.is_positive())
-    }
-}
-
-/// The policies that may be in force: the newest valid version of each, and the
-/// older ones for what began under them.
-#[derive(Debug, Clone, Default)]
-pub struct Policies {
-    all: Vec<Policy>,
-}
-
-impl Policies {
-    pub fn new(mut all: Vec<Policy>) -> Self {
-        all.sort_by(|a, b| (&a.policy, a.version).cmp(&(&b.policy, b.version)));
-        Self { all }
-    }
-
-    /// Every version of every policy, the newest of each first.
-    pub fn each(&self) -> impl Iterator<Item = &Policy> {
-        let mut all: Vec<&Policy> = self.all.iter().collect();
-        all.sort_by(|a, b| (&a.policy, b.version).cmp(&(&b.policy, a.version)));
-        all.into_iter()
-    }
-
-    pub fn get(&self, policy: &str, version: i32) -> Option<&Policy> {
-        self.all
-            .iter()
-            .find(|one| one.policy == policy && one.version == version)
-    }
-
-    /// The newest version of each that is valid on a day.
-    pub fn valid(&self, day: NaiveDate) -> impl Iterator<Item = &Policy> {
-        self.all.iter().enumerate().filter_map(move |(n, one)| {
-            let newer = self
-                .all
-                .iter()
-                .skip(n + 1)
-                .any(|other| other.policy == one.policy && other.valid_from <= day);
-            (one.valid_from <= day && !newer).then_some(one)
-        })
-    }
-
-    /// The one for a debtor: that which names the account, else the segment,
-    /// else that for everybody of its kind; of two that fit as well, the one
-    /// whose name comes first.
-    pub fn choose(&self, debtor: Debtor<'_>, day: NaiveDate) -> Option<&Policy> {
-        let mut best: Option<(u8, &Policy)> = None;
-        for policy in self.valid(day) {
-            if let Some(fit) = policy.fits(debtor)
-                && best.is_none_or(|(known, _)| fit > known)
-            {
-                best = Some((fit, policy));
-            }
-        }
-        best.map(|(_, policy)| policy)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn debtor(segment: Option<&'static str>, kind: AccountKind) -> Debtor<'static> {
-        Debtor {
-            account_ref: "A1",
-            kind: Some(kind),
-            segment,
-        }
-    }
-
-    fn day(text: &str) -> NaiveDate {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn what_the_program_comes_with_can_be_read() {
-        assert_eq!(Policy::shipped().unwrap().len(), SHIPPED.len());
-    }
-
-    #[test]
-    fn a_segment_goes_before_everybody_and_an_account_before_a_segment() {
-        let mut all = Policy::shipped().unwrap();
-        let policies = Policies::new(all.clone());
-        let on = day("2026-11-27");
-        let of = |debtor| policies.choose(debtor, on).map(|p| p.policy.as_str());
-        assert_eq!(
-            of(debtor(Some("Broker"), AccountKind::Company)),
-            Some("broker")
-        );
-        assert_eq!(of(debtor(None, AccountKind::Company)), Some("trade_credit"));
-        assert_eq!(of(debtor(None, AccountKind::Individual)), None);
-        all.iter_mut()
-            .find(|p| p.policy == "council_sundry")
-            .unwrap()
-            .accounts
-            .push("A1".to_owned());
-        let policies = Policies::new(all);
-        let chosen = policies.choose(debtor(Some("broker"), AccountKind::Company), on);
-        assert_eq!(chosen.unwrap().policy, "council_sundry");
-    }
-
-    /// E58: a stage that a later version does not have any more.
-    #[test]
-    fn an_item_at_a_deleted_stage_goes_on_with_the_next_higher_rank() {
-        let policy = &Policy::shipped().unwrap()[0];
-        let kind = Some(AccountKind::Company);
-        assert_eq!(policy.after(Some(45), kind).unwrap().code, "final_demand");
-        assert_eq!(policy.after(Some(60), kind), None);
-        assert_eq!(policy.after(None, kind).unwrap().code, "before_due");
-    }
-
-    #[test]
-    fn the_law_of_the_debtor_picks_the_last_letter() {
-        let policy = &Policy::shipped().unwrap()[0];
-        let last = |kind| policy.after(Some(50), kind).unwrap().code.as_str();
-        assert_eq!(last(Some(AccountKind::Company)), "letter_before_action");
-        assert_eq!(last(Some(AccountKind::SoleTrader)), "letter_of_claim");
-        assert_eq!(last(None), "letter_of_claim");
-    }
-
-    #[test]
-    fn a_policy_that_contradicts_itself_is_refused_with_the_field() {
-        let good = SHIPPED[1];
-        let twice = good.replace("code = \"call\"", "code = \"final_demand\"");
-        let error = Policy::read(&twice).unwrap_err();
-        assert!(error.to_string().starts_with("stage["), "{error}");
-        let late = good.replace("rank = 40", "rank = 10");
-        assert!(
-            Policy::read(&late)
-                .unwrap_err()
-                .to_string()
-                .contains("rank")
-        );
-        let unknown = good.replace("cool_off_days = 3", "cool_off_day = 3");
-        assert!(matches!(
-            Policy::read(&unknown),
-            Err(PolicyError::Unreadable(_))
-        ));
-    }
-
-    #[test]
-    fn a_newer_version_counts_from_its_day() {
-        let mut newer = Policy::shipped().unwrap().remove(0);
-        newer.version = 2;
-        newer.valid_from = day("2026-12-01");
-        let mut all = Policy::shipped().unwrap();
-        all.push(newer);
-        let policies = Policies::new(all);
-        let version = |on: &str| {
-            let debtor = debtor(None, AccountKind::Company);
-            policies.choose(debtor, day(on)).unwrap().version
-        };
-        assert_eq!(version("2026-11-30"), 1);
-        assert_eq!(version("2026-12-01"), 2);
     }
 }

@@ -93,6 +93,15 @@ impl Stop {
             .find(|part| part.document == document)
     }
 
+    /// Whether it is about all of a document of which so much is open: what is left
+    /// of a document in query for a part of it is chased on, and its clocks run (E53).
+    fn covers_all(&self, document: DocumentId, open: Money) -> bool {
+        self.covers(document).is_some_and(|part| {
+            part.amount
+                .is_none_or(|amount| amount.amount() >= open.amount())
+        })
+    }
+
     /// Whether the clocks of what it is about stand still: while nobody may be
     /// contacted about it.
     pub fn pauses(&self) -> bool {
@@ -108,10 +117,16 @@ impl Stop {
 
 /// How many days between two days were stopped for a document, each once however
 /// many stops it had. `until` does not count.
-pub fn paused(stops: &[Stop], document: DocumentId, from: NaiveDate, until: NaiveDate) -> i64 {
+pub fn paused(
+    stops: &[Stop],
+    document: DocumentId,
+    open: Money,
+    from: NaiveDate,
+    until: NaiveDate,
+) -> i64 {
     let spans = stops
         .iter()
-        .filter(|stop| stop.pauses() && stop.covers(document).is_some())
+        .filter(|stop| stop.pauses() && stop.covers_all(document, open))
         .map(|stop| (stop.starts_on, stop.over_from()));
     union(spans, from, until)
 }
@@ -141,10 +156,15 @@ pub fn union(
 }
 
 /// The last day on which a stop of a document ended, up to and with `day`.
-pub fn last_end(stops: &[Stop], document: DocumentId, day: NaiveDate) -> Option<NaiveDate> {
+pub fn last_end(
+    stops: &[Stop],
+    document: DocumentId,
+    open: Money,
+    day: NaiveDate,
+) -> Option<NaiveDate> {
     stops
         .iter()
-        .filter(|stop| stop.pauses() && stop.covers(document).is_some())
+        .filter(|stop| stop.pauses() && stop.covers_all(document, open))
         .map(Stop::over_from)
         .filter(|over| *over <= day)
         .max()
@@ -236,12 +256,30 @@ impl Effect {
 
 #[cfg(test)]
 mod tests {
+    use kernel::Currency;
     use proptest::prelude::*;
 
     use super::*;
 
     fn day(n: i64) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + chrono::TimeDelta::days(n)
+    }
+
+    /// E53: a query about a part lets the clocks of the rest run; about all it stops
+    /// them.
+    #[test]
+    fn e53_a_part_in_query_pauses_nothing() {
+        let document = DocumentId::generate();
+        let gbp = |text| Money::parse(text, Currency::GBP).unwrap();
+        let of = |amount| Stop {
+            kind: StopKind::Query,
+            parts: vec![Part { document, amount }],
+            ..stop(0, 10)
+        };
+        let days = |amount| paused(&[of(amount)], document, gbp("600"), day(0), day(10));
+        assert_eq!(days(Some(gbp("100"))), 0);
+        assert_eq!(days(Some(gbp("600"))), 10);
+        assert_eq!(days(None), 10);
     }
 
     fn stop(from: i64, days: i64) -> Stop {
@@ -282,7 +320,8 @@ mod tests {
             let plain = (from..from + length)
                 .filter(|d| stops.iter().any(|stop| stop.is_active(day(*d))))
                 .count();
-            let counted = paused(&stops, document, day(from), day(from + length));
+            let open = Money::parse("1", Currency::GBP).unwrap();
+            let counted = paused(&stops, document, open, day(from), day(from + length));
             prop_assert_eq!(counted, i64::try_from(plain).unwrap());
         }
     }

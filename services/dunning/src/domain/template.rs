@@ -2,18 +2,20 @@
 //! its HTML and the letter are made. A value that is missing is an error, never
 //! a gap.
 
+use std::collections::BTreeSet;
+
 use chrono::{Days, NaiveDate};
 use kernel::{Classified, ErrorClass};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
-use super::policy::LegalClass;
+use super::{policy::LegalClass, wording};
 
 /// Steps that rendering one text may take.
 const FUEL: u64 = 50_000;
 /// Characters of a subject and of a body.
-const SUBJECT_MAX: usize = 200;
-const BODY_MAX: usize = 20_000;
+pub(super) const SUBJECT_MAX: usize = 200;
+pub(super) const BODY_MAX: usize = 20_000;
 
 /// One version of a template. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +39,12 @@ pub enum TemplateError {
     NotFilled(String),
     #[error("a letter of this kind must say {what} ({source_text})")]
     Missing { what: String, source_text: String },
-    #[error("{0} is too long")]
-    TooLong(&'static str),
+    #[error("there is no `{0}`: it is none of the names that a text may use")]
+    Unknown(String),
+    #[error("a template's name has at most 60 lower-case letters, digits and underscores")]
+    Name,
+    #[error("{0} has between 1 and {1} characters")]
+    Size(&'static str, usize),
 }
 
 impl Classified for TemplateError {
@@ -47,7 +53,9 @@ impl Classified for TemplateError {
             Self::Unreadable(_) => "dunning.template_unreadable",
             Self::NotFilled(_) => "dunning.template_not_filled",
             Self::Missing { .. } => "dunning.template_incomplete",
-            Self::TooLong(_) => "dunning.template_too_long",
+            Self::Unknown(_) => "dunning.template_unknown_name",
+            Self::Name => "dunning.template_name",
+            Self::Size(..) => "dunning.template_too_long",
         }
     }
 
@@ -90,6 +98,16 @@ struct Dates {
     in_30: String,
 }
 
+/// What is claimed for late payment, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LateSums {
+    /// Percent a year.
+    pub rate: String,
+    pub interest: String,
+    pub compensation: String,
+    pub total: String,
+}
+
 /// Everything that a text may name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Facts {
@@ -99,6 +117,8 @@ pub struct Facts {
     /// What is asked for, one sum for each currency.
     pub total: String,
     pub interest: String,
+    /// Nothing where nothing is claimed: a text that names it is not sent then.
+    pub late: Option<LateSums>,
     dates: Dates,
     #[serde(skip)]
     pub on: NaiveDate,
@@ -130,6 +150,7 @@ impl Facts {
             interest: "none are claimed with this letter; where the law or our contract provides \
                        for them they may be added later."
                 .to_owned(),
+            late: None,
             dates: Dates {
                 today: date_uk(on),
                 in_7: after(7),
@@ -149,7 +170,7 @@ impl Facts {
             due_on: on.checked_sub_days(Days::new(days)).unwrap_or(on),
             amount: amount.to_owned(),
         };
-        Self::new(
+        let mut facts = Self::new(
             Sender {
                 name: "Example Supplies Ltd".to_owned(),
                 address: "1 Example Street, London, EC1A 1AA".to_owned(),
@@ -170,7 +191,22 @@ impl Facts {
             "£1,560.40".to_owned(),
             on,
             None,
-        )
+        );
+        facts.late = Some(LateSums {
+            rate: "11.75 % a year".to_owned(),
+            interest: "£24.87".to_owned(),
+            compensation: "£110.00".to_owned(),
+            total: "£134.87".to_owned(),
+        });
+        facts
+    }
+
+    /// As [`Facts::sample`], of one document and no claim for late payment.
+    pub fn bare() -> Self {
+        let mut facts = Self::sample();
+        facts.items.truncate(1);
+        facts.late = None;
+        facts
     }
 }
 
@@ -201,26 +237,29 @@ const SHIPPED: [&str; 9] = [
     include_str!("../../data/templates/red_statement.toml"),
 ];
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Needs {
-    need: Vec<Need>,
+/// A text filled in, or what is wrong and on which line.
+pub(super) fn rendered(
+    text: &str,
+    facts: &Facts,
+) -> Result<String, (TemplateError, Option<usize>)> {
+    environment()
+        .render_str(text, minijinja::value::Serde(facts))
+        .map_err(|e| (TemplateError::NotFilled(e.to_string()), e.line()))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Need {
-    legal: LegalClass,
-    what: String,
-    words: Vec<String>,
-    source: String,
+/// The names that a text uses and does not define itself.
+pub(super) fn undeclared(text: &str) -> Result<BTreeSet<String>, (TemplateError, Option<usize>)> {
+    let environment = environment();
+    let read = environment.template_from_str(text);
+    let template = read.map_err(|e| (TemplateError::NotFilled(e.to_string()), e.line()))?;
+    Ok(template.undeclared_variables(true).into_iter().collect())
 }
 
-fn needs() -> Result<Vec<Need>, TemplateError> {
-    let read = toml::from_str::<Needs>(include_str!("../../data/templates/required.toml"));
-    Ok(read
-        .map_err(|e| TemplateError::Unreadable(e.to_string()))?
-        .need)
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment
 }
 
 impl Template {
@@ -246,31 +285,16 @@ impl Template {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn check(&self) -> Result<(), TemplateError> {
-        if self.subject.chars().count() > SUBJECT_MAX {
-            return Err(TemplateError::TooLong("the subject"));
-        }
-        if self.body.chars().count() > BODY_MAX {
-            return Err(TemplateError::TooLong("the text"));
-        }
-        let facts = Facts::sample();
-        let filled = self.fill(&facts)?;
-        let mut said = filled.subject.to_lowercase();
-        for block in &filled.blocks {
-            if let Block::Heading(text) | Block::Paragraph(text) = block {
-                said.push('\n');
-                said.push_str(&text.to_lowercase());
-            }
-        }
-        for need in needs()? {
-            let has = |word: &String| said.contains(&word.replace("{total}", &facts.total));
-            if need.legal == self.legal && !need.words.iter().any(has) {
-                return Err(TemplateError::Missing {
-                    what: need.what,
-                    source_text: need.source,
-                });
-            }
-        }
-        Ok(())
+        let faults = wording::faults(self, &[self.legal], Facts::sample().on);
+        faults
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |fault| Err(fault.error))
+    }
+
+    /// Whether it speaks of what is claimed for late payment.
+    pub fn names_late(&self) -> bool {
+        self.subject.contains("late.") || self.body.contains("late.")
     }
 
     /// Fills it in.
@@ -278,14 +302,7 @@ impl Template {
     /// # Errors
     /// When it names something that there is not, or does too much.
     pub fn fill(&self, facts: &Facts) -> Result<Filled, TemplateError> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        let fill = |text: &str| {
-            environment
-                .render_str(text, minijinja::value::Serde(facts))
-                .map_err(|e| TemplateError::NotFilled(e.to_string()))
-        };
+        let fill = |text: &str| rendered(text, facts).map_err(|(error, _)| error);
         // A line break in a subject would be another header.
         let subject = fill(&self.subject)?
             .split_whitespace()
@@ -345,7 +362,7 @@ mod tests {
         template.body.push_str("{{ account.nme }}");
         assert_eq!(
             template.check().unwrap_err().code(),
-            "dunning.template_not_filled"
+            "dunning.template_unknown_name"
         );
         let mut template = named("reminder");
         template.body.push_str(

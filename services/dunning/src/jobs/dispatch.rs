@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use contracts::{
     Event,
     dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction},
@@ -17,16 +17,17 @@ use crate::{
     channel::{self, Handed, Mailer, Options},
     consume::judge::SYSTEM,
     domain::{
-        chase::{self, Judgement, Moment, Verdict},
+        chase::{self, Judgement, Moment, Position, Verdict},
         letter,
         policy::{Policies, Stage},
-        template::{Addressee, Facts, Line, Template},
+        template::{Addressee, Facts, Line},
     },
-    serve::moment,
+    serve::{late_sums, moment},
     store::{
         self,
         contacts::{Claimed, New},
         dispatch::Queued,
+        templates::Templates,
     },
 };
 
@@ -145,8 +146,13 @@ async fn claim(
         return Ok((0, Vec::new()));
     }
     let policies = store::policies::all(tx.conn()).await?;
-    let templates = store::templates::published(tx.conn()).await?;
     let moment = moment(tx.conn(), bus).await?;
+    let runs: Vec<Uuid> = queued.iter().map(|one| one.run_id).collect();
+    let templates = store::templates::published(tx.conn(), &runs, moment.today).await?;
+    // Accounts of one debtor have one contact budget: nobody else uses it up
+    // meanwhile (E61).
+    let debtors: Vec<String> = queued.iter().filter_map(|one| one.debtor.clone()).collect();
+    store::ways::lock_debtors(tx.conn(), &debtors).await?;
     let mut events = Vec::new();
     let mut claimed = Vec::new();
     let mut accounts = Vec::new();
@@ -186,7 +192,11 @@ async fn claim(
                         bytes,
                     });
                 }
-                accounts.push(one.account_id);
+                if one.debtor.is_some() {
+                    store::contacts::fold(tx.conn(), &[one.account_id]).await?;
+                } else {
+                    accounts.push(one.account_id);
+                }
                 events.push(outgoing(&event, contact, event.version, bus, one.run_id)?);
             }
         }
@@ -266,19 +276,11 @@ fn reason(verdict: &Verdict) -> String {
         .unwrap_or_default()
 }
 
-fn way(stage: &Stage, one: &Queued) -> Option<Channel> {
-    let approved = one
-        .channel
-        .as_ref()
-        .and_then(|name| serde_json::from_value::<Channel>(name.clone().into()).ok());
-    let reaches = |channel: &Channel| match channel {
-        Channel::Email => one.email.is_some(),
-        Channel::Letter | Channel::Visit => one.address.is_some(),
-        Channel::Phone => one.phone.is_some(),
-    };
-    approved
-        .filter(reaches)
-        .or_else(|| stage.channels.iter().copied().find(reaches))
+/// The way that was approved while it reaches them, else the first of the stage
+/// that does; and whether only a person may take it.
+fn way(stage: &Stage, one: &Queued, position: &Position, today: NaiveDate) -> Option<Channel> {
+    let approved = one.channel.as_deref().and_then(Channel::named);
+    chase::channel(stage, approved, position, false, today)
 }
 
 /// Judges one account again; the contact that was written for it, or why it is
@@ -289,7 +291,7 @@ async fn decide(
     dispatch: &Dispatch,
     one: &Queued,
     policies: &Policies,
-    templates: &[Template],
+    templates: &Templates,
     moment: Moment,
 ) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
     let now = bus.now();
@@ -326,7 +328,7 @@ async fn decide(
     let Some(stage) = stage_of(highest) else {
         return Ok(Err("no_policy".to_owned()));
     };
-    let Some(channel) = way(stage, one) else {
+    let Some(channel) = way(stage, one, position, moment.today) else {
         return Ok(Err("no_address".to_owned()));
     };
     // Another team may have said so since it was approved (E79).
@@ -334,7 +336,7 @@ async fn decide(
     if by_person && matches!(channel, Channel::Email | Channel::Letter) {
         return Ok(Err("only a person may contact them".to_owned()));
     }
-    let Some(template) = templates.iter().find(|t| t.template == stage.template) else {
+    let Some(template) = templates.of_run(one.run_id, &stage.template) else {
         return Ok(Err(format!("there is no template {}", stage.template)));
     };
     let mut items = Vec::with_capacity(kept.len());
@@ -364,7 +366,7 @@ async fn decide(
     let mut amounts: Vec<Money> = sums.into_values().collect();
     amounts.sort_by_key(|amount| amount.currency().code());
     let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
-    let facts = Facts::new(
+    let mut facts = Facts::new(
         dispatch.options.sender.clone(),
         Addressee {
             r#ref: one.account_ref.clone(),
@@ -376,6 +378,10 @@ async fn decide(
         moment.today,
         one.sentence.clone(),
     );
+    if template.names_late() {
+        let documents: Vec<DocumentId> = items.iter().map(|item| item.document_id).collect();
+        facts.late = late_sums(conn, account, &documents, moment.today).await?;
+    }
     let filled = match template.fill(&facts) {
         Ok(filled) => filled,
         Err(error) => return Ok(Err(error.to_string())),
@@ -469,6 +475,10 @@ async fn decide(
         counted_on: moment.today,
     };
     store::contacts::insert(conn, &new).await?;
+    let written = matches!(channel, Channel::Email | Channel::Letter);
+    if written && (policy.interest.posts() || !stage.charge.is_empty()) {
+        store::claims::expect(conn, contact).await?;
+    }
     Ok(Ok((event, bytes)))
 }
 

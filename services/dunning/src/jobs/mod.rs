@@ -1,5 +1,6 @@
 //! What happens by itself: a file for each.
 
+pub(crate) mod charges;
 pub(crate) mod dispatch;
 pub(crate) mod due;
 pub(crate) mod legal;

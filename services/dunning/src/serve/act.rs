@@ -15,6 +15,7 @@ use kernel::{
 };
 use messaging::{Bus, Failure, Meta, Tx};
 use rust_decimal::Decimal;
+use sqlx::PgConnection;
 
 use crate::{
     consume::judge::Told,
@@ -59,22 +60,7 @@ impl Act {
         &mut self,
         account: AccountId,
     ) -> Result<(String, Option<Policy>), Failure> {
-        let known = store::plans::account(self.tx.conn(), account)
-            .await?
-            .ok_or_else(|| {
-                Failure::not_found(
-                    "dunning.no_account",
-                    format!("there is no account {account}"),
-                )
-            })?;
-        let policies = store::policies::all(self.tx.conn()).await?;
-        let debtor = Debtor {
-            account_ref: &known.account_ref,
-            kind: known.kind.as_deref().and_then(store::accounts::kind_named),
-            segment: known.segment.as_deref(),
-        };
-        let policy = policies.choose(debtor, self.today).cloned();
-        Ok((known.account_ref, policy))
+        debtor(self.tx.conn(), account, self.today).await
     }
 
     /// The debts that are to be paid, and what of each.
@@ -178,6 +164,29 @@ impl Act {
         bus.notice(&["dunning".to_owned()]).await;
         Ok(())
     }
+}
+
+/// Who an account is and what is agreed with such debtors.
+pub(super) async fn debtor(
+    conn: &mut PgConnection,
+    account: AccountId,
+    today: NaiveDate,
+) -> Result<(String, Option<Policy>), Failure> {
+    let known = store::plans::account(conn, account).await?.ok_or_else(|| {
+        Failure::not_found(
+            "dunning.no_account",
+            format!("there is no account {account}"),
+        )
+    })?;
+    let policies = store::policies::all(conn).await?;
+    let debtor = Debtor {
+        account_ref: &known.account_ref,
+        parent_ref: known.parent_ref.as_deref(),
+        kind: known.kind.as_deref().and_then(store::accounts::kind_named),
+        segment: known.segment.as_deref(),
+    };
+    let policy = policies.choose(debtor, today).cloned();
+    Ok((known.account_ref, policy))
 }
 
 /// The last day that still counts: so many working days after the day itself,

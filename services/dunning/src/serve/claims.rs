@@ -1,6 +1,8 @@
 //! Interest and compensation for late payment: the memo, posting it, and taking
 //! it back.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use contracts::{
     Prefix,
@@ -10,8 +12,9 @@ use contracts::{
     },
     dunning::{ChargeChanged, ChargeId, ChargeState},
 };
-use kernel::{AccountId, london_date};
+use kernel::{AccountId, DocumentId, Money, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
+use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use super::{act::Act, text};
@@ -19,8 +22,9 @@ use crate::{
     domain::{
         claim::{self, Late, NoClaim},
         interest::{Debtor, Terms, Working},
-        policy::{Debtor as Who, Policies, Policy},
+        policy::{Debtor as Who, Policy},
         stops::Stop,
+        template::LateSums,
     },
     store::{self, accounts::kind_named, claims::Charge, statements::Addressee},
 };
@@ -30,15 +34,14 @@ fn no_account(id: AccountId) -> Failure {
 }
 
 /// An account as far as its claims need it.
-struct Books {
+pub(crate) struct Books {
     who: Addressee,
-    stops: Vec<Stop>,
-    policies: Policies,
-    today: NaiveDate,
+    pub(crate) stops: Vec<Stop>,
+    policy: Option<Policy>,
 }
 
 impl Books {
-    async fn read(
+    pub(crate) async fn read(
         conn: &mut PgConnection,
         account: AccountId,
         today: NaiveDate,
@@ -46,28 +49,38 @@ impl Books {
         let who = store::statements::addressee(conn, account)
             .await?
             .ok_or_else(|| no_account(account))?;
+        let debtor = Who {
+            account_ref: &who.account_ref,
+            parent_ref: who.parent_ref.as_deref(),
+            kind: who.kind.as_deref().and_then(kind_named),
+            segment: who.segment.as_deref(),
+        };
+        let policies = store::policies::all(conn).await?;
         Ok(Self {
+            policy: policies.choose(debtor, today).cloned(),
             who,
             stops: store::stops::of_account(conn, account).await?,
-            policies: store::policies::all(conn).await?,
-            today,
         })
     }
 
+    /// By the rules of another version than that of today.
+    pub(crate) fn under(&mut self, policy: Policy) {
+        self.policy = Some(policy);
+    }
+
     /// By which rules its late debts bear interest.
-    fn terms(&self) -> Result<(&Policy, (Debtor, Terms)), NoClaim> {
+    pub(crate) fn terms(&self) -> Result<(&Policy, (Debtor, Terms)), NoClaim> {
         let kind = self.who.kind.as_deref().and_then(kind_named);
-        let debtor = Who {
-            account_ref: &self.who.account_ref,
-            kind,
-            segment: self.who.segment.as_deref(),
-        };
-        let policy = self.policies.choose(debtor, self.today);
+        let policy = self.policy.as_ref();
         let terms = claim::terms(kind, policy)?;
         Ok((policy.ok_or(NoClaim::NoPolicy)?, terms))
     }
 
-    fn work_out(&self, late: &Late, until: NaiveDate) -> Result<(Working, Terms), Failure> {
+    pub(crate) fn work_out(
+        &self,
+        late: &Late,
+        until: NaiveDate,
+    ) -> Result<(Working, Terms), Failure> {
         let (policy, terms) = self.terms().map_err(Failure::of)?;
         let working =
             claim::work_out(late, terms, &self.stops, policy, until).map_err(Failure::of)?;
@@ -125,8 +138,60 @@ pub(super) async fn late_payment(
     })
 }
 
+/// What documents of an account have come to for late payment, as a text shows
+/// it; nothing where nothing is claimed.
+pub(crate) async fn late_sums(
+    conn: &mut PgConnection,
+    account: AccountId,
+    documents: &[DocumentId],
+    today: NaiveDate,
+) -> Result<Option<LateSums>, Failure> {
+    let books = Books::read(conn, account, today).await?;
+    if books.terms().is_err() {
+        return Ok(None);
+    }
+    let mut sums: Option<(Money, Money)> = None;
+    let mut rates: BTreeSet<Decimal> = BTreeSet::new();
+    for late in store::claims::late(conn, account, None, today).await? {
+        if !documents.contains(&late.document) || claim::is_in_query(&late, &books.stops, today) {
+            continue;
+        }
+        let (working, _) = books.work_out(&late, today)?;
+        let zero = Money::zero(working.interest.currency());
+        let (interest, fixed) = sums.unwrap_or((zero, zero));
+        // One letter states one sum: debts in another currency are left out.
+        if interest.currency() != working.interest.currency() || !working.interest.is_positive() {
+            continue;
+        }
+        rates.extend(
+            working
+                .segments
+                .iter()
+                .map(|segment| segment.rate.normalize()),
+        );
+        let add = |sum: Money, more: Money| sum.checked_add(more).map_err(Failure::of);
+        sums = Some((
+            add(interest, working.interest)?,
+            add(fixed, working.compensation.unwrap_or(zero))?,
+        ));
+    }
+    let Some((interest, fixed)) = sums else {
+        return Ok(None);
+    };
+    let rates: Vec<String> = rates.iter().map(|rate| format!("{rate} %")).collect();
+    Ok(Some(LateSums {
+        rate: format!("{} a year", rates.join(" and ")),
+        interest: interest.display_uk(),
+        compensation: fixed.display_uk(),
+        total: interest
+            .checked_add(fixed)
+            .map_err(Failure::of)?
+            .display_uk(),
+    }))
+}
+
 /// Writes a charge, and tells of it.
-pub(super) async fn put(
+pub(crate) async fn put(
     tx: &mut Tx,
     prefix: &Prefix,
     charge: &Charge,

@@ -4,7 +4,7 @@ use chrono::{Days, Months};
 use contracts::{
     api::{
         Page, Refusal,
-        dunning::{HoldStep, HoldView, ListHolds, PlaceHold, StepHold},
+        dunning::{GetHold, HoldStep, HoldView, ListHolds, PlaceHold, StepHold},
     },
     dunning::{HoldId, HoldKind, HoldState},
 };
@@ -60,6 +60,10 @@ async fn shown(bus: &Bus, id: HoldId, roles: &[String]) -> Result<HoldView, Refu
         .await?
         .ok_or_else(|| no_hold(id))?;
     Ok(view(found, roles))
+}
+
+pub(crate) async fn get_hold(ask: GetHold, bus: Bus) -> Result<HoldView, Refusal> {
+    shown(&bus, ask.hold_id, &ask.person.roles).await
 }
 
 pub(crate) async fn place_hold(ask: PlaceHold, bus: Bus) -> Result<HoldView, Refusal> {

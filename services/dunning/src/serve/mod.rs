@@ -2,7 +2,9 @@
 //! here what they share.
 
 mod act;
-mod claims;
+pub(crate) mod claims;
+mod contacts;
+pub(crate) mod editions;
 mod holds;
 mod plans;
 mod policies;
@@ -13,17 +15,27 @@ mod referrals_act;
 pub(crate) mod runs;
 pub(crate) mod standing;
 mod statements;
+mod templates;
 
-pub(crate) use claims::{get_late_payment, post_charge, take_back_charge};
-pub(crate) use holds::{list_holds, place_hold, step_hold};
-pub(crate) use plans::{list_plans, open_plan, propose_plan, step_plan};
-pub(crate) use policies::list_policies;
-pub(crate) use promises::{get_promise, list_promises, take_promise, withdraw_promise};
+pub(crate) use claims::{get_late_payment, late_sums, post_charge, take_back_charge};
+pub(crate) use contacts::{
+    erase_contact_notes, get_reach, list_contacts, record_contact, step_contact,
+};
+pub(crate) use editions::step_edition;
+pub(crate) use holds::{get_hold, list_holds, place_hold, step_hold};
+pub(crate) use plans::{get_plan, list_plans, open_plan, propose_plan, step_plan};
+pub(crate) use policies::{
+    assign_policy, draft_policy, get_policy, list_assignments, list_policies,
+};
+pub(crate) use promises::{
+    get_promise, list_promises, promise_figures, take_promise, withdraw_promise,
+};
 pub(crate) use referrals::{get_legal, get_pack, get_referral, list_referrals};
 pub(crate) use referrals_act::{acknowledge_debt, open_referral, step_referral};
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::{get_standing, moment};
 pub(crate) use statements::get_statement;
+pub(crate) use templates::{draft_template, get_template, list_templates, preview_template};
 
 use messaging::{Bus, Failure};
 use uuid::Uuid;

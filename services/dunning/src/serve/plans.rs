@@ -4,8 +4,8 @@ use contracts::{
     api::{
         Page, Refusal,
         dunning::{
-            ExpectedPayment, ListPlans, OpenPlan, PlanStep, PlanView, ProposePlan, ProposedPlan,
-            StepPlan,
+            ExpectedPayment, GetPlan, ListPlans, OpenPlan, PlanStep, PlanView, ProposePlan,
+            ProposedPlan, StepPlan,
         },
     },
     dunning::{PlanId, PlanState},
@@ -55,11 +55,11 @@ fn view(plan: Plan) -> Result<PlanView, Failure> {
     })
 }
 
-async fn shown(bus: &Bus, id: PlanId) -> Result<PlanView, Refusal> {
+pub(crate) async fn get_plan(ask: GetPlan, bus: Bus) -> Result<PlanView, Refusal> {
     let mut tx = bus.begin().await?;
-    let found = store::plans::get(tx.conn(), id)
+    let found = store::plans::get(tx.conn(), ask.plan_id)
         .await?
-        .ok_or_else(|| no_plan(id))?;
+        .ok_or_else(|| no_plan(ask.plan_id))?;
     Ok(view(found)?)
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn open_plan(ask: OpenPlan, bus: Bus) -> Result<PlanView, Refus
     let reason = text(&ask.reason, "/reason")?;
     let id: PlanId = ask.command_id.as_uuid().into();
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
-        return shown(&bus, id).await;
+        return get_plan(GetPlan { plan_id: id }, bus).await;
     };
     let (account_ref, policy) = act.debtor(ask.account_id).await?;
     let (items, currency) = act.debts(ask.account_id, &ask.lines).await?;
@@ -149,7 +149,7 @@ pub(crate) async fn step_plan(ask: StepPlan, bus: Bus) -> Result<PlanView, Refus
     let reason = text(&ask.reason, "/reason")?;
     let id = ask.plan_id;
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
-        return shown(&bus, id).await;
+        return get_plan(GetPlan { plan_id: id }, bus).await;
     };
     let account = store::plans::get(act.tx.conn(), id)
         .await?

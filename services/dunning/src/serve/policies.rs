@@ -1,13 +1,50 @@
-//! Policies, and the manual that is written from them.
+//! Policies, and the manual that is written from them; drafting; which account
+//! or parent has which.
 
-use contracts::api::{
-    Page, Refusal,
-    dunning::{DunningPolicyView, ListDunningPolicies},
+use std::collections::HashSet;
+
+use chrono::NaiveDate;
+use contracts::{
+    api::{
+        Page, Refusal,
+        dunning::{
+            AssignPolicy, DraftPolicy, DunningPolicyDetail, DunningPolicyView, EditionKind,
+            EditionState, GetDunningPolicy, ListDunningPolicies, ListPolicyAssignments,
+            PolicyAssignment,
+        },
+    },
+    dunning::{AssignTo, PolicyAssigned},
 };
 use kernel::london_date;
-use messaging::{Bus, Failure};
+use messaging::{Bus, Failure, Outgoing};
+use sqlx::PgConnection;
 
-use crate::{domain::manual, store};
+use super::{
+    act::{Act, wrong},
+    editions::{draft, no_edition, pick, views},
+    text,
+};
+use crate::{
+    domain::{
+        diff,
+        edition::{Edition, before},
+        manual,
+        policy::Policy,
+        policy_text,
+    },
+    store::{self, accounts::kind_named},
+};
+
+const KIND: EditionKind = EditionKind::Policy;
+/// Characters of a reference.
+const REF_MAX: usize = 200;
+/// Assignments of one list.
+const LIST_MAX: usize = 1000;
+
+fn written(policy: &Policy) -> Result<String, Failure> {
+    toml::to_string(policy)
+        .map_err(|e| Failure::bug("dunning.policy_text", format!("a policy is no TOML: {e}")))
+}
 
 pub(crate) async fn list_policies(
     _: ListDunningPolicies,
@@ -28,13 +65,201 @@ pub(crate) async fn list_policies(
             valid_from: policy.valid_from,
             in_force,
             manual: manual::paragraphs(policy),
-            text: toml::to_string(policy).map_err(|e| {
-                Failure::bug("dunning.policy_text", format!("a policy is no TOML: {e}"))
-            })?,
+            text: written(policy)?,
         });
     }
     Ok(Page {
         items,
         next_cursor: None,
     })
+}
+
+/// As it was written, with the day that counts.
+fn read(one: &Edition) -> Result<Policy, Failure> {
+    let mut policy: Policy = serde_json::from_value(one.body.clone())?;
+    policy.valid_from = one.valid_from;
+    Ok(policy)
+}
+
+async fn detail(
+    conn: &mut PgConnection,
+    name: &str,
+    version: Option<i32>,
+    today: NaiveDate,
+) -> Result<DunningPolicyDetail, Failure> {
+    let editions = store::editions::of(conn, KIND, name, false).await?;
+    let one = pick(&editions, KIND, name, version)?;
+    let policy = read(one)?;
+    let manual = manual::paragraphs(&policy);
+    let against = before(&editions, one.version);
+    let old = match against {
+        Some(one) => manual::paragraphs(&read(one)?).join("\n\n"),
+        None => String::new(),
+    };
+    let all = views(&editions, today);
+    let edition = all.iter().find(|view| view.version == one.version);
+    Ok(DunningPolicyDetail {
+        policy: name.to_owned(),
+        title: policy.title.clone(),
+        text: match one.source.as_str() {
+            "" => written(&policy)?,
+            source => source.to_owned(),
+        },
+        manual_diff: diff::words(&old, &manual.join("\n\n")),
+        manual,
+        edition: edition
+            .cloned()
+            .ok_or_else(|| no_edition(KIND, name, version))?,
+        against: against.map(|one| one.version),
+        editions: all,
+    })
+}
+
+pub(crate) async fn get_policy(
+    ask: GetDunningPolicy,
+    bus: Bus,
+) -> Result<DunningPolicyDetail, Refusal> {
+    let mut tx = bus.begin().await?;
+    let today = london_date(bus.now());
+    Ok(detail(tx.conn(), &ask.policy, ask.version, today).await?)
+}
+
+pub(crate) async fn draft_policy(
+    ask: DraftPolicy,
+    bus: Bus,
+) -> Result<DunningPolicyDetail, Refusal> {
+    let reason = text(&ask.reason, "/reason")?;
+    let id = ask.command_id.as_uuid();
+    if let Some(mut act) = Act::begin(&bus, ask.command_id).await? {
+        let refused = || {
+            Failure::permanent(
+                "dunning.policy_wrong",
+                "the policy could not be published as it is",
+            )
+        };
+        let today = act.today;
+        let known = store::editions::of(act.tx.conn(), KIND, &ask.policy, true).await?;
+        let day = ask.valid_from.unwrap_or(today).max(today);
+        let templates = store::templates::in_force(act.tx.conn(), day).await?;
+        let version = known.first().map_or(1, |newest| newest.version + 1);
+        let source = ask.text.replace("\r\n", "\n");
+        let policy = policy_text::read(&source, &ask.policy, version, ask.valid_from, &templates)
+            .map_err(|faults| {
+            faults
+                .iter()
+                .fold(refused(), |told, fault| told.at("/text", fault.words()))
+        })?;
+        if policy.valid_from < today {
+            return Err(refused().at("/valid_from", "not before today").into());
+        }
+        let body = serde_json::to_value(&policy).map_err(Failure::from)?;
+        let new = Edition {
+            id,
+            kind: KIND,
+            name: ask.policy.clone(),
+            version,
+            state: EditionState::Draft,
+            title: policy.title,
+            valid_from: policy.valid_from,
+            sha256: store::editions::sha256(&body),
+            body,
+            source,
+            drafted_by: ask.person.actor.clone(),
+            drafted_at: act.now,
+            reason: reason.clone(),
+            approval: None,
+            decided_by: None,
+            decided_at: None,
+            decision: None,
+        };
+        draft(&mut act, known, &new, &reason, &ask.person).await?;
+        act.finish(&bus).await?;
+    }
+    let mut tx = bus.begin().await?;
+    let conn = tx.conn();
+    let made = store::editions::lock(conn, &[id]).await?;
+    let version = made.first().map(|one| one.version);
+    Ok(detail(conn, &ask.policy, version, london_date(bus.now())).await?)
+}
+
+pub(crate) async fn list_assignments(
+    _: ListPolicyAssignments,
+    bus: Bus,
+) -> Result<Page<PolicyAssignment>, Refusal> {
+    let mut tx = bus.begin().await?;
+    let mut said = store::editions::assignments(tx.conn()).await?;
+    said.reverse();
+    // What was said for the same day last is what counts.
+    let mut seen = HashSet::new();
+    said.retain(|one| seen.insert((one.to, one.reference.clone(), one.valid_from)));
+    said.truncate(LIST_MAX);
+    Ok(Page {
+        items: said,
+        next_cursor: None,
+    })
+}
+
+pub(crate) async fn assign_policy(
+    ask: AssignPolicy,
+    bus: Bus,
+) -> Result<PolicyAssignment, Refusal> {
+    let reason = text(&ask.reason, "/reason")?;
+    let reference = ask.reference.trim().to_owned();
+    if reference.is_empty() || reference.chars().count() > REF_MAX {
+        return Err(wrong("/reference", "the reference of an account").into());
+    }
+    let today = london_date(bus.now());
+    let valid_from = ask.valid_from.unwrap_or(today);
+    if valid_from < today {
+        return Err(wrong("/valid_from", "not before today").into());
+    }
+    let said = PolicyAssignment {
+        to: ask.to,
+        reference,
+        policy: ask.policy.filter(|policy| !policy.is_empty()),
+        valid_from,
+        recorded_at: bus.now(),
+        actor: ask.person.actor.clone(),
+        reason: reason.clone(),
+    };
+    let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
+        return Ok(said);
+    };
+    let kinds = store::editions::kinds(act.tx.conn(), said.to, &said.reference).await?;
+    if kinds.is_empty() {
+        let detail = match said.to {
+            AssignTo::Account => "no account has this reference",
+            AssignTo::Parent => "no account has this parent",
+        };
+        return Err(wrong("/reference", detail).into());
+    }
+    if let Some(name) = &said.policy {
+        let policies = store::policies::all(act.tx.conn()).await?;
+        let policy = policies
+            .valid(valid_from)
+            .find(|policy| policy.policy == *name)
+            .ok_or_else(|| wrong("/policy", "no such policy is in force on that day"))?;
+        // Of a parent's accounts those of another kind keep theirs.
+        let fits = |kind: &Option<String>| policy.is_for(kind.as_deref().and_then(kind_named));
+        if !kinds.iter().any(fits) {
+            return Err(wrong("/policy", "it is not for debtors of this kind").into());
+        }
+    }
+    let id = ask.command_id.as_uuid();
+    let (now, prefix) = (act.now, act.prefix.clone());
+    store::editions::assign(act.tx.conn(), id, &said).await?;
+    let event = PolicyAssigned {
+        assignment_id: id,
+        to: said.to,
+        reference: said.reference.clone(),
+        policy: said.policy.clone(),
+        valid_from,
+        recorded_at: now,
+        actor: ask.person.actor,
+        reason,
+    };
+    let event = Outgoing::new(&event, id, 1, &prefix, now, &act.cause)?;
+    act.tx.publish(&[event]).await?;
+    act.finish(&bus).await?;
+    Ok(said)
 }

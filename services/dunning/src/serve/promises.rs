@@ -5,12 +5,13 @@ use contracts::{
     api::{
         Page, Refusal,
         dunning::{
-            GetPromise, ListPromises, PromiseTab, PromiseView, TakePromise, WithdrawPromise,
+            GetPromise, GetPromiseFigures, ListPromises, PromiseFigure, PromiseFigures, PromiseTab,
+            PromiseView, TakePromise, WithdrawPromise,
         },
     },
     dunning::{PromiseId, PromiseState},
 };
-use kernel::{Money, london_date};
+use kernel::{Currency, Money, london_date};
 use messaging::{Bus, Failure};
 use rust_decimal::Decimal;
 
@@ -199,6 +200,29 @@ pub(crate) async fn withdraw_promise(
     judge::put_promise(&mut act.tx, &promise, Some(PromiseState::Open), told).await?;
     act.finish(&bus).await?;
     Ok(view(promise)?)
+}
+
+pub(crate) async fn promise_figures(
+    ask: GetPromiseFigures,
+    bus: Bus,
+) -> Result<PromiseFigures, Refusal> {
+    let mut tx = bus.begin().await?;
+    let tallies = store::promises::tallies(tx.conn(), ask.from, ask.to).await?;
+    let count = |n| u32::try_from(n).unwrap_or(u32::MAX);
+    let row = |tally: store::promises::Tally| {
+        let currency = Currency::parse(&tally.currency).map_err(Failure::of)?;
+        let money = |amount| Money::try_new(amount, currency).map_err(Failure::of);
+        Ok::<_, Failure>(PromiseFigure {
+            kept: count(tally.kept),
+            partly_kept: count(tally.partly_kept),
+            broken: count(tally.broken),
+            promised: money(tally.promised)?,
+            received: money(tally.received)?,
+            taken_by: tally.taken_by,
+        })
+    };
+    let rows = tallies.into_iter().map(row).collect::<Result<_, _>>()?;
+    Ok(PromiseFigures { rows })
 }
 
 fn place(text: Option<&str>) -> Result<Option<store::promises::Place>, Failure> {

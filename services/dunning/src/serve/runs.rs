@@ -126,6 +126,7 @@ pub(crate) async fn propose_run(ask: ProposeRun, bus: Bus) -> Result<RunView, Re
     };
     let (tx, told) = act.told(&ask.person, &run.reason);
     put(tx, &run, None, told).await?;
+    store::templates::take(tx.conn(), id.as_uuid(), as_of).await?;
     store::runs::plan(tx.conn(), id, &run.scope.accounts, RANGE).await?;
     act.finish(&bus).await?;
     shown(&bus, id).await

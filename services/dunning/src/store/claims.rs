@@ -7,7 +7,7 @@ use contracts::{
     api::dunning::ChargeView,
     dunning::{ChargeId, ChargeKind, ChargeState},
 };
-use kernel::{AccountId, DocumentId, Money};
+use kernel::{AccountId, Currency, DocumentId, Money};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -182,6 +182,94 @@ pub(crate) async fn posted(
     rows.into_iter()
         .map(|row| Ok((known(ChargeKind::named(&row.kind), &row.kind)?, row.amount)))
         .collect()
+}
+
+/// A contact after which its policy may post claims, or charges for it.
+pub(crate) struct Due {
+    pub(crate) contact_id: Uuid,
+    /// It was sent; else it failed.
+    pub(crate) reached: bool,
+    pub(crate) account_id: Uuid,
+    pub(crate) account_ref: String,
+    pub(crate) stage: Option<String>,
+    pub(crate) policy: String,
+    pub(crate) policy_version: i32,
+    /// What it was about.
+    pub(crate) documents: Vec<(Uuid, String)>,
+    /// Of each currency the first document.
+    pub(crate) first: Vec<(Uuid, String, Currency)>,
+}
+
+/// Something will be due after a contact.
+pub(crate) async fn expect(conn: &mut PgConnection, contact: Uuid) -> Result<(), Failure> {
+    sqlx::query!(
+        "insert into dunning.charge_due (contact_id) values ($1) on conflict do nothing",
+        contact
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Contacts of which it is known whether they were sent; locked. Others skip them.
+pub(crate) async fn due(conn: &mut PgConnection, limit: i64) -> Result<Vec<Due>, Failure> {
+    let rows = sqlx::query!(
+        r#"select d.contact_id, c.state not in ('failed', 'bounced', 'gone_away', 'recalled') as "reached!", c.account_id,
+             c.account_ref, c.stage, c.policy, c.policy_version
+           from dunning.charge_due d join dunning.contact c using (contact_id)
+           where c.state not in ('claimed', 'unknown', 'todo')
+           order by d.contact_id limit $1 for update of d skip locked"#,
+        limit
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.contact_id).collect();
+    let items = sqlx::query!(
+        "select contact_id, document_id, document_ref, currency from dunning.contact_item
+         where contact_id = any($1) and not void order by contact_id, document_ref, document_id",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut due = Due {
+            contact_id: row.contact_id,
+            reached: row.reached,
+            account_id: row.account_id,
+            account_ref: row.account_ref,
+            stage: row.stage,
+            policy: row.policy.unwrap_or_default(),
+            policy_version: row.policy_version.unwrap_or_default(),
+            documents: Vec::new(),
+            first: Vec::new(),
+        };
+        for item in items
+            .iter()
+            .filter(|item| item.contact_id == row.contact_id)
+        {
+            let currency = Currency::parse(&item.currency).map_err(Failure::of)?;
+            due.documents
+                .push((item.document_id, item.document_ref.clone()));
+            if due.first.iter().all(|(.., known)| *known != currency) {
+                let first = (item.document_id, item.document_ref.clone(), currency);
+                due.first.push(first);
+            }
+        }
+        all.push(due);
+    }
+    Ok(all)
+}
+
+/// Nothing more is due after these.
+pub(crate) async fn settled(conn: &mut PgConnection, contacts: &[Uuid]) -> Result<(), Failure> {
+    sqlx::query!(
+        "delete from dunning.charge_due where contact_id = any($1)",
+        contacts
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// The next number of a charge.

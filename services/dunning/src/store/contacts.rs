@@ -134,6 +134,20 @@ pub(crate) async fn fold(conn: &mut PgConnection, accounts: &[Uuid]) -> Result<(
     Ok(())
 }
 
+/// Days on which an account was contacted, the last few.
+pub(crate) async fn days(
+    conn: &mut PgConnection,
+    account: Uuid,
+) -> Result<Vec<NaiveDate>, Failure> {
+    let days = sqlx::query_scalar!(
+        "select contacts from dunning.reached where account_id = $1",
+        account
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(days.unwrap_or_default())
+}
+
 /// An e-mail that is claimed and was not handed over as far as anybody knows.
 pub(crate) struct Claimed {
     pub(crate) contact_id: Uuid,

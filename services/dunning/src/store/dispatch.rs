@@ -24,6 +24,8 @@ pub(crate) struct Queued {
     pub(crate) email: Option<String>,
     pub(crate) address: Option<String>,
     pub(crate) phone: Option<String>,
+    /// Whose other accounts there are.
+    pub(crate) debtor: Option<String>,
 }
 
 /// Whether no run is being sent and no contact is claimed: then nobody need ask
@@ -48,7 +50,9 @@ pub(crate) async fn take(
         Queued,
         r#"select ra.run_id, ra.account_id, ra.account_ref, ra.policy, ra.policy_version, ra.documents, ra.reasons,
              ra.ranks_to as "ranks_to: Vec<Option<i16>>", ra.chaseable as "chaseable: Vec<rust_decimal::Decimal>", ra.currencies, ra.sentence, ra.channel,
-             a.name, a.email, a.address, a.phone
+             a.name, a.email, a.address, a.phone,
+             coalesce(a.parent_ref, (select c.parent_ref from dunning.account c where c.parent_ref = a.account_ref limit 1))
+               as debtor
            from dunning.run_account ra join dunning.run r using (run_id)
              join dunning.account a on a.account_id = ra.account_id
            where r.state = 'sending' and ra.state = 'queued' and ($1 or ra.channel <> 'email')

@@ -181,6 +181,7 @@ pub(crate) async fn debts(
 /// What is known of a debtor, as far as a policy asks.
 pub(crate) struct Known {
     pub(crate) account_ref: String,
+    pub(crate) parent_ref: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) segment: Option<String>,
 }
@@ -191,7 +192,7 @@ pub(crate) async fn account(
 ) -> Result<Option<Known>, Failure> {
     Ok(sqlx::query_as!(
         Known,
-        "select account_ref, kind, segment from dunning.account where account_id = $1",
+        "select account_ref, parent_ref, kind, segment from dunning.account where account_id = $1",
         account.as_uuid()
     )
     .fetch_optional(conn)

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use contracts::dunning::ChaseReason;
+use contracts::dunning::{Channel, ChaseReason, ReachState};
 use kernel::AccountId;
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{accounts::kind_named, money, stops};
-use crate::domain::chase::{Item, Position, Reached, Terms, is_chased};
+use super::{accounts::kind_named, money, stops, ways};
+use crate::domain::{
+    chase::{Item, Position, Reached, Terms, is_chased},
+    reach::address,
+};
 
 /// Accounts with open debts, from one id to another, both with: of one account
 /// both are its own.
@@ -35,7 +38,7 @@ pub(crate) async fn load(
         return Ok(Vec::new());
     }
     let accounts = sqlx::query!(
-        r#"select account_id, account_ref, kind, segment, email is not null as "has_email!",
+        r#"select account_id, account_ref, parent_ref, kind, segment, email is not null as "has_email!",
              address is not null as "has_address!", phone is not null as "has_phone!"
            from dunning.account where account_id between $1 and $2"#,
         from,
@@ -49,11 +52,13 @@ pub(crate) async fn load(
             Position {
                 account: row.account_id.into(),
                 account_ref: row.account_ref,
+                parent_ref: row.parent_ref,
                 kind: row.kind.as_deref().and_then(kind_named),
                 segment: row.segment,
                 has_email: row.has_email,
                 has_address: row.has_address,
                 has_phone: row.has_phone,
+                opted_out: Vec::new(),
                 items: Vec::new(),
                 stops: Vec::new(),
                 contacts: Vec::new(),
@@ -61,6 +66,25 @@ pub(crate) async fn load(
         );
     }
     let mut reached = reached(conn, from, to, &mut positions).await?;
+    for (account, days) in ways::contacts_of_kin(conn, from, to).await? {
+        if let Some(position) = positions.get_mut(&account) {
+            position.contacts = days;
+        }
+    }
+    for (account, shut) in ways::of_range(conn, from, to).await? {
+        let Some(position) = positions.get_mut(&account) else {
+            continue;
+        };
+        if shut.state == ReachState::OptedOut {
+            position.opted_out.push(shut.channel);
+            continue;
+        }
+        match address(shut.channel) {
+            Channel::Email => position.has_email = false,
+            Channel::Phone => position.has_phone = false,
+            Channel::Letter | Channel::Visit => position.has_address = false,
+        }
+    }
     let in_runs = in_runs(conn, from, to).await?;
     for row in rows {
         let Some(position) = positions.get_mut(&row.account_id) else {

@@ -7,6 +7,7 @@ use contracts::{
 };
 use kernel::AccountId;
 use messaging::Failure;
+use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -82,6 +83,41 @@ pub(crate) async fn due(
     .fetch_all(conn)
     .await?;
     Ok(ids.into_iter().map(Into::into).collect())
+}
+
+/// What became of one person's promises.
+pub(crate) struct Tally {
+    pub(crate) taken_by: String,
+    pub(crate) currency: String,
+    pub(crate) kept: i64,
+    pub(crate) partly_kept: i64,
+    pub(crate) broken: i64,
+    pub(crate) promised: Decimal,
+    pub(crate) received: Decimal,
+}
+
+/// How promises came out whose next or last payment fell due in these days.
+pub(crate) async fn tallies(
+    conn: &mut PgConnection,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<Tally>, Failure> {
+    Ok(sqlx::query_as!(
+        Tally,
+        r#"select p.body->>'taken_by' as "taken_by!", p.body->>'currency' as "currency!",
+             count(*) filter (where p.state = 'kept') as "kept!",
+             count(*) filter (where p.state = 'partly_kept') as "partly_kept!",
+             count(*) filter (where p.state = 'broken') as "broken!",
+             sum(i.promised) as "promised!", sum((p.body->>'received')::numeric) as "received!"
+           from dunning.promise p cross join lateral (
+             select sum((item->>'amount')::numeric) as promised from jsonb_array_elements(p.body->'items') item) i
+           where p.state in ('kept', 'partly_kept', 'broken') and p.due_on between $1 and $2
+           group by 1, 2 order by 1, 2"#,
+        from,
+        to
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Where a page of promises begins: after this day and id.

@@ -16,6 +16,7 @@ pub(crate) struct Addressee {
     pub(crate) account_ref: String,
     pub(crate) name: String,
     pub(crate) address: Option<String>,
+    pub(crate) parent_ref: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) segment: Option<String>,
 }
@@ -26,7 +27,7 @@ pub(crate) async fn addressee(
 ) -> Result<Option<Addressee>, Failure> {
     Ok(sqlx::query_as!(
         Addressee,
-        "select account_ref, name, address, kind, segment from dunning.account where account_id = $1",
+        "select account_ref, name, address, parent_ref, kind, segment from dunning.account where account_id = $1",
         account.as_uuid()
     )
     .fetch_optional(conn)

@@ -1,17 +1,88 @@
 //! Templates, as they were written.
 
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::api::dunning::{EditionKind, EditionState};
 use messaging::Failure;
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
-use crate::domain::template::Template;
+use crate::domain::{edition::Edition, template::Template};
 
-/// The published ones, the newest version of each of the firm itself.
-pub(crate) async fn published(conn: &mut PgConnection) -> Result<Vec<Template>, Failure> {
+/// Versions that are kept in mind.
+const ALL_MAX: i64 = 5000;
+
+/// Published templates, and which version each run takes.
+#[derive(Debug, Default)]
+pub(crate) struct Templates {
+    /// By name, the newest first.
+    all: Vec<(Template, NaiveDate)>,
+    of_runs: HashMap<Uuid, BTreeMap<String, i32>>,
+    day: NaiveDate,
+}
+
+impl Templates {
+    /// The version that is in force on the day.
+    pub(crate) fn now(&self, name: &str) -> Option<&Template> {
+        self.all
+            .iter()
+            .find(|(one, from)| one.template == name && *from <= self.day)
+            .map(|(one, _)| one)
+    }
+
+    /// The version that a run took when it began; one that was not there yet, now.
+    pub(crate) fn of_run(&self, run: Uuid, name: &str) -> Option<&Template> {
+        let taken = self.of_runs.get(&run).and_then(|taken| taken.get(name));
+        let taken = taken.and_then(|version| {
+            let is =
+                |one: &&(Template, NaiveDate)| one.0.template == name && one.0.version == *version;
+            self.all.iter().find(is)
+        });
+        taken.map(|(one, _)| one).or_else(|| self.now(name))
+    }
+}
+
+/// The published ones of the firm itself, as runs and a day see them.
+pub(crate) async fn published(
+    conn: &mut PgConnection,
+    runs: &[Uuid],
+    day: NaiveDate,
+) -> Result<Templates, Failure> {
+    let rows = sqlx::query!(
+        "select body, valid_from from dunning.template where state = 'published' and principal = ''
+         order by template, version desc limit $1",
+        ALL_MAX
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        all.push((serde_json::from_value(row.body)?, row.valid_from));
+    }
+    let rows = sqlx::query!(
+        "select run_id, templates from dunning.run where run_id = any($1)",
+        runs
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut of_runs = HashMap::new();
+    for row in rows {
+        of_runs.insert(row.run_id, serde_json::from_value(row.templates)?);
+    }
+    Ok(Templates { all, of_runs, day })
+}
+
+/// Those in force on a day.
+pub(crate) async fn in_force(
+    conn: &mut PgConnection,
+    day: NaiveDate,
+) -> Result<Vec<Template>, Failure> {
     let rows = sqlx::query_scalar!(
         "select distinct on (template) body from dunning.template
-         where state = 'published' and principal = '' order by template, version desc"
+         where state = 'published' and principal = '' and valid_from <= $1 order by template, version desc",
+        day
     )
     .fetch_all(conn)
     .await?;
@@ -19,25 +90,98 @@ pub(crate) async fn published(conn: &mut PgConnection) -> Result<Vec<Template>, 
     Ok(read?)
 }
 
+/// A run takes the versions that are in force on its day, and keeps them.
+pub(crate) async fn take(
+    conn: &mut PgConnection,
+    run: Uuid,
+    day: NaiveDate,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "update dunning.run set templates = coalesce((select jsonb_object_agg(template, version) from (
+           select distinct on (template) template, version from dunning.template
+           where state = 'published' and principal = '' and valid_from <= $2 order by template, version desc) newest), '{}')
+         where run_id = $1",
+        run,
+        day
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Writes the built-in ones that are not there yet. A version that is there is
 /// never written over.
 pub(crate) async fn seed(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<(), Failure> {
     for template in Template::shipped().map_err(Failure::of)? {
         let body = serde_json::to_value(&template)?;
-        let sha256 = hex::encode(Sha256::digest(body.to_string().as_bytes()));
-        sqlx::query!(
-            "insert into dunning.template (template, version, state, body, sha256, actor, recorded_at)
-             values ($1, $2, 'published', $3, $4, 'system:dunning', $5) on conflict do nothing",
-            template.template,
+        let shipped = shipped(
+            EditionKind::Template,
+            &template.template,
             template.version,
+            &template.title,
             body,
-            sha256,
-            now
-        )
-        .execute(&mut *conn)
-        .await?;
+        );
+        super::editions::seed(&mut *conn, &shipped, now).await?;
     }
     Ok(())
+}
+
+/// A version that the program comes with.
+pub(super) fn shipped(
+    kind: EditionKind,
+    name: &str,
+    version: i32,
+    title: &str,
+    body: serde_json::Value,
+) -> Edition {
+    let day = body
+        .get("valid_from")
+        .and_then(|day| day.as_str()?.parse().ok());
+    Edition {
+        id: Edition::shipped_id(kind, name, version),
+        kind,
+        name: name.to_owned(),
+        version,
+        state: EditionState::Published,
+        title: title.to_owned(),
+        valid_from: day.unwrap_or(FIRST),
+        sha256: super::editions::sha256(&body),
+        body,
+        source: String::new(),
+        drafted_by: "system:dunning".to_owned(),
+        drafted_at: DateTime::UNIX_EPOCH,
+        reason: "comes with the program".to_owned(),
+        approval: None,
+        decided_by: Some("system:dunning".to_owned()),
+        decided_at: Some(DateTime::UNIX_EPOCH),
+        decision: None,
+    }
+}
+
+/// From when on built-in templates are in force.
+const FIRST: NaiveDate = match NaiveDate::from_ymd_opt(2026, 1, 1) {
+    Some(day) => day,
+    None => NaiveDate::MIN,
+};
+
+/// Who a text is tried on.
+pub(crate) struct Tried {
+    pub(crate) account_id: Uuid,
+    pub(crate) name: String,
+    pub(crate) address: Option<String>,
+}
+
+pub(crate) async fn tried(
+    conn: &mut PgConnection,
+    account_ref: &str,
+) -> Result<Option<Tried>, Failure> {
+    Ok(sqlx::query_as!(
+        Tried,
+        "select account_id, name, address from dunning.account where account_ref = $1",
+        account_ref
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// Keeps bytes by their hash, which is returned.

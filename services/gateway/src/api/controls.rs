@@ -153,7 +153,11 @@ pub(crate) async fn approval(
     // Limits are worklist's own; a credit shows its whole content.
     let by_allocation = !matches!(
         about.kind,
-        ApprovalKind::LimitChange | ApprovalKind::Credit | ApprovalKind::LegalReferral
+        ApprovalKind::LimitChange
+            | ApprovalKind::Credit
+            | ApprovalKind::DunningTemplate
+            | ApprovalKind::DunningPolicy
+            | ApprovalKind::LegalReferral
     );
     if about.state == ApprovalState::Pending && by_allocation {
         let preview = PreviewApproval {

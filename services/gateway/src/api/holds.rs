@@ -1,13 +1,14 @@
 //! Holds.
 
 use axum::{
+    Json,
     extract::{Extension, State},
     http::Uri,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use chrono::NaiveDate;
 use contracts::{
-    api::dunning::{HoldStep, ListHolds, PlaceHold, StepHold},
+    api::dunning::{GetHold, HoldStep, ListHolds, PlaceHold, StepHold},
     dunning::{HoldId, HoldKind, HoldState},
 };
 use kernel::{AccountId, DocumentId};
@@ -53,6 +54,24 @@ pub(crate) async fn list_holds(
         page: page_request(query.cursor, query.limit),
     };
     Ok(list(&uri, &app.bus.ask(&ask).await?))
+}
+
+/// One hold.
+#[utoipa::path(
+    get, path = "/api/v1/holds/{id}", tag = "dunning", operation_id = "getHold",
+    params(("id" = String, Path, format = Uuid, description = "The hold")),
+    responses((status = 200, description = "The hold", body = ref("#/components/schemas/HoldView")))
+)]
+pub(crate) async fn get_hold(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(hold_id): Path<HoldId>,
+) -> Result<Response, Problem> {
+    let ask = GetHold {
+        hold_id,
+        person: person(&caller),
+    };
+    Ok(Json(app.bus.ask(&ask).await?).into_response())
 }
 
 /// A reason not to chase.

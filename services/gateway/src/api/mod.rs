@@ -5,8 +5,10 @@
 
 pub(crate) mod accounts;
 pub(crate) mod claims;
+pub(crate) mod contacts;
 pub(crate) mod controls;
 pub(crate) mod disputes;
+pub(crate) mod editions;
 pub(crate) mod holds;
 pub(crate) mod import_undo;
 pub(crate) mod imports;

@@ -8,8 +8,9 @@ use axum::{
 };
 use contracts::{
     api::dunning::{
-        Every, ExpectedPayment, GetPromise, ListPlans, ListPromises, OpenPlan, PlanStep,
-        PromiseTab, PromisedLine, ProposePlan, StepPlan, TakePromise, WithdrawPromise,
+        Every, ExpectedPayment, GetPlan, GetPromise, GetPromiseFigures, ListPlans, ListPromises,
+        OpenPlan, PlanStep, PromiseTab, PromisedLine, ProposePlan, StepPlan, TakePromise,
+        WithdrawPromise,
     },
     dunning::{PlanId, PlanState, PromiseId},
 };
@@ -71,6 +72,29 @@ pub(crate) async fn get_promise(
     Path(promise_id): Path<PromiseId>,
 ) -> Result<Response, Problem> {
     Ok(Json(app.bus.ask(&GetPromise { promise_id }).await?).into_response())
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FiguresQuery {
+    /// The first day that payments fell due on.
+    #[param(value_type = String, format = Date)]
+    from: chrono::NaiveDate,
+    /// The last one.
+    #[param(value_type = String, format = Date)]
+    to: chrono::NaiveDate,
+}
+
+/// How promises that fell due in a period came out, for each person who took them.
+#[utoipa::path(
+    get, path = "/api/v1/promises/figures", tag = "dunning", operation_id = "promiseFigures", params(FiguresQuery),
+    responses((status = 200, description = "The figures", body = ref("#/components/schemas/PromiseFigures")))
+)]
+pub(crate) async fn figures(
+    State(app): State<App>,
+    Query(FiguresQuery { from, to }): Query<FiguresQuery>,
+) -> Result<Response, Problem> {
+    Ok(Json(app.bus.ask(&GetPromiseFigures { from, to }).await?).into_response())
 }
 
 /// Text in a calendar file (RFC 5545, 3.3.11).
@@ -248,6 +272,19 @@ pub(crate) async fn list_plans(
         page: page_request(query.cursor, query.limit),
     };
     Ok(list(&uri, &app.bus.ask(&ask).await?))
+}
+
+/// One plan.
+#[utoipa::path(
+    get, path = "/api/v1/plans/{id}", tag = "dunning", operation_id = "getPlan",
+    params(("id" = String, Path, format = Uuid, description = "The plan")),
+    responses((status = 200, description = "The plan", body = ref("#/components/schemas/PlanView")))
+)]
+pub(crate) async fn get_plan(
+    State(app): State<App>,
+    Path(plan_id): Path<PlanId>,
+) -> Result<Response, Problem> {
+    Ok(Json(app.bus.ask(&GetPlan { plan_id }).await?).into_response())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

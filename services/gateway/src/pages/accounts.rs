@@ -6,15 +6,21 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use contracts::api::{
-    Page,
-    dunning::{GetStanding, Standing},
-    reporting::{
-        AccountView, AgedRow, Bucket, GetAgedDebt, GetLedger, GetTimeline, LedgerLine,
-        ListAccounts, TimelineEntry,
+use contracts::{
+    api::{
+        Page,
+        dunning::{
+            ContactView, GetStanding, HoldView, ListContacts, ListHolds, ListPlans, ListPromises,
+            PlanView, PromiseTab, PromiseView, Standing,
+        },
+        reporting::{
+            AccountView, AgedRow, Bucket, GetAgedDebt, GetLedger, GetTimeline, LedgerLine,
+            ListAccounts, TimelineEntry,
+        },
     },
+    dunning::{HoldState, PlanState},
 };
-use kernel::Money;
+use kernel::{AccountId, Money};
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use serde::Deserialize;
 
@@ -24,8 +30,9 @@ use super::{
 };
 use crate::{
     App,
-    api::{Path, accounts::find, encoded, page_request, search},
+    api::{Path, accounts::find, controls::person, encoded, page_request, search},
     problem::Problem,
+    routes,
 };
 
 #[derive(Deserialize)]
@@ -110,6 +117,61 @@ struct AccountPage {
     timeline_next: Option<String>,
     /// Nothing while dunning does not answer: the rest of the page is shown.
     standing: Option<Standing>,
+    agreed: Agreed,
+    /// The last few; none while dunning does not answer.
+    contacts: Vec<ContactView>,
+    may_chase: bool,
+}
+
+/// What is agreed with the account or holds it, as far as dunning answers.
+#[derive(Default)]
+struct Agreed {
+    holds: Vec<HoldView>,
+    promises: Vec<PromiseView>,
+    plans: Vec<PlanView>,
+}
+
+impl Agreed {
+    fn is_empty(&self) -> bool {
+        self.holds.is_empty() && self.promises.is_empty() && self.plans.is_empty()
+    }
+
+    async fn of(app: &App, visit: &Visit, account_id: AccountId) -> Self {
+        let page = || page_request(None, None);
+        let holds = ListHolds {
+            account_id: Some(account_id),
+            state: Some(HoldState::Active),
+            person: person(&visit.caller),
+            page: page(),
+        };
+        let plans = ListPlans {
+            account_id: Some(account_id),
+            state: Some(PlanState::Active),
+            page: page(),
+        };
+        let promises = |tab| ListPromises {
+            tab: Some(tab),
+            account_id: Some(account_id),
+            page: page(),
+        };
+        let (due, upcoming) = (
+            promises(PromiseTab::DueToday),
+            promises(PromiseTab::Upcoming),
+        );
+        let (holds, plans, due, upcoming) = tokio::join!(
+            app.bus.ask(&holds),
+            app.bus.ask(&plans),
+            app.bus.ask(&due),
+            app.bus.ask(&upcoming),
+        );
+        let mut open = due.map_or_else(|_| Vec::new(), |page| page.items);
+        open.extend(upcoming.into_iter().flat_map(|page| page.items));
+        Self {
+            holds: holds.map_or_else(|_| Vec::new(), |page| page.items),
+            plans: plans.map_or_else(|_| Vec::new(), |page| page.items),
+            promises: open,
+        }
+    }
 }
 
 /// `GET /accounts/{id}`
@@ -149,7 +211,13 @@ async fn assemble(
         ..GetAgedDebt::default()
     };
     let standing = GetStanding { account_id };
-    let (found, standing) = tokio::join!(
+    let contacts = ListContacts {
+        account_id,
+        contact_id: None,
+        person: person(&visit.caller),
+        page: page_request(None, Some(5)),
+    };
+    let (found, standing, agreed, contacts) = tokio::join!(
         async {
             tokio::try_join!(
                 app.bus.ask(&ledger),
@@ -157,7 +225,9 @@ async fn assemble(
                 app.bus.ask(&aged)
             )
         },
-        app.bus.ask(&standing)
+        app.bus.ask(&standing),
+        Agreed::of(app, visit, account_id),
+        app.bus.ask(&contacts)
     );
     let (ledger, timeline, aged) = found?;
     let here = format!(
@@ -177,6 +247,9 @@ async fn assemble(
     } = timeline;
     Ok(AccountPage {
         standing: standing.ok(),
+        agreed,
+        contacts: contacts.map(|page| page.items).unwrap_or_default(),
+        may_chase: routes::CHASE.allows(&visit.caller.roles),
         shell: visit.shell(
             Section::Accounts,
             format!("{} {}", account.account_ref, account.name),

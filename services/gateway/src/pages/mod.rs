@@ -22,7 +22,7 @@ use axum::{
 };
 
 use crate::{auth::Caller, problem::Problem, respond::Rendered};
-pub(crate) use visit::{Toast, Undo, Visit};
+pub(crate) use visit::{Done, Toast, Undo, Visit};
 
 /// A place in the rail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub(crate) enum Section {
     Residuals,
     Disputes,
     Dunning,
+    Promises,
     Controls,
     /// Sign-in and errors.
     Elsewhere,
@@ -50,7 +51,7 @@ pub(crate) struct Place {
     pub key: &'static str,
 }
 
-pub(crate) const RAIL: [Place; 10] = [
+pub(crate) const RAIL: [Place; 11] = [
     Place {
         section: Section::Today,
         title: "Today",
@@ -88,6 +89,12 @@ pub(crate) const RAIL: [Place; 10] = [
         key: "u",
     },
     Place {
+        section: Section::Promises,
+        title: "Promises",
+        href: "/promises",
+        key: "p",
+    },
+    Place {
         section: Section::Accounts,
         title: "Accounts",
         href: "/accounts",
@@ -121,6 +128,8 @@ pub(crate) struct Shell {
     pub caller: Option<Caller>,
     /// London time, to the second.
     pub as_at: String,
+    /// How far the notices of changes were when the page was made.
+    pub heard: String,
     pub toast: Option<Toast>,
 }
 
@@ -192,6 +201,7 @@ pub(crate) fn error_page(problem: &Problem, caller: Option<&Caller>) -> Response
             section: Section::Elsewhere,
             caller: caller.cloned(),
             as_at: String::new(),
+            heard: String::new(),
             toast: None,
         },
         problem,

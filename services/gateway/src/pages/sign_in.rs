@@ -45,6 +45,7 @@ impl SignInPage {
                 section: Section::Elsewhere,
                 caller: None,
                 as_at: String::new(),
+                heard: String::new(),
                 toast: None,
             },
             name,

@@ -43,11 +43,21 @@ pub(crate) struct Undo {
     pub allocations: Vec<AllocationId>,
 }
 
+/// What a form did.
+pub(crate) struct Done {
+    /// Where the browser goes.
+    pub to: String,
+    /// What it tells there.
+    pub text: String,
+}
+
 /// Who asks for a page, when, and what they were told last.
 pub(crate) struct Visit {
     pub caller: Caller,
     pub now: DateTime<Utc>,
     toast: Option<Toast>,
+    /// Taken before the page's figures are.
+    heard: String,
     secure: bool,
 }
 
@@ -70,6 +80,7 @@ impl FromRequestParts<App> for Visit {
             }),
             now: app.bus.now(),
             toast,
+            heard: app.notices.mark(),
             secure: app.options.secure_cookies,
         })
     }
@@ -97,6 +108,7 @@ impl Visit {
             section,
             caller: Some(self.caller.clone()),
             as_at: show::stamp(self.now),
+            heard: self.heard.clone(),
             toast: self.toast.clone(),
         }
     }
@@ -120,6 +132,26 @@ impl Visit {
             &cookie(TOAST_COOKIE, &value, 60, self.secure),
         );
         response
+    }
+
+    /// What a form led to: on to a place with a message, or what the person can
+    /// mend, for the page to show beside the form.
+    pub(crate) fn settle(
+        &self,
+        done: Result<Done, Problem>,
+    ) -> Result<Result<Response, Problem>, PageProblem> {
+        match done {
+            Ok(Done { to, text }) => {
+                let toast = Toast {
+                    text,
+                    warning: false,
+                    undo: None,
+                };
+                Ok(Ok(self.go(&to, &toast)))
+            }
+            Err(problem) if problem.status().is_client_error() => Ok(Err(problem)),
+            Err(problem) => Err(self.give_up()(problem)),
+        }
     }
 
     /// For `map_err`: gives up with an error page.

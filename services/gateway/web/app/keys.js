@@ -118,6 +118,7 @@ function act(event) {
     case 'm': return press('[data-key="unpark"]') || focus('[data-key="park"]');
     case 'u': return undo();
     case 'U': return press('#toast [data-key="undo-run"]') || last('[data-key="undo-run"]');
+    case 'c': return press('[data-key="call"]');
     case 'w': return press('[data-key="take"]');
     case 'd': return focus('[data-key="outcome"]');
     case 's': return focus('[data-key="snooze"]');

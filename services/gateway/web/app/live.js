@@ -64,9 +64,13 @@ async function refresh() {
         swap: 'outerMorph ignoreTitle:true',
       });
     }
+    if (!broken) show('live', 'live');
   } catch {
     show('stale', `stale since ${time()}`);
-    broken = true;
+    // What was not seen is asked for again, but no sooner than a server that is
+    // down can bear.
+    for (const topic of topics) waiting.add(topic);
+    timer = setTimeout(refresh, RETRY);
   } finally {
     busy = false;
     if (waiting.size > 0) expect([]);
@@ -74,10 +78,11 @@ async function refresh() {
 }
 
 function connect() {
-  const source = new EventSource('/api/v1/events');
+  // From where the page was made: what changed since then is told first. A
+  // browser that comes back by itself goes on from the last that it heard.
+  const since = document.getElementById('live').dataset.since;
+  const source = new EventSource(`/api/v1/events?since=${encodeURIComponent(since)}`);
   source.addEventListener('hello', () => {
-    // Whatever was said while nobody listened is unknown.
-    if (broken) expect(['*']);
     broken = false;
     show('live', 'live');
   });

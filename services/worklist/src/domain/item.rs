@@ -603,6 +603,10 @@ impl Touched {
     ) -> Result<(), Failure> {
         let today = office.today();
         let kind = kinds::kind(&self.item.kind, today)?;
+        if kind.recorded {
+            let detail = "it ends when the contact is recorded on the account";
+            return Err(Failure::conflict("worklist.recorded_elsewhere", detail));
+        }
         if !kind.outcomes.iter().any(|one| one == outcome) {
             return Err(
                 Failure::permanent("worklist.outcome_needed", "how it ended must be said").at(

@@ -24,6 +24,9 @@ pub(crate) struct Kind {
     #[serde(default)]
     pub after_days: u64,
     pub outcomes: Vec<String>,
+    /// It ends by what is recorded elsewhere, never here.
+    #[serde(default)]
+    pub recorded: bool,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,8 @@
 //! Chasing: what dunning answers. A file for each topic.
 
 mod claims;
+mod contacts;
+mod editions;
 mod policies;
 mod promises;
 mod referrals;
@@ -9,6 +11,8 @@ mod standing;
 mod stops;
 
 pub use claims::*;
+pub use contacts::*;
+pub use editions::*;
 pub use policies::*;
 pub use promises::*;
 pub use referrals::*;

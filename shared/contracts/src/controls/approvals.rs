@@ -17,6 +17,10 @@ names! {
         SmallBalances = "small_balances",
         /// A dunning run: what it asks debtors for, in one currency.
         DunningRun = "dunning_run",
+        /// The words of letters and e-mails: of no amount.
+        DunningTemplate = "dunning_template",
+        /// When who is chased, and how: of no amount.
+        DunningPolicy = "dunning_policy",
         /// Client money without a reason to hold it, and its way out.
         ResidualBalance = "residual_balance",
         /// Client money that leaves, to the client or to a third party.

@@ -39,7 +39,8 @@ names! {
         BelowMinimum = "below_minimum",
         /// Within the contact budget of the debtor, or cooling off after a stop.
         ContactedRecently = "contacted_recently",
-        /// No way to reach them is known, or all have failed.
+        /// No way to reach them is known, or all have failed, or are not wanted
+        /// (E66, E67): a person looks for another.
         NoAddress = "no_address",
         /// No policy says what to do.
         NoPolicy = "no_policy",

@@ -33,7 +33,10 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
             )
             .into());
         }
-        ApprovalKind::DunningRun | ApprovalKind::LegalReferral => {
+        ApprovalKind::DunningRun
+        | ApprovalKind::DunningTemplate
+        | ApprovalKind::DunningPolicy
+        | ApprovalKind::LegalReferral => {
             return Err(Failure::not_found(
                 "allocation.no_subject",
                 "what dunning asks for is not on the ledger",

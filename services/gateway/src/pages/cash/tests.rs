@@ -166,6 +166,7 @@ fn page(detail: Option<Detail>, may_allocate: bool) -> String {
                 roles: vec![role],
             }),
             as_at: "22 Nov 2026 09:41:07".into(),
+            heard: String::new(),
             toast: None,
         },
         tabs: tabs(&counts, &place),

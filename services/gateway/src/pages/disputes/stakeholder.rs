@@ -39,6 +39,7 @@ impl NudgePage {
                 section: Section::Elsewhere,
                 caller: None,
                 as_at: String::new(),
+                heard: String::new(),
                 toast: None,
             },
             token,

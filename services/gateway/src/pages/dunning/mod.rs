@@ -1,9 +1,16 @@
 //! Dunning: runs, and what an account owes on paper.
 
+pub(crate) mod agree;
+pub(crate) mod agreed;
+pub(crate) mod contacts;
+mod debts;
+mod editions;
+pub(crate) mod holds;
 pub(crate) mod policies;
 pub(crate) mod referral;
 pub(crate) mod runs;
 pub(crate) mod statement;
+pub(crate) mod templates;
 
 use kernel::Money;
 

@@ -113,6 +113,11 @@ pub(crate) fn hours(minutes: i64) -> String {
     }
 }
 
+/// Whether work of a kind ends by what is recorded on the account, and not here.
+pub(crate) fn is_recorded(kind: &str) -> bool {
+    matches!(kind, "call_due" | "contact_unknown" | "reply_to_read")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -182,6 +182,11 @@ fn subject(item: &WorkRow) -> Option<String> {
         "residual_balance" => format!("/residuals?residual={id}"),
         "approval_waiting" => format!("/controls?tab=waiting&approval={id}"),
         "refund_step" => format!("/controls?tab=refunds&refund={id}"),
+        "call_due" | "contact_unknown" | "reply_to_read" | "follow_up" => {
+            let account = item.account_id?;
+            format!("/accounts/{account}/contacts?contact={id}")
+        }
+        "debtor_to_trace" => format!("/accounts/{}/contacts", item.account_id?),
         "dispute" | "suspected_query" => format!("/disputes/{id}"),
         _ => return None,
     };

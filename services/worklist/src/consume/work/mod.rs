@@ -2,6 +2,7 @@
 //! they share.
 
 mod accounts;
+mod contacts;
 mod controls;
 mod disputes;
 mod dunning;
@@ -84,6 +85,9 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         "dunning.plan_changed.v1" => dunning::plan(raw)?,
         "dunning.referral_changed.v1" => dunning::referral(raw)?,
         "dunning.limitation_changed.v1" => dunning::limitation(raw)?,
+        "dunning.contact_changed.v1" => contacts::changed(raw)?,
+        "dunning.contact_recorded.v1" => contacts::recorded(raw)?,
+        "dunning.reach_changed.v1" => contacts::reach(raw)?,
         _ => return Ok(None),
     };
     Ok((!signals.is_empty()).then_some(Fact::Signals(signals)))

@@ -92,6 +92,34 @@ pub struct GetPromise {
 
 call!(GetPromise => Dunning."promise"."get" -> PromiseView);
 
+/// How promises that fell due in a period came out, for each person who took them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GetPromiseFigures {
+    pub from: NaiveDate,
+    pub to: NaiveDate,
+}
+
+call!(GetPromiseFigures => Dunning."promise"."figures" -> PromiseFigures);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PromiseFigures {
+    /// By person and currency.
+    pub rows: Vec<PromiseFigure>,
+}
+
+/// What became of the promises that one person took: withdrawn and replaced ones,
+/// and those that are still open, do not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PromiseFigure {
+    pub taken_by: String,
+    pub kept: u32,
+    pub partly_kept: u32,
+    pub broken: u32,
+    pub promised: Money,
+    /// Of what was promised, in time.
+    pub received: Money,
+}
+
 /// A promise as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PromiseView {
@@ -196,6 +224,14 @@ pub struct ListPlans {
 }
 
 call!(ListPlans => Dunning."plan"."list" -> Page<PlanView>);
+
+/// One plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GetPlan {
+    pub plan_id: PlanId,
+}
+
+call!(GetPlan => Dunning."plan"."get" -> PlanView);
 
 /// A plan as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

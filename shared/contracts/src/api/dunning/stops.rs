@@ -95,6 +95,16 @@ pub struct ListHolds {
 
 call!(ListHolds => Dunning."hold"."list" -> Page<HoldView>);
 
+/// One hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GetHold {
+    pub hold_id: HoldId,
+    /// Who looks: some reasons are not for everybody (E99).
+    pub person: Person,
+}
+
+call!(GetHold => Dunning."hold"."get" -> HoldView);
+
 /// A hold as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HoldView {

@@ -1,0 +1,316 @@
+//! A contact that a person writes down: what may be said of it, and what follows.
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::{
+    api::dunning::ContactStep,
+    dunning::{Channel, ContactId, ContactItem, ContactOutcome, ContactState, Direction, RunId},
+};
+use kernel::{AccountId, Classified, ErrorClass, Money, london_date};
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// A contact as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    pub id: ContactId,
+    pub version: i64,
+    pub direction: Direction,
+    pub channel: Channel,
+    pub state: ContactState,
+    pub account: AccountId,
+    pub account_ref: String,
+    pub run: Option<RunId>,
+    pub stage: Option<String>,
+    pub items: Vec<ContactItem>,
+    pub amounts: Vec<Money>,
+    /// Whom it was sent to.
+    pub address: Option<String>,
+    pub content_sha256: Option<String>,
+    pub outcome: Option<ContactOutcome>,
+    pub proposal: Option<ContactOutcome>,
+    pub next_step: Option<String>,
+    pub next_on: Option<NaiveDate>,
+    pub none_because: Option<String>,
+    pub follows: Option<Uuid>,
+    pub at: DateTime<Utc>,
+    /// The London day that counts in the contact budget.
+    pub counted_on: Option<NaiveDate>,
+    pub actor: String,
+    pub reason: String,
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// What is said of a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub direction: Direction,
+    pub channel: Channel,
+    pub outcome: Option<ContactOutcome>,
+    pub next_step: Option<String>,
+    pub next_on: Option<NaiveDate>,
+    pub none_because: Option<String>,
+    pub at: DateTime<Utc>,
+    /// What the message said.
+    pub note: Option<String>,
+}
+
+/// What becomes of a way to the debtor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    Unusable,
+    OptedOut,
+    OptedIn,
+    Confirmed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OfStage {
+    Counts,
+    Void,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    code: ContactOutcome,
+    valid_from: NaiveDate,
+    title: String,
+    #[serde(default)]
+    channels: Vec<Channel>,
+    budget: bool,
+    stage: OfStage,
+    #[serde(default)]
+    way: Option<Way>,
+    #[serde(default)]
+    restricted: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    outcome: Vec<Rule>,
+}
+
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    toml::from_str::<Table>(include_str!("../../data/outcomes.toml"))
+        .unwrap_or_default()
+        .outcome
+});
+
+fn rule(outcome: ContactOutcome, on: NaiveDate) -> Result<&'static Rule, ContactRefused> {
+    RULES
+        .iter()
+        .filter(|rule| rule.code == outcome && rule.valid_from <= on)
+        .max_by_key(|rule| rule.valid_from)
+        .ok_or(ContactRefused::NoRule(outcome))
+}
+
+/// The outcome as a list calls it.
+pub fn title(outcome: ContactOutcome) -> &'static str {
+    RULES
+        .iter()
+        .find(|rule| rule.code == outcome)
+        .map_or(outcome.name(), |rule| rule.title.as_str())
+}
+
+/// Whether what was said is not for everybody (E99).
+pub fn is_restricted(outcome: ContactOutcome) -> bool {
+    RULES
+        .iter()
+        .any(|rule| rule.code == outcome && rule.restricted)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContactRefused {
+    #[error("{detail}")]
+    Wrong {
+        field: &'static str,
+        detail: &'static str,
+    },
+    #[error("a contact that is {} cannot be {what}", .state.name().replace('_', " "))]
+    State {
+        state: ContactState,
+        what: &'static str,
+    },
+    #[error("nothing says what follows from `{}`", .0.name())]
+    NoRule(ContactOutcome),
+}
+
+impl Classified for ContactRefused {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Wrong { .. } => "dunning.contact_wrong",
+            Self::State { .. } => "dunning.contact_state",
+            Self::NoRule(_) => "dunning.no_outcome",
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Wrong { .. } => ErrorClass::Permanent,
+            Self::State { .. } => ErrorClass::Conflict,
+            Self::NoRule(_) => ErrorClass::Bug,
+        }
+    }
+}
+
+/// What follows from a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follows {
+    pub state: ContactState,
+    /// The stages that it stood for do not count.
+    pub void: bool,
+    pub counted_on: Option<NaiveDate>,
+    pub proposal: Option<ContactOutcome>,
+    pub way: Option<Way>,
+}
+
+const fn by_mouth(channel: Channel) -> bool {
+    matches!(channel, Channel::Phone | Channel::Visit)
+}
+
+fn wrong(field: &'static str, detail: &'static str) -> ContactRefused {
+    ContactRefused::Wrong { field, detail }
+}
+
+/// Decides what follows from what a person writes down.
+///
+/// # Errors
+/// When it is not complete, or cannot be.
+pub fn follows(said: &Said, now: DateTime<Utc>) -> Result<Follows, ContactRefused> {
+    let today = london_date(now);
+    if said.at > now {
+        return Err(wrong("/at", "not in the future"));
+    }
+    if said.next_on.is_some_and(|on| on < today) {
+        return Err(wrong("/next_on", "not before today"));
+    }
+    if said.next_step.is_some() != said.next_on.is_some() {
+        return Err(wrong("/next_on", "a next step has a day, and a day a step"));
+    }
+    if said.next_step.is_some() && said.none_because.is_some() {
+        return Err(wrong("/none_because", "either a next step or why none"));
+    }
+    let ours = said.direction == Direction::Out;
+    let ends = said.next_step.is_none() && said.none_because.is_none();
+    if ours && by_mouth(said.channel) && ends {
+        let detail = "a call or visit has a next step and its day, or why nothing follows";
+        return Err(wrong("/next_step", detail));
+    }
+    let day = london_date(said.at);
+    let Some(outcome) = said.outcome else {
+        if by_mouth(said.channel) {
+            return Err(wrong("/outcome", "what came of it"));
+        }
+        return Ok(Follows {
+            state: ContactState::Done,
+            void: false,
+            counted_on: ours.then_some(day),
+            proposal: said
+                .note
+                .as_deref()
+                .filter(|_| !ours)
+                .and_then(super::reach::seems),
+            way: None,
+        });
+    };
+    let rule = rule(outcome, today)?;
+    if !rule.channels.is_empty() && !rule.channels.contains(&said.channel) {
+        return Err(wrong("/outcome", "not of this channel"));
+    }
+    Ok(Follows {
+        state: ContactState::Done,
+        void: rule.stage == OfStage::Void,
+        counted_on: (ours && rule.budget).then_some(day),
+        proposal: None,
+        way: rule.way,
+    })
+}
+
+/// What naming a contact means, when one is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// It was to be done, and is.
+    Done,
+    /// It was sent, and came back.
+    CameBack(ContactState),
+    /// Its next step was this one: a contact of its own.
+    NextStep,
+}
+
+/// How a contact that is named stands to what is said.
+///
+/// # Errors
+/// When it is of another channel, or nothing can be said of it like this.
+pub fn named(contact: &Contact, said: &Said, follows: &Follows) -> Result<Named, ContactRefused> {
+    match contact.state {
+        ContactState::Todo => {
+            if said.channel != contact.channel || said.direction != contact.direction {
+                return Err(wrong("/channel", "as it was to be done"));
+            }
+            Ok(Named::Done)
+        }
+        ContactState::Done => Ok(Named::NextStep),
+        state if follows.way == Some(Way::Unusable) && contact.direction == Direction::Out => {
+            if said.channel != contact.channel {
+                return Err(wrong("/channel", "as it was sent"));
+            }
+            Ok(Named::CameBack(came_back(state, contact.channel)?))
+        }
+        _ => Ok(Named::NextStep),
+    }
+}
+
+fn came_back(state: ContactState, channel: Channel) -> Result<ContactState, ContactRefused> {
+    use ContactState::{Bounced, Delivered, GoneAway, Posted, Printed, Sent, Unknown};
+    match (state, channel) {
+        (Sent | Printed | Posted | Delivered | Unknown, Channel::Email) => Ok(Bounced),
+        (Sent | Printed | Posted | Delivered | Unknown, _) => Ok(GoneAway),
+        _ => Err(ContactRefused::State {
+            state,
+            what: "said to have come back",
+        }),
+    }
+}
+
+/// What a step of a person makes of a contact: its state, and whether its stages
+/// do not count any more.
+///
+/// # Errors
+/// When its state does not allow the step.
+pub fn step(contact: &Contact, step: ContactStep) -> Result<(ContactState, bool), ContactRefused> {
+    let refused = |what| ContactRefused::State {
+        state: contact.state,
+        what,
+    };
+    match (step, contact.state) {
+        (ContactStep::Sent, ContactState::Unknown) => Ok((ContactState::Sent, false)),
+        (ContactStep::Sent, _) => Err(refused("said to be sent")),
+        (ContactStep::NotSent, ContactState::Unknown | ContactState::Printed) => {
+            Ok((ContactState::Failed, true))
+        }
+        (ContactStep::NotSent, _) => Err(refused("said not to be sent")),
+        (ContactStep::Posted, ContactState::Printed) => Ok((ContactState::Posted, false)),
+        (ContactStep::Posted, _) => Err(refused("posted")),
+        (ContactStep::CameBack, state) => Ok((came_back(state, contact.channel)?, true)),
+        (ContactStep::ReadAs { .. }, ContactState::Done)
+            if contact.direction == Direction::In && contact.outcome.is_none() =>
+        {
+            Ok((ContactState::Done, false))
+        }
+        (ContactStep::ReadAs { .. }, _) => Err(refused("read")),
+    }
+}
+
+/// What became of an address when something came back.
+pub const fn outcome_of(state: ContactState) -> Option<ContactOutcome> {
+    match state {
+        ContactState::Bounced => Some(ContactOutcome::Bounced),
+        ContactState::GoneAway => Some(ContactOutcome::GoneAway),
+        _ => None,
+    }
+}

@@ -1,0 +1,165 @@
+//! Contacts that people write down, and which ways reach a debtor.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use kernel::{AccountId, CommandId, DocumentId, Money};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::{Page, PageRequest, call, controls::Person},
+    dunning::{
+        Channel, ContactId, ContactItem, ContactOutcome, ContactState, ContactWay, Direction, RunId,
+    },
+};
+
+/// Writes down a contact with a debtor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordContact {
+    pub command_id: CommandId,
+    pub account_id: AccountId,
+    /// A call or visit that was to be done and is done now; a letter or e-mail
+    /// that came back; or an earlier contact whose next step this was.
+    #[serde(default)]
+    pub contact_id: Option<ContactId>,
+    pub direction: Direction,
+    /// A visit is also somebody met in person.
+    pub channel: Channel,
+    /// Needed of calls and visits. A letter or e-mail that came in is read later
+    /// when absent: what it seems to mean is a proposal only.
+    #[serde(default)]
+    pub outcome: Option<ContactOutcome>,
+    /// With its day, needed after a call or visit of ours; or why nothing follows.
+    #[serde(default)]
+    pub next_step: Option<String>,
+    #[serde(default)]
+    pub next_on: Option<NaiveDate>,
+    #[serde(default)]
+    pub none_because: Option<String>,
+    /// Those that it was about, at most 500.
+    #[serde(default)]
+    pub documents: Vec<DocumentId>,
+    /// When it happened; now when absent, never after it.
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
+    /// What was said, at most 2000 characters. It stays in the service and can be
+    /// erased.
+    #[serde(default)]
+    pub note: Option<String>,
+    pub person: Person,
+}
+
+call!(RecordContact => Dunning."contact"."record" -> ContactView);
+
+/// What a person says of a contact that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum ContactStep {
+    /// Nobody knew whether it had been sent: it had (E65).
+    Sent,
+    /// It was not sent, or not posted: its stage does not count.
+    NotSent,
+    /// What was printed is posted (E66).
+    Posted,
+    /// It came back: bounced, or gone away. The address is unusable from now on.
+    CameBack,
+    /// What a message that came in means.
+    ReadAs { outcome: ContactOutcome },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepContact {
+    pub command_id: CommandId,
+    pub contact_id: ContactId,
+    /// The version that was seen; refused when it is another now.
+    #[serde(default)]
+    pub version: Option<i64>,
+    #[serde(flatten)]
+    pub step: ContactStep,
+    pub reason: String,
+    pub person: Person,
+}
+
+call!(StepContact => Dunning."contact"."step" -> ContactView);
+
+/// Contacts of an account on every way and in both directions, the latest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListContacts {
+    pub account_id: AccountId,
+    /// Only this one.
+    #[serde(default)]
+    pub contact_id: Option<ContactId>,
+    /// Who looks: some words are not for everybody (E99).
+    pub person: Person,
+    #[serde(flatten)]
+    pub page: PageRequest,
+}
+
+call!(ListContacts => Dunning."contact"."list" -> Page<ContactView>);
+
+/// A contact as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactView {
+    pub contact_id: ContactId,
+    pub version: i64,
+    pub direction: Direction,
+    pub channel: Channel,
+    pub state: ContactState,
+    pub account_id: AccountId,
+    pub account_ref: String,
+    pub run_id: Option<RunId>,
+    pub stage: Option<String>,
+    pub items: Vec<ContactItem>,
+    pub amounts: Vec<Money>,
+    pub outcome: Option<ContactOutcome>,
+    pub proposal: Option<ContactOutcome>,
+    pub next_step: Option<String>,
+    pub next_on: Option<NaiveDate>,
+    pub none_because: Option<String>,
+    /// The contact whose next step it was.
+    pub follows: Option<ContactId>,
+    /// Absent for those who may not read it, and when it was erased.
+    pub note: Option<String>,
+    /// Whether it counts in the debtor's contact budget, and on which London day.
+    pub counted_on: Option<NaiveDate>,
+    pub at: DateTime<Utc>,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+    pub reason: String,
+}
+
+/// Which ways reach a debtor, and how often they were contacted lately.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GetReach {
+    pub account_id: AccountId,
+}
+
+call!(GetReach => Dunning."reach"."get" -> Reach);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reach {
+    pub account_id: AccountId,
+    pub ways: Vec<ContactWay>,
+    /// Other accounts of the same debtor: one contact budget for all (E61).
+    pub same_debtor: Vec<String>,
+    /// Contacts that count in the budget's days up to now, over all of them.
+    pub contacts: u32,
+    /// What the policy allows in so many days.
+    pub budget: Option<u32>,
+    pub days: Option<u32>,
+}
+
+/// Erases what was said in the contacts of an account: the contacts stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EraseContactNotes {
+    pub command_id: CommandId,
+    pub account_id: AccountId,
+    pub reason: String,
+    pub person: Person,
+}
+
+call!(EraseContactNotes => Dunning."contact"."erase_notes" -> ErasedNotes);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErasedNotes {
+    pub notes: u64,
+}
