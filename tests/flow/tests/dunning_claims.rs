@@ -227,11 +227,11 @@ async fn a_red_statement_has_what_is_overdue_and_says_why_the_rest_is_left_out()
     office.suite.publish_document("CN-LATE21", &credit).await;
     let red = eventually_some("the credit note counts", DEADLINE, async || {
         let red = office.statement(debtor, true).await;
-        (red.totals == [gbp("50.00")]).then_some(red)
+        // What it takes off may be known before the credit note itself.
+        (red.totals == [gbp("50.00")] && red.left_out.len() == 1).then_some(red)
     })
     .await;
     assert_eq!(red.lines.len(), 1);
-    assert_eq!(red.left_out.len(), 1);
     assert_eq!(red.left_out[0].open, gbp("-30.00"));
     assert_eq!(red.ageing[0].title, "61–90 days");
     assert_ne!(red.lines[0].reason, Some(ChaseReason::CreditUnused));
