@@ -13,7 +13,10 @@ use uuid::Uuid;
 
 use crate::{
     consume::judge::SYSTEM,
-    domain::claim::{self, NoClaim},
+    domain::{
+        claim::{self, NoClaim},
+        policies::Policies,
+    },
     serve::claims::{Books, put},
     store::{
         self,
@@ -39,8 +42,9 @@ pub(crate) async fn post_due(bus: Bus) -> Result<(), Failure> {
             break;
         }
         let ids: Vec<Uuid> = due.iter().map(|one| one.contact_id).collect();
+        let policies = store::policies::all(tx.conn()).await?;
         for one in due.iter().filter(|one| one.reached) {
-            after(&mut tx, &bus, one).await?;
+            after(&mut tx, &bus, &policies, one).await?;
         }
         store::claims::settled(tx.conn(), &ids).await?;
         tx.commit().await?;
@@ -50,12 +54,10 @@ pub(crate) async fn post_due(bus: Bus) -> Result<(), Failure> {
 }
 
 /// What a contact makes due.
-async fn after(tx: &mut Tx, bus: &Bus, due: &Due) -> Result<(), Failure> {
+async fn after(tx: &mut Tx, bus: &Bus, policies: &Policies, due: &Due) -> Result<(), Failure> {
     let now = bus.now();
     let today = london_date(now);
     let account = AccountId::from(due.account_id);
-    let mut books = Books::read(tx.conn(), account, today).await?;
-    let policies = store::policies::all(tx.conn()).await?;
     let Some(policy) = policies.get(&due.policy, due.policy_version) else {
         return Ok(());
     };
@@ -63,6 +65,7 @@ async fn after(tx: &mut Tx, bus: &Bus, due: &Due) -> Result<(), Failure> {
     let stage = due.stage.as_deref().and_then(|code| policy.stage(code));
     let mut found: Vec<(ChargeKind, Uuid, String, Money, Vec<String>)> = Vec::new();
     if policy.interest.posts() {
+        let mut books = Books::read(tx.conn(), account, today).await?;
         // The version that they were contacted under.
         books.under(policy.clone());
         for (document, _) in &due.documents {

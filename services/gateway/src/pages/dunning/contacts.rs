@@ -11,7 +11,7 @@ use axum::{
 use chrono::NaiveDate;
 use contracts::{
     api::{
-        Call, Page, Refusal,
+        Call, Page,
         dunning::{
             ContactStep, ContactView, GetReach, GetStanding, ItemStanding, ListContacts, Reach,
             RecordContact, StepContact,
@@ -22,12 +22,12 @@ use contracts::{
 };
 use kernel::{AccountId, london_date};
 
-use super::{Pairs, field, form_key, problems, some};
+use super::{Pairs, carried, field, form_key, problems, some};
 use crate::{
     App,
     api::{Path, accounts::find, controls::person, encoded, once::command_id, page_request},
     pages::{
-        PageProblem, Section, Shell, Toast, Visit,
+        PageProblem, Section, Shell, Visit,
         show::{Uk as _, Words as _, from_local},
     },
     problem::Problem,
@@ -206,31 +206,15 @@ async fn send<C: Call>(
     said: &str,
     command: Result<C, Problem>,
 ) -> Result<Response, PageProblem> {
-    let sent = match command {
-        Ok(command) => {
-            let sent: Result<C::Reply, Refusal> = app.bus.ask(&command).await;
-            sent.map(|_| ()).map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
+    let to = format!("/accounts/{account_id}/contacts");
+    let problem = match visit.settle(carried(app, to, said, command).await)? {
+        Ok(response) => return Ok(response),
+        Err(problem) => problem,
     };
-    match sent {
-        Ok(()) => {
-            let toast = Toast {
-                text: said.to_owned(),
-                warning: false,
-                undo: None,
-            };
-            Ok(visit.go(&format!("/accounts/{account_id}/contacts"), &toast))
-        }
-        Err(problem) if problem.status().is_client_error() => {
-            let id = account_id.to_string();
-            let page = assemble(app, visit, id, pairs, Some(&problem))
-                .await
-                .map_err(visit.give_up())?;
-            Ok(visit.show(problem.status(), &page))
-        }
-        Err(problem) => Err(visit.give_up()(problem)),
-    }
+    let page = assemble(app, visit, account_id.to_string(), pairs, Some(&problem))
+        .await
+        .map_err(visit.give_up())?;
+    Ok(visit.show(problem.status(), &page))
 }
 
 fn choose(name: &str, what: &str) -> Problem {

@@ -12,9 +12,10 @@ pub(crate) mod runs;
 pub(crate) mod statement;
 pub(crate) mod templates;
 
+use contracts::api::Call;
 use kernel::Money;
 
-use crate::problem::Problem;
+use crate::{App, pages::Done, problem::Problem};
 
 /// Fields of the page's address and of its forms, in the order sent.
 type Pairs = Vec<(String, String)>;
@@ -45,6 +46,20 @@ fn problems(refused: Option<&Problem>) -> Vec<String> {
         let mut all = vec![problem.detail.clone()];
         all.extend(fields.filter(|detail| *detail != problem.detail));
         all
+    })
+}
+
+/// Sends the command of a form; `said` is told at `to` when it is done.
+async fn carried<C: Call>(
+    app: &App,
+    to: String,
+    said: &str,
+    command: Result<C, Problem>,
+) -> Result<Done, Problem> {
+    let _: C::Reply = app.bus.ask(&command?).await?;
+    Ok(Done {
+        to,
+        text: said.to_owned(),
     })
 }
 

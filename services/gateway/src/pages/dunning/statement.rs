@@ -19,12 +19,12 @@ use contracts::{
 };
 use kernel::AccountId;
 
-use super::{Pairs, field, form_key, problems, sums};
+use super::{Pairs, carried, field, form_key, problems, sums};
 use crate::{
     App,
     api::{Path, controls::person, once::command_id},
     pages::{
-        PageProblem, Section, Shell, Toast, Visit,
+        PageProblem, Section, Shell, Visit,
         show::{Uk as _, Words as _},
     },
     problem::Problem,
@@ -104,30 +104,15 @@ async fn send<C: Call>(
     said: &str,
     command: Result<C, Problem>,
 ) -> Result<Response, PageProblem> {
-    let sent = match command {
-        Ok(command) => {
-            let sent: Result<C::Reply, Refusal> = app.bus.ask(&command).await;
-            sent.map(|_| ()).map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
+    let to = format!("/accounts/{account_id}/late-payment");
+    let problem = match visit.settle(carried(app, to, said, command).await)? {
+        Ok(response) => return Ok(response),
+        Err(problem) => problem,
     };
-    match sent {
-        Ok(()) => {
-            let toast = Toast {
-                text: said.to_owned(),
-                warning: false,
-                undo: None,
-            };
-            Ok(visit.go(&format!("/accounts/{account_id}/late-payment"), &toast))
-        }
-        Err(problem) if problem.status().is_client_error() => {
-            let page = assemble(app, visit, account_id, Some(&problem))
-                .await
-                .map_err(visit.give_up())?;
-            Ok(visit.show(problem.status(), &page))
-        }
-        Err(problem) => Err(visit.give_up()(problem)),
-    }
+    let page = assemble(app, visit, account_id, Some(&problem))
+        .await
+        .map_err(visit.give_up())?;
+    Ok(visit.show(problem.status(), &page))
 }
 
 fn unreadable(what: &str) -> Problem {
