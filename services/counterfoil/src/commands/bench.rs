@@ -1,5 +1,6 @@
 //! `counterfoil bench`: figures, each beside the machine's own limits.
 
+mod dispatch;
 mod dunning;
 mod figures;
 mod latency;
@@ -48,6 +49,9 @@ pub(crate) enum Bench {
     /// What working out a dunning run costs, how that grows with the ledger, and
     /// how it compares with plain SQL.
     Dunning(dunning::Dunning),
+    /// What handing over the e-mails of a run costs, and whether a crash half way
+    /// loses or doubles one.
+    Dispatch(dispatch::Dispatch),
 }
 
 #[derive(Args)]
@@ -81,6 +85,7 @@ impl Bench {
             Self::Matching(matching) => matching.run(context).await,
             Self::Sla(sla) => sla.run(context).await,
             Self::Dunning(dunning) => dunning.run(context).await,
+            Self::Dispatch(dispatch) => dispatch.run(context).await,
         }
     }
 }

@@ -6,7 +6,10 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -23,8 +26,14 @@ const KEPT_MAX: usize = 200_000;
 /// The sink at work. Dropping it ends it; the files stay.
 pub struct MailSink {
     address: SocketAddr,
-    dir: PathBuf,
+    kept: Arc<Kept>,
     task: JoinHandle<()>,
+}
+
+struct Kept {
+    dir: PathBuf,
+    messages: AtomicUsize,
+    again: AtomicUsize,
 }
 
 impl MailSink {
@@ -36,7 +45,13 @@ impl MailSink {
         tokio::fs::create_dir_all(dir).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let into: Arc<Path> = dir.into();
+        let there = std::fs::read_dir(dir)?.count();
+        let kept = Arc::new(Kept {
+            dir: dir.to_owned(),
+            messages: AtomicUsize::new(there),
+            again: AtomicUsize::new(0),
+        });
+        let into = kept.clone();
         let task = tokio::spawn(async move {
             let mut talks = tokio::task::JoinSet::new();
             loop {
@@ -54,7 +69,7 @@ impl MailSink {
         });
         Ok(Self {
             address,
-            dir: dir.to_owned(),
+            kept,
             task,
         })
     }
@@ -63,12 +78,17 @@ impl MailSink {
         self.address
     }
 
+    /// How often it was handed what it had already, and dropped it.
+    pub fn handed_again(&self) -> usize {
+        self.kept.again.load(Ordering::Relaxed)
+    }
+
     /// The messages that it has, one a file.
     ///
     /// # Errors
     /// When the directory cannot be read.
     pub fn messages(&self) -> io::Result<Vec<String>> {
-        std::fs::read_dir(&self.dir)?
+        std::fs::read_dir(&self.kept.dir)?
             .filter_map(Result::ok)
             .filter(|entry| entry.path().extension().is_some_and(|e| e == "eml"))
             .map(|entry| std::fs::read_to_string(entry.path()))
@@ -82,7 +102,7 @@ impl Drop for MailSink {
     }
 }
 
-async fn talk_with(stream: TcpStream, dir: &Path) -> io::Result<()> {
+async fn talk_with(stream: TcpStream, kept: &Kept) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 sink ESMTP\r\n").await?;
     let mut line = Vec::new();
@@ -100,7 +120,7 @@ async fn talk_with(stream: TcpStream, dir: &Path) -> io::Result<()> {
                 let Some(message) = message(&mut stream).await? else {
                     return Ok(());
                 };
-                if keep(dir, &message).await? {
+                if kept.keep(&message).await? {
                     b"250 kept\r\n"
                 } else {
                     b"452 the sink is full\r\n"
@@ -134,32 +154,31 @@ async fn message(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<u8>
     }
 }
 
-/// Writes it as a file that is named by its Message-ID. Whether it has it now.
-async fn keep(dir: &Path, message: &[u8]) -> io::Result<bool> {
-    let text = String::from_utf8_lossy(message);
-    let id: String = text
-        .lines()
-        .take_while(|line| !line.is_empty())
-        .find_map(|line| line.strip_prefix("Message-ID:"))
-        .unwrap_or("without")
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '@'))
-        .take(150)
-        .collect();
-    let file = dir.join(format!("{id}.eml"));
-    if tokio::fs::try_exists(&file).await? {
-        return Ok(true);
+impl Kept {
+    /// Writes it as a file that is named by its Message-ID. Whether it has it now.
+    async fn keep(&self, message: &[u8]) -> io::Result<bool> {
+        let text = String::from_utf8_lossy(message);
+        let id: String = text
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .find_map(|line| line.strip_prefix("Message-ID:"))
+            .unwrap_or("without")
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '@'))
+            .take(150)
+            .collect();
+        let file = self.dir.join(format!("{id}.eml"));
+        if tokio::fs::try_exists(&file).await? {
+            self.again.fetch_add(1, Ordering::Relaxed);
+            return Ok(true);
+        }
+        if self.messages.fetch_add(1, Ordering::Relaxed) >= KEPT_MAX {
+            return Ok(false);
+        }
+        // Whole or not at all, also when we are killed.
+        let part = file.with_extension("part");
+        tokio::fs::write(&part, message).await?;
+        tokio::fs::rename(&part, &file).await?;
+        Ok(true)
     }
-    let dir = dir.to_owned();
-    let kept = tokio::task::spawn_blocking(move || std::fs::read_dir(dir).map(Iterator::count))
-        .await
-        .map_err(io::Error::other)??;
-    if kept >= KEPT_MAX {
-        return Ok(false);
-    }
-    // Whole or not at all, also when we are killed.
-    let part = file.with_extension("part");
-    tokio::fs::write(&part, message).await?;
-    tokio::fs::rename(&part, &file).await?;
-    Ok(true)
 }

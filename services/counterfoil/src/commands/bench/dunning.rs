@@ -11,7 +11,7 @@ use contracts::{
         controls::Person,
         dunning::{GetRun, ProposeRun, RunScope, RunStep, RunView, StepRun},
     },
-    dunning::RunState,
+    dunning::{RunId, RunState},
 };
 use kernel::CommandId;
 use sqlx::Executor as _;
@@ -167,7 +167,7 @@ async fn plain_sql(rig: &mut Rig) -> anyhow::Result<f64> {
     Ok(spent)
 }
 
-fn person() -> Person {
+pub(super) fn person() -> Person {
     Person {
         actor: "user:bench".to_owned(),
         roles: vec!["manager".to_owned()],
@@ -175,9 +175,8 @@ fn person() -> Person {
 }
 
 /// Seconds from the command until the proposal is frozen.
-async fn propose(client: &Client, title: &str) -> anyhow::Result<(f64, RunView)> {
-    let began = Instant::now();
-    let mut run = client
+pub(super) async fn propose(client: &Client, title: &str) -> anyhow::Result<(f64, RunView)> {
+    let run = client
         .ask(&ProposeRun {
             command_id: CommandId::generate(),
             as_of: None,
@@ -187,14 +186,27 @@ async fn propose(client: &Client, title: &str) -> anyhow::Result<(f64, RunView)>
             person: person(),
         })
         .await?;
-    while run.state == RunState::Proposing {
+    let run = await_run(client, run.run_id, RunState::Proposed).await?;
+    Ok(((run.changed_at - run.created_at).as_seconds_f64(), run))
+}
+
+/// The run, once it is in that state.
+pub(super) async fn await_run(
+    client: &Client,
+    run_id: RunId,
+    state: RunState,
+) -> anyhow::Result<RunView> {
+    let began = Instant::now();
+    loop {
+        let run = client.ask(&GetRun { run_id }).await?;
+        if run.state == state {
+            return Ok(run);
+        }
         if began.elapsed() > PATIENCE {
-            bail!("the run is at {} %", run.progress);
+            bail!("the run is {:?}, at {} %", run.state, run.progress);
         }
         tokio::time::sleep(POLL).await;
-        run = client.ask(&GetRun { run_id: run.run_id }).await?;
     }
-    Ok(((run.changed_at - run.created_at).as_seconds_f64(), run))
 }
 
 async fn cancel(client: &Client, run: &RunView) -> anyhow::Result<()> {
