@@ -603,6 +603,9 @@ fn a_return_over_twelve_invoices_reopens_them_as_they_stand_now() {
     assert_eq!(returned.reopened.len(), 12);
     assert_eq!(returned.reopened[0].amount, pence(100));
     assert!(returned.may_present_again);
+    // E36: within a month of the payment.
+    let until = day(3).checked_add_months(chrono::Months::new(1));
+    assert_eq!(returned.present_again_until, until);
     assert_eq!(returned.paid_on, day(3));
 }
 

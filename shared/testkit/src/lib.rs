@@ -25,6 +25,7 @@
 mod build;
 mod cluster;
 pub mod corpus;
+pub mod rules;
 mod suite;
 mod wait;
 

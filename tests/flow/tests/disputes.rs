@@ -24,7 +24,6 @@ use contracts::{
             HistoryLine, ListCases, NudgeStakeholder, OpenCase, ReadNudge, StepCase,
         },
         returns::{GetChaseable, OffsetDocuments, OffsetLine},
-        rules::{DraftRuleSet, PromoteRuleSet},
     },
     disputes::{CaseId, CaseKind, CaseState, Resolution},
     inbound::{BankReceipt, Direction, DocumentKind},
@@ -78,6 +77,7 @@ impl Office {
                 .await,
             suite.run(Role::Allocation, allocation::run).await,
             suite.run(Role::Disputes, disputes::run).await,
+            suite.run(Role::Worklist, worklist::run).await,
             suite.run(Role::Reporting, reporting::run).await,
         ];
         let gateway = suite.bus(Role::Gateway).await;
@@ -160,24 +160,8 @@ impl Office {
         self.gateway.ask(&ask).await.unwrap()
     }
 
-    /// Anna writes the rules, Ben approves.
     async fn enact(&self, rules: RuleSet) {
-        let draft = DraftRuleSet {
-            command_id: CommandId::generate(),
-            rule_set: rules,
-            actor: "user:anna".into(),
-            reason: "short payments are disputes".into(),
-        };
-        let version = self.gateway.ask(&draft).await.unwrap().view.version;
-        for actor in ["user:anna", "user:ben"] {
-            let promote = PromoteRuleSet {
-                command_id: CommandId::generate(),
-                version,
-                actor: actor.into(),
-                reason: "looked at what it would have done".into(),
-            };
-            self.gateway.ask(&promote).await.unwrap();
-        }
+        testkit::rules::enact(&self.gateway, rules).await;
     }
 
     /// What of a document may be chased comes to be `amount`.

@@ -454,7 +454,8 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
 
     // A fortnight later, the letter of claim of the Pre-Action Protocol.
     office.day("2026-05-29").await;
-    office.stands(ada, ChaseReason::ChaseNow, "350.00").await;
+    let item = office.stands(ada, ChaseReason::ChaseNow, "350.00").await;
+    assert_eq!(item.next_stage.as_deref(), Some("letter_of_claim"));
     office.chased("letter_of_claim", "350.00").await;
     let stages: Vec<String> = sqlx::query_scalar(
         "select stage from dunning.contact where account_ref = 'REED01' and stage is not null order by at",

@@ -60,6 +60,7 @@ impl Office {
                 })
                 .await,
             suite.run(Role::Allocation, allocation::run).await,
+            suite.run(Role::Worklist, worklist::run).await,
             suite.run(Role::Reporting, reporting::run).await,
         ];
         let gateway = suite.bus(Role::Gateway).await;
@@ -177,12 +178,8 @@ impl Office {
         self.gateway.ask(&command).await
     }
 
-    /// Anna writes, Ben approves.
     async fn enact(&self, rules: RuleSet) -> i64 {
-        let version = self.draft(rules, "user:anna").await.view.version;
-        self.promote(version, "user:anna").await.unwrap();
-        self.promote(version, "user:ben").await.unwrap();
-        version
+        testkit::rules::enact(&self.gateway, rules).await
     }
 
     async fn undo(&self, detail: &ReceiptDetail, actor: &str, cause: Option<UndoCause>) {
@@ -410,16 +407,24 @@ async fn rules_are_made_live_by_a_second_person() {
     assert_eq!(draft.view.state, RuleSetState::Draft);
     let shadow = office.promote(version, "user:anna").await.unwrap();
     assert_eq!(shadow.view.state, RuleSetState::Shadow);
-    // The same person again, in another session: the name is what counts.
+    // Who did not write it does not ask for it; who agrees approves what she asks.
+    let refused = office.promote(version, "user:ben").await.unwrap_err();
+    assert_eq!(refused.code, "rules.author_asks");
+    let asked = office.promote(version, "user:anna").await.unwrap().view;
+    assert_eq!(asked.state, RuleSetState::Shadow);
     let refused = office.promote(version, "user:anna").await.unwrap_err();
-    assert_eq!(refused.code, "rules.second_person");
+    assert_eq!(refused.code, "rules.asked_already");
     // Neither draft nor shadow decides.
     office.bill("INV-23001", "100.00").await;
     office.pay("INV-23001", "99.50").await;
     office.receipt("INV-23001", ReceiptState::Unallocated).await;
 
-    let live = office.promote(version, "user:ben").await.unwrap();
-    assert_eq!(live.view.state, RuleSetState::Live);
+    testkit::rules::approve(&office.gateway, asked.approval_id.unwrap()).await;
+    let live = eventually_some("the rules are live", DEADLINE, async || {
+        let now = office.gateway.ask(&GetRuleSet { version }).await.unwrap();
+        (now.view.state == RuleSetState::Live).then_some(now)
+    })
+    .await;
     assert_eq!(live.view.approver.as_deref(), Some("user:ben"));
     let states: Vec<RuleSetState> = live.steps.iter().map(|s| s.state).collect();
     assert_eq!(
@@ -446,7 +451,7 @@ async fn rules_are_made_live_by_a_second_person() {
     let refused = office.gateway.ask(&last).await.unwrap_err();
     assert_eq!(refused.code, "rules.last_of_ledger");
     assert_eq!(
-        office.promote(version, "user:cy").await.unwrap_err().code,
+        office.promote(version, "user:anna").await.unwrap_err().code,
         "rules.no_next_step"
     );
     let events = office.events("rules_changed").await;

@@ -29,10 +29,8 @@ struct Web {
 
 impl Web {
     fn ask(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(
-            method,
-            format!("http://{}/api/v1/matching{path}", self.address),
-        )
+        self.client
+            .request(method, format!("http://{}/api/v1{path}", self.address))
     }
 
     fn post(&self, path: &str, key: &str, body: &Value) -> RequestBuilder {
@@ -62,6 +60,7 @@ impl Web {
 async fn the_author_is_refused_in_every_session() {
     let suite = Suite::start().await;
     let _allocation = suite.run(Role::Allocation, allocation::run).await;
+    let _worklist = suite.run(Role::Worklist, worklist::run).await;
     let pool = suite.pool(Role::Gateway);
     for (name, role) in [
         ("anna", UserRole::Manager),
@@ -95,7 +94,7 @@ async fn the_author_is_refused_in_every_session() {
     rules["name"] = "Ours".into();
     let draft = json!({ "rule_set": rules, "reason": "a budget of our own" });
     let no_right = web
-        .post("/rules", "k-0", &draft)
+        .post("/matching/rules", "k-0", &draft)
         .basic_auth("audra", Some(PASSWORD))
         .send()
         .await
@@ -105,7 +104,7 @@ async fn the_author_is_refused_in_every_session() {
     let mut misspelt = rules.clone();
     misspelt["tolerence"] = json!({});
     let refused = web
-        .post("/rules/validate", "k-1", &misspelt)
+        .post("/matching/rules/validate", "k-1", &misspelt)
         .basic_auth("anna", Some(PASSWORD))
         .send()
         .await
@@ -116,7 +115,7 @@ async fn the_author_is_refused_in_every_session() {
     // The same command twice is one draft.
     for _ in 0..2 {
         let stored = web
-            .post("/rules", "k-2", &draft)
+            .post("/matching/rules", "k-2", &draft)
             .basic_auth("anna", Some(PASSWORD))
             .send()
             .await
@@ -127,38 +126,51 @@ async fn the_author_is_refused_in_every_session() {
         versions.push(stored.view.version);
     }
     assert_eq!(versions[0], versions[1]);
-    let promote = format!("/rules/{}/promote", versions[0]);
+    let promote = format!("/matching/rules/{}/promote", versions[0]);
     let why = json!({ "reason": "looked at it" });
     let (one, two) = (web.session("anna").await, web.session("anna").await);
     assert_ne!(one, two);
     let shadow = web.post(&promote, "k-3", &why).header("cookie", &one);
     let shadow: RuleSetDetail = shadow.send().await.unwrap().json().await.unwrap();
     assert_eq!(shadow.view.state, RuleSetState::Shadow);
-    for (key, cookie) in [("k-4", &one), ("k-5", &two)] {
-        let own = web.post(&promote, key, &why).header("cookie", cookie);
+    let asked = web.post(&promote, "k-4", &why).header("cookie", &two);
+    let asked: RuleSetDetail = asked.send().await.unwrap().json().await.unwrap();
+    assert_eq!(asked.view.state, RuleSetState::Shadow);
+    let approval = asked.view.approval_id.unwrap();
+    let approve = format!("/approvals/{approval}/approve");
+    let approve = |key| web.post(&approve, key, &why);
+    eventually("worklist was asked", DEADLINE, async || {
+        let view = web.ask(Method::GET, &format!("/approvals/{approval}"));
+        let view = view.basic_auth("ben", Some(PASSWORD));
+        view.send().await.unwrap().status() == StatusCode::OK
+    })
+    .await;
+    for (key, cookie) in [("k-5", &one), ("k-6", &two)] {
+        let own = approve(key).header("cookie", cookie);
         let own = own.send().await.unwrap();
         assert!(own.status().is_client_error(), "{}", own.status());
-        let problem: Value = own.json().await.unwrap();
-        assert_eq!(problem["code"], "rules.second_person");
     }
-    let own = web
-        .post(&promote, "k-6", &why)
-        .basic_auth("anna", Some(PASSWORD));
+    let own = approve("k-7").basic_auth("anna", Some(PASSWORD));
     assert!(own.send().await.unwrap().status().is_client_error());
-    let live = web
-        .post(&promote, "k-7", &why)
-        .basic_auth("ben", Some(PASSWORD));
-    let live: RuleSetDetail = live.send().await.unwrap().json().await.unwrap();
-    assert_eq!(live.view.state, RuleSetState::Live);
+    let yes = approve("k-8").basic_auth("ben", Some(PASSWORD));
+    assert_eq!(yes.send().await.unwrap().status(), StatusCode::OK);
+    eventually("the rules are live", DEADLINE, async || {
+        let now = web
+            .ask(Method::GET, &format!("/matching/rules/{}", versions[0]))
+            .basic_auth("ben", Some(PASSWORD));
+        let now: RuleSetDetail = now.send().await.unwrap().json().await.unwrap();
+        now.view.state == RuleSetState::Live
+    })
+    .await;
 
     let seen = web
-        .ask(Method::GET, "/rules?state=live")
+        .ask(Method::GET, "/matching/rules?state=live")
         .basic_auth("audra", Some(PASSWORD));
     let seen: Value = seen.send().await.unwrap().json().await.unwrap();
     assert_eq!(seen["items"].as_array().unwrap().len(), 1);
     assert_eq!(seen["items"][0]["approver"], "user:ben");
     let replay = web
-        .ask(Method::POST, "/rules/replay")
+        .ask(Method::POST, "/matching/rules/replay")
         .json(&json!({ "version": 1 }))
         .basic_auth("anna", Some(PASSWORD));
     let replay: Value = replay.send().await.unwrap().json().await.unwrap();

@@ -18,7 +18,6 @@ use contracts::{
             CaseDetail, CaseKey, CaseQueue, CaseStep, CreditLine, GetCase, ListCases, StepCase,
         },
         returns::{GetChaseable, OffsetDocuments, OffsetLine},
-        rules::{DraftRuleSet, PromoteRuleSet},
         worklist::{GetWork, ListPeople, ListWork, PutPerson, WorkRow, WorkView},
     },
     controls::{ApprovalId, ApprovalState},
@@ -109,34 +108,19 @@ impl Office {
         office
     }
 
-    /// Anna writes that short payments are disputes, Ben approves.
     async fn short_is_disputed(&self) {
-        let draft = DraftRuleSet {
-            command_id: CommandId::generate(),
-            rule_set: RuleSet {
-                name: "Short is disputed".into(),
-                remainders: vec![Remainder {
-                    when: When::Under,
-                    percent: None,
-                    amounts: vec![],
-                    action: RemainderAction::Dispute,
-                    review: false,
-                }],
-                ..allocation::domain::rules::shipped().unwrap()
-            },
-            actor: "user:anna".into(),
-            reason: "short payments are disputes".into(),
+        let rules = RuleSet {
+            name: "Short is disputed".into(),
+            remainders: vec![Remainder {
+                when: When::Under,
+                percent: None,
+                amounts: vec![],
+                action: RemainderAction::Dispute,
+                review: false,
+            }],
+            ..allocation::domain::rules::shipped().unwrap()
         };
-        let version = self.gateway.ask(&draft).await.unwrap().view.version;
-        for actor in ["user:anna", "user:ben"] {
-            let promote = PromoteRuleSet {
-                command_id: CommandId::generate(),
-                version,
-                actor: actor.into(),
-                reason: "looked at what it would have done".into(),
-            };
-            self.gateway.ask(&promote).await.unwrap();
-        }
+        testkit::rules::enact(&self.gateway, rules).await;
     }
 
     async fn item(&self, document_ref: &str) -> OpenItemView {

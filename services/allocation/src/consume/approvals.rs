@@ -2,12 +2,13 @@
 //! approved is carried out here, if it is as it was asked for still, in the
 //! transaction that claims the message; and said, so that everybody sees it.
 //!
-//! Locks are taken in this order: matters, receipts, items, the subject.
+//! Locks are taken in this order: matters, rules, receipts, items, the subject.
 //!
 //! Any order, any number of times: a decision counts only for the request that
 //! its subject waits for now.
 
 mod client;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,12 +62,14 @@ pub(crate) struct State {
     write_offs: BTreeMap<WriteOffId, WriteOff>,
     runs: BTreeMap<SmallBalanceRunId, Run>,
     client: client::Client,
+    rules: rules::Asked,
 }
 
 #[derive(Default)]
 pub(crate) struct Written {
     changes: Changes,
     client: Vec<client::Left>,
+    rules: Vec<rules::Left>,
     write_offs: Vec<WriteOff>,
     runs: Vec<Run>,
     at: Option<(DateTime<Utc>, Meta)>,
@@ -98,7 +101,8 @@ impl Consumer for Approvals {
             | ApprovalKind::WriteOff
             | ApprovalKind::SmallBalances
             | ApprovalKind::ResidualBalance
-            | ApprovalKind::ClientPayment => true,
+            | ApprovalKind::ClientPayment
+            | ApprovalKind::MatchingRules => true,
             ApprovalKind::LimitChange
             | ApprovalKind::Credit
             | ApprovalKind::DunningRun
@@ -145,8 +149,10 @@ impl Consumer for Approvals {
             }
         }
 
+        let rules = rules::load(conn, &subjects(batch, ApprovalKind::MatchingRules)).await?;
         let mut state = State {
             client,
+            rules,
             ..State::default()
         };
         for receipt in store::receipts::lock_all(conn, &receipts).await? {
@@ -218,6 +224,7 @@ impl Consumer for Approvals {
                 ApprovalKind::SmallBalances => desk.run(&mut state)?,
                 ApprovalKind::ResidualBalance => desk.residual(&mut state.client)?,
                 ApprovalKind::ClientPayment => desk.client_payment(&mut state.client)?,
+                ApprovalKind::MatchingRules => desk.rules(&mut state.rules)?,
                 ApprovalKind::LimitChange
                 | ApprovalKind::Credit
                 | ApprovalKind::DunningRun
@@ -240,9 +247,16 @@ impl Consumer for Approvals {
         written.changes.refunds.extend(refunds);
         written.write_offs.extend(state.write_offs.into_values());
         written.runs.extend(state.runs.into_values());
-        decided.notices = ["controls", "receipts", "aged-debt", "matters", "residuals"]
-            .map(str::to_owned)
-            .into();
+        decided.notices = [
+            "controls",
+            "receipts",
+            "aged-debt",
+            "matters",
+            "residuals",
+            "rules",
+        ]
+        .map(str::to_owned)
+        .into();
         Ok(decided)
     }
 
@@ -259,6 +273,9 @@ impl Consumer for Approvals {
         }
         for left in &written.client {
             client::record(tx, left, &self.prefix, now).await?;
+        }
+        for left in &written.rules {
+            rules::record(tx, left, &self.prefix, now).await?;
         }
         super::chaseable::record(tx, written.changes, &self.prefix, now, &cause).await
     }

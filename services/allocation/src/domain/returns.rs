@@ -488,13 +488,15 @@ pub fn take_back(
         .code
         .as_deref()
         .and_then(|code| reason(what.scheme.as_deref(), code, from));
+    let again = reason.and_then(|reason| reason.again_until(receipt.booked_on));
     let returned = Returned {
         debit_id: what.debit,
         scheme: what.scheme.clone(),
         code: what.code.clone(),
         meaning: reason.map(|reason| reason.meaning.to_owned()),
         action: reason.map(|reason| reason.action.to_owned()),
-        may_present_again: reason.is_some_and(|reason| reason.may_present_again),
+        may_present_again: again.is_some_and(|until| until.is_none_or(|until| from <= until)),
+        present_again_until: again.flatten().filter(|until| from <= *until),
         stops_chasing: reason.is_some_and(|reason| reason.stops_chasing),
         amount: what.amount,
         returned_on: from,

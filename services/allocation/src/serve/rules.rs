@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use contracts::{
+    Event, Prefix,
     allocation::Rule,
     api::{
         Page, Refusal,
@@ -13,9 +15,10 @@ use contracts::{
             RuleSetDetail, RuleSetView, ValidateRuleSet,
         },
     },
+    controls::{ApprovalKind, ApprovalWithdrawn},
     rules::{RuleDemoted, RuleRestored, RuleSet, RuleSetState, RulesChanged},
 };
-use kernel::CommandId;
+use kernel::{CommandId, Currency, Money};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -23,8 +26,9 @@ use uuid::Uuid;
 use super::{Desk, reason};
 use crate::{
     domain::{
+        approvals::{Ask, requested},
         ledger::Because,
-        rules::{self, Live, replay},
+        rules::{self, Live, Next, replay},
     },
     store,
 };
@@ -121,15 +125,37 @@ async fn finish(tx: Tx, bus: &Bus) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Who takes a step, why, and by which command.
-struct By<'c> {
-    bus: &'c Bus,
-    command: CommandId,
-    actor: &'c str,
-    reason: &'c str,
+/// Who takes a step, when, why, and what made them.
+pub(crate) struct Told<'t> {
+    pub(crate) prefix: &'t Prefix,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) cause: &'t Meta,
+    pub(crate) actor: &'t str,
+    pub(crate) reason: &'t str,
 }
 
-impl By<'_> {
+/// What requests to a second person call a version.
+fn subject(version: i64) -> Uuid {
+    Uuid::from_u128(version.unsigned_abs().into())
+}
+
+/// The version of a subject; one that there is not when it is none of ours.
+pub(crate) fn version_of(subject: Uuid) -> i64 {
+    subject.as_u128().try_into().unwrap_or(-1)
+}
+
+impl Told<'_> {
+    async fn publish<E: Event>(
+        &self,
+        tx: &mut Tx,
+        event: &E,
+        about: Uuid,
+        version: i64,
+    ) -> Result<(), Failure> {
+        let outgoing = Outgoing::new(event, about, version, self.prefix, self.now, self.cause)?;
+        tx.publish(&[outgoing]).await
+    }
+
     /// Notes the step and publishes it.
     async fn step(
         &self,
@@ -139,9 +165,8 @@ impl By<'_> {
         state: RuleSetState,
         reason: &str,
     ) -> Result<(), Failure> {
-        let now = self.bus.now();
-        let step =
-            store::rules::step(tx.conn(), view.version, state, self.actor, reason, now).await?;
+        let (now, actor) = (self.now, self.actor);
+        let step = store::rules::step(tx.conn(), view.version, state, actor, reason, now).await?;
         let event = RulesChanged {
             version: view.version,
             name: view.name.clone(),
@@ -151,26 +176,91 @@ impl By<'_> {
             before,
             author: view.author.clone(),
             recorded_at: now,
-            actor: self.actor.to_owned(),
+            actor: actor.to_owned(),
             reason: reason.to_owned(),
         };
-        let cause = Meta::of_command(self.command.as_uuid(), now, None);
-        let about = Uuid::from_u128(view.version.unsigned_abs().into());
-        let outgoing = Outgoing::new(&event, about, step, self.bus.prefix(), now, &cause)?;
-        tx.publish(&[outgoing]).await
+        self.publish(tx, &event, subject(view.version), step).await
     }
+
+    /// Asks a second person.
+    async fn ask(&self, tx: &mut Tx, view: &RuleSetView, rules: &RuleSet) -> Result<(), Failure> {
+        let event = requested(
+            Ask {
+                kind: ApprovalKind::MatchingRules,
+                subject: subject(view.version),
+                title: format!(
+                    "Match by rule set {} ({}) from {}",
+                    view.version,
+                    view.name,
+                    view.valid_from.format("%-d %b %Y")
+                ),
+                amount: Money::zero(Currency::GBP),
+                account: None,
+                account_ref: None,
+                content: rules::content(view.version, rules),
+                needed: 1,
+                requester: self.actor,
+                reason: self.reason,
+            },
+            self.now,
+        );
+        store::rules::asked(tx.conn(), view.version, Some(event.approval_id)).await?;
+        self.publish(tx, &event, event.approval_id.as_uuid(), 1)
+            .await
+    }
+
+    /// Nobody need decide about it any more.
+    async fn withdraw(&self, tx: &mut Tx, view: &RuleSetView) -> Result<(), Failure> {
+        let waits = view.state == RuleSetState::Shadow;
+        let Some(approval_id) = view.approval_id.filter(|_| waits) else {
+            return Ok(());
+        };
+        store::rules::asked(tx.conn(), view.version, None).await?;
+        let event = ApprovalWithdrawn {
+            approval_id,
+            kind: ApprovalKind::MatchingRules,
+            subject_id: subject(view.version),
+            account_ref: None,
+            actor: self.actor.to_owned(),
+            reason: self.reason.to_owned(),
+            recorded_at: self.now,
+        };
+        self.publish(tx, &event, approval_id.as_uuid(), 2).await
+    }
+}
+
+/// Makes a shadow live. It says what holds from its first day on, so nothing
+/// that begins then or later is needed any more.
+pub(crate) async fn go_live(
+    tx: &mut Tx,
+    told: &Told<'_>,
+    view: &RuleSetView,
+) -> Result<(), Failure> {
+    told.step(tx, view, Some(view.state), RuleSetState::Live, told.reason)
+        .await?;
+    let others = store::rules::others_live(tx.conn(), &view.scope, view.version).await?;
+    let reason = format!("version {} takes its place", view.version);
+    for other in others {
+        if other.valid_from >= view.valid_from {
+            told.step(
+                tx,
+                &other,
+                Some(other.state),
+                RuleSetState::Retired,
+                &reason,
+            )
+            .await?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) async fn draft(ask: DraftRuleSet, bus: Bus) -> Result<RuleSetDetail, Refusal> {
     let reason = reason(&ask.reason)?;
     checked(&ask.rule_set)?;
     let now = bus.now();
-    let by = By {
-        bus: &bus,
-        command: ask.command_id,
-        actor: &ask.actor,
-        reason,
-    };
+    let cause = Meta::of_command(ask.command_id.as_uuid(), now, None);
+    let told = told(&bus, &cause, &ask.actor, reason);
     let Some(mut tx) = claim(&bus, ask.command_id).await? else {
         return Err(Failure::conflict(
             "rules.drafted_before",
@@ -180,86 +270,64 @@ pub(crate) async fn draft(ask: DraftRuleSet, bus: Bus) -> Result<RuleSetDetail, 
     };
     let version = store::rules::insert(tx.conn(), &ask.rule_set, &ask.actor, now).await?;
     let view = view(tx.conn(), version).await?;
-    by.step(&mut tx, &view, None, RuleSetState::Draft, by.reason)
+    told.step(&mut tx, &view, None, RuleSetState::Draft, reason)
         .await?;
     let answer = detail(tx.conn(), version, &bus).await?;
     finish(tx, &bus).await?;
     Ok(answer)
 }
 
-pub(crate) async fn promote(ask: PromoteRuleSet, bus: Bus) -> Result<RuleSetDetail, Refusal> {
-    let by = By {
-        bus: &bus,
-        command: ask.command_id,
-        actor: &ask.actor,
-        reason: reason(&ask.reason)?,
-    };
-    let Some(mut tx) = claim(&bus, ask.command_id).await? else {
-        return get(
-            GetRuleSet {
-                version: ask.version,
-            },
-            bus,
-        )
-        .await;
-    };
-    let view = view(tx.conn(), ask.version).await?;
-    let state = rules::promote(view.state, &view.author, &ask.actor).map_err(Failure::of)?;
-    // A later release may know more mistakes than the one that took the draft.
-    checked(&store::rules::rules(tx.conn(), ask.version).await?)?;
-    by.step(&mut tx, &view, Some(view.state), state, by.reason)
-        .await?;
-    if state == RuleSetState::Live {
-        // It says what holds from its first day on, so nothing that begins then
-        // or later is needed any more.
-        let others = store::rules::others_live(tx.conn(), &view.scope, view.version).await?;
-        for other in others {
-            if other.valid_from >= view.valid_from {
-                let reason = format!("version {} takes its place", view.version);
-                by.step(
-                    &mut tx,
-                    &other,
-                    Some(other.state),
-                    RuleSetState::Retired,
-                    &reason,
-                )
-                .await?;
-            }
-        }
+fn told<'t>(bus: &'t Bus, cause: &'t Meta, actor: &'t str, reason: &'t str) -> Told<'t> {
+    Told {
+        prefix: bus.prefix(),
+        now: bus.now(),
+        cause,
+        actor,
+        reason,
     }
-    let answer = detail(tx.conn(), ask.version, &bus).await?;
+}
+
+pub(crate) async fn promote(ask: PromoteRuleSet, bus: Bus) -> Result<RuleSetDetail, Refusal> {
+    let cause = Meta::of_command(ask.command_id.as_uuid(), bus.now(), None);
+    let told = told(&bus, &cause, &ask.actor, reason(&ask.reason)?);
+    let version = ask.version;
+    let Some(mut tx) = claim(&bus, ask.command_id).await? else {
+        return get(GetRuleSet { version }, bus).await;
+    };
+    let view = view(tx.conn(), version).await?;
+    let asked = view.approval_id.is_some();
+    let next = rules::promote(view.state, asked, &view.author, &ask.actor).map_err(Failure::of)?;
+    // A later release may know more mistakes than the one that took the draft.
+    let rule_set = store::rules::rules(tx.conn(), version).await?;
+    checked(&rule_set)?;
+    match next {
+        Next::Shadow => {
+            let (before, state) = (Some(view.state), RuleSetState::Shadow);
+            told.step(&mut tx, &view, before, state, told.reason)
+                .await?;
+        }
+        Next::Ask => told.ask(&mut tx, &view, &rule_set).await?,
+    }
+    let answer = detail(tx.conn(), version, &bus).await?;
     finish(tx, &bus).await?;
     Ok(answer)
 }
 
 pub(crate) async fn retire(ask: RetireRuleSet, bus: Bus) -> Result<RuleSetDetail, Refusal> {
-    let by = By {
-        bus: &bus,
-        command: ask.command_id,
-        actor: &ask.actor,
-        reason: reason(&ask.reason)?,
-    };
+    let cause = Meta::of_command(ask.command_id.as_uuid(), bus.now(), None);
+    let told = told(&bus, &cause, &ask.actor, reason(&ask.reason)?);
+    let version = ask.version;
     let Some(mut tx) = claim(&bus, ask.command_id).await? else {
-        return get(
-            GetRuleSet {
-                version: ask.version,
-            },
-            bus,
-        )
-        .await;
+        return get(GetRuleSet { version }, bus).await;
     };
-    let view = view(tx.conn(), ask.version).await?;
+    let view = view(tx.conn(), version).await?;
     let others = store::rules::others_live(tx.conn(), &view.scope, view.version).await?;
     rules::retire(view.state, &view.scope, others.len() as i64).map_err(Failure::of)?;
-    by.step(
-        &mut tx,
-        &view,
-        Some(view.state),
-        RuleSetState::Retired,
-        by.reason,
-    )
-    .await?;
-    let answer = detail(tx.conn(), ask.version, &bus).await?;
+    told.withdraw(&mut tx, &view).await?;
+    let (before, state) = (Some(view.state), RuleSetState::Retired);
+    told.step(&mut tx, &view, before, state, told.reason)
+        .await?;
+    let answer = detail(tx.conn(), version, &bus).await?;
     finish(tx, &bus).await?;
     Ok(answer)
 }

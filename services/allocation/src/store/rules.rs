@@ -6,6 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use contracts::{
     allocation::Rule,
     api::rules::{DemotionView, RuleSetStep, RuleSetView},
+    controls::ApprovalId,
     rules::{RuleScope, RuleSet, RuleSetState, When},
 };
 use kernel::{AccountId, AllocationId};
@@ -183,6 +184,7 @@ struct Row {
     state: String,
     author: String,
     approver: Option<String>,
+    approval: Option<Uuid>,
     recorded_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
 }
@@ -199,6 +201,7 @@ impl TryFrom<Row> for RuleSetView {
             state: named(row.state)?,
             author: row.author,
             approver: row.approver,
+            approval_id: row.approval.map(Into::into),
             recorded_at: row.recorded_at,
             changed_at: row.changed_at,
         })
@@ -214,7 +217,8 @@ pub(crate) async fn list(
 ) -> Result<Vec<RuleSetView>, Failure> {
     let found = sqlx::query_as!(
         Row,
-        "select version, scope_kind, scope_key, name, valid_from, state, author, approver, recorded_at, changed_at
+        "select version, scope_kind, scope_key, name, valid_from, state, author, approver, approval,
+             recorded_at, changed_at
          from allocation.rule_set
          where ($1::text is null or state = $1) and ($2::bigint is null or version < $2)
          order by version desc limit $3",
@@ -233,7 +237,8 @@ pub(crate) async fn get(
 ) -> Result<Option<RuleSetView>, Failure> {
     let row = sqlx::query_as!(
         Row,
-        "select version, scope_kind, scope_key, name, valid_from, state, author, approver, recorded_at, changed_at
+        "select version, scope_kind, scope_key, name, valid_from, state, author, approver, approval,
+             recorded_at, changed_at
          from allocation.rule_set where version = $1",
         version
     )
@@ -342,6 +347,22 @@ pub(crate) async fn step(
     Ok(step.into())
 }
 
+/// Notes what a second person is asked about a version; nothing: not any more.
+pub(crate) async fn asked(
+    conn: &mut PgConnection,
+    version: i64,
+    approval: Option<ApprovalId>,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "update allocation.rule_set set approval = $2 where version = $1",
+        version,
+        approval.map(ApprovalId::as_uuid)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Live versions of a scope other than `version`.
 pub(crate) async fn others_live(
     conn: &mut PgConnection,
@@ -350,7 +371,8 @@ pub(crate) async fn others_live(
 ) -> Result<Vec<RuleSetView>, Failure> {
     let rows = sqlx::query_as!(
         Row,
-        "select version, scope_kind, scope_key, name, valid_from, state, author, approver, recorded_at, changed_at
+        "select version, scope_kind, scope_key, name, valid_from, state, author, approver, approval,
+             recorded_at, changed_at
          from allocation.rule_set
          where state = 'live' and scope_kind = $1 and scope_key = $2 and version <> $3 order by version",
         scope.kind(),

@@ -308,6 +308,13 @@ impl Policy {
         self.stages.iter().find(|stage| stage.code == code)
     }
 
+    /// The stage of a rank for debtors of a kind: a rank may have one for each.
+    pub fn at(&self, rank: i16, kind: Option<AccountKind>) -> Option<&Stage> {
+        self.stages
+            .iter()
+            .find(|stage| stage.rank == rank && stage.is_for(kind))
+    }
+
     /// Whether it is for debtors of a kind; of one whose kind is not known, it may be.
     pub fn is_for(&self, kind: Option<AccountKind>) -> bool {
         self.debtors.is_empty() || kind.is_none_or(|kind| self.debtors.contains(&kind))

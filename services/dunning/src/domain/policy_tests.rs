@@ -122,6 +122,11 @@ fn the_law_of_the_debtor_picks_the_last_letter() {
     assert_eq!(last(Some(AccountKind::Company)), "letter_before_action");
     assert_eq!(last(Some(AccountKind::SoleTrader)), "letter_of_claim");
     assert_eq!(last(None), "letter_of_claim");
+    // Both have the same rank: what a rank means depends on the debtor, too.
+    let at = |kind| policy.at(60, kind).unwrap().code.as_str();
+    assert_eq!(at(Some(AccountKind::Company)), "letter_before_action");
+    assert_eq!(at(Some(AccountKind::SoleTrader)), "letter_of_claim");
+    assert_eq!(at(None), "letter_of_claim");
 }
 
 #[test]

@@ -318,12 +318,7 @@ async fn decide(
     let Some(policy) = policy else {
         return Ok(Err("no_policy".to_owned()));
     };
-    let stage_of = |rank: i16| {
-        policy
-            .stages
-            .iter()
-            .find(|stage| stage.rank == rank && stage.is_for(position.kind))
-    };
+    let stage_of = |rank: i16| policy.at(rank, position.kind);
     let highest = kept.iter().map(|kept| kept.rank).max().unwrap_or_default();
     let Some(stage) = stage_of(highest) else {
         return Ok(Err("no_policy".to_owned()));

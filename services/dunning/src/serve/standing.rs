@@ -51,8 +51,7 @@ fn view(
         .as_ref()
         .and_then(|(policy, version)| policies.get(policy, *version));
     let stage = |rank: Option<i16>| {
-        let rank = rank?;
-        let stage = policy?.stages.iter().find(|stage| stage.rank == rank)?;
+        let stage = policy?.at(rank?, position.kind)?;
         Some(stage.code.clone())
     };
     let items = judgement

@@ -158,6 +158,7 @@ pub(crate) async fn approval(
             | ApprovalKind::DunningTemplate
             | ApprovalKind::DunningPolicy
             | ApprovalKind::LegalReferral
+            | ApprovalKind::MatchingRules
     );
     if about.state == ApprovalState::Pending && by_allocation {
         let preview = PreviewApproval {

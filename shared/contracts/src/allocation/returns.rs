@@ -30,6 +30,9 @@ pub struct Returned {
     /// Whether the scheme lets us collect the same amount once more.
     #[serde(default)]
     pub may_present_again: bool,
+    /// The last day on which it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present_again_until: Option<NaiveDate>,
     /// Nobody may be chased before a person has looked: the payer has died.
     #[serde(default)]
     pub stops_chasing: bool,

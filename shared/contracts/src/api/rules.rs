@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{FieldProblem, Page, PageRequest, call};
 use crate::{
     allocation::Rule,
+    controls::ApprovalId,
     rules::{RuleScope, RuleSet, RuleSetState, ShadowOutcome},
 };
 
@@ -32,6 +33,9 @@ pub struct RuleSetView {
     pub author: String,
     /// Who made it live.
     pub approver: Option<String>,
+    /// What a second person was asked about it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<ApprovalId>,
     pub recorded_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
 }
@@ -127,8 +131,8 @@ pub struct DraftRuleSet {
 }
 call!(DraftRuleSet => Allocation."rules"."draft" -> RuleSetDetail);
 
-/// One step on: a draft becomes a shadow, a shadow becomes live. Live only by a
-/// second person.
+/// One step on: a draft becomes a shadow; of a shadow a second person is asked,
+/// by whoever wrote it, whether it shall be live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PromoteRuleSet {
     pub command_id: CommandId,

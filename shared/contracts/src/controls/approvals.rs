@@ -31,6 +31,8 @@ names! {
         Credit = "credit",
         /// Debts that are handed over to a solicitor or an agency.
         LegalReferral = "legal_referral",
+        /// How receipts are matched from a day on: of no amount.
+        MatchingRules = "matching_rules",
     }
 }
 

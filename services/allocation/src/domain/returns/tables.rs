@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use chrono::NaiveDate;
+use chrono::{Months, NaiveDate};
 
 use super::super::data::rows_between;
 
@@ -34,9 +34,22 @@ pub struct Policy {
 pub struct Reason {
     pub meaning: &'static str,
     pub action: &'static str,
-    /// The same amount may be presented once more.
+    /// The same amount may be presented once more…
     pub may_present_again: bool,
+    /// …within so many months of the payment; none: no limit.
+    pub again_months: Option<u32>,
     pub stops_chasing: bool,
+}
+
+impl Reason {
+    /// The last day on which a payment of `paid_on` may be presented again;
+    /// `Some(None)`: whenever.
+    pub fn again_until(&self, paid_on: NaiveDate) -> Option<Option<NaiveDate>> {
+        self.may_present_again.then(|| {
+            self.again_months
+                .and_then(|months| paid_on.checked_add_months(Months::new(months)))
+        })
+    }
 }
 
 struct PolicyRow {
@@ -137,7 +150,17 @@ fn policy_row(row: &[&'static str]) -> Option<PolicyRow> {
 }
 
 fn reason_row(row: &[&'static str]) -> Option<ReasonRow> {
-    let [scheme, code, valid_from, again, stop, meaning, action] = row else {
+    let [
+        scheme,
+        code,
+        valid_from,
+        again,
+        months,
+        stop,
+        meaning,
+        action,
+    ] = row
+    else {
         return None;
     };
     Some(ReasonRow {
@@ -148,6 +171,10 @@ fn reason_row(row: &[&'static str]) -> Option<ReasonRow> {
             meaning,
             action,
             may_present_again: yes(again)?,
+            again_months: match *months {
+                "" => None,
+                months => Some(months.parse().ok()?),
+            },
             stops_chasing: yes(stop)?,
         },
     })
@@ -167,8 +194,26 @@ mod tests {
         assert_eq!(REASONS.len(), table(include_str!("reasons.csv")).count());
     }
 
+    /// E36: never for another code than refer to payer, and never later than a
+    /// month after the payment.
     #[test]
-    fn only_refer_to_payer_may_be_presented_again_and_death_stops_everything() {
+    fn e36_only_refer_to_payer_may_be_presented_again_within_a_month() {
+        let of = |code| reason(Some("dd_return"), code, day()).unwrap();
+        let until = |day: &str| day.parse::<NaiveDate>().unwrap();
+        let again = of("0").again_until(until("2026-01-31"));
+        assert_eq!(again, Some(Some(until("2026-02-28"))));
+        assert_eq!(of("1").again_until(day()), None);
+        let cheque = reason(
+            Some("cheque_return"),
+            "refer to drawer please represent",
+            day(),
+        );
+        assert_eq!(cheque.unwrap().again_until(day()), Some(None));
+    }
+
+    /// E37: death stops everything, and nothing else does.
+    #[test]
+    fn e37_only_death_stops_chasing() {
         let of = |code| reason(Some("dd_return"), code, day()).unwrap();
         assert!(of("0").may_present_again);
         for code in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "A", "B"] {

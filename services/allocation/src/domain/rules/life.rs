@@ -1,13 +1,18 @@
 //! The life of a rule set, and who may move it on.
 
-use contracts::rules::{RuleScope, RuleSetState};
+use contracts::rules::{RuleScope, RuleSet, RuleSetState};
 use kernel::{Classified, ErrorClass};
+use serde_json::{Value, json};
 
 /// Why a step is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum NoStep {
-    #[error("{0} wrote this rule set: a second person makes it live")]
-    OwnRules(String),
+    #[error(
+        "{0} wrote this rule set and asks for it to be live: whoever else agrees approves the request"
+    )]
+    AuthorAsks(String),
+    #[error("a second person has been asked already, and has not decided")]
+    Asked,
     #[error("the rule set is {}: there is no next step", .0.name())]
     NoNext(RuleSetState),
     #[error("the rule set has been retired already")]
@@ -23,7 +28,8 @@ pub enum NoStep {
 impl Classified for NoStep {
     fn code(&self) -> &'static str {
         match self {
-            Self::OwnRules(_) => "rules.second_person",
+            Self::AuthorAsks(_) => "rules.author_asks",
+            Self::Asked => "rules.asked_already",
             Self::NoNext(_) => "rules.no_next_step",
             Self::Retired => "rules.retired",
             Self::LastOfLedger => "rules.last_of_ledger",
@@ -33,23 +39,44 @@ impl Classified for NoStep {
 
     fn class(&self) -> ErrorClass {
         match self {
-            Self::NoNext(_) | Self::Retired => ErrorClass::Conflict,
-            Self::OwnRules(_) | Self::LastOfLedger | Self::OwnUndo(_) => ErrorClass::Permanent,
+            Self::NoNext(_) | Self::Asked | Self::Retired => ErrorClass::Conflict,
+            Self::AuthorAsks(_) | Self::LastOfLedger | Self::OwnUndo(_) => ErrorClass::Permanent,
         }
     }
 }
 
-/// Where `actor` may take a rule set of `author`.
+/// How a rule set goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It decides beside the live rules, for nobody to see but who looks.
+    Shadow,
+    /// A second person is asked whether it shall be live.
+    Ask,
+}
+
+/// The next step of a rule set of `author` for `actor`; `asked`: a second person
+/// is asked about it now.
 ///
 /// # Errors
-/// When there is no further step, or the author would approve.
-pub fn promote(state: RuleSetState, author: &str, actor: &str) -> Result<RuleSetState, NoStep> {
+/// When there is no further step, or it is not this person's.
+pub fn promote(
+    state: RuleSetState,
+    asked: bool,
+    author: &str,
+    actor: &str,
+) -> Result<Next, NoStep> {
     match state {
-        RuleSetState::Draft => Ok(RuleSetState::Shadow),
-        RuleSetState::Shadow if author == actor => Err(NoStep::OwnRules(author.to_owned())),
-        RuleSetState::Shadow => Ok(RuleSetState::Live),
+        RuleSetState::Draft => Ok(Next::Shadow),
+        RuleSetState::Shadow if author != actor => Err(NoStep::AuthorAsks(author.to_owned())),
+        RuleSetState::Shadow if asked => Err(NoStep::Asked),
+        RuleSetState::Shadow => Ok(Next::Ask),
         RuleSetState::Live | RuleSetState::Retired => Err(NoStep::NoNext(state)),
     }
+}
+
+/// What a second person sees and approves.
+pub fn content(version: i64, rules: &RuleSet) -> Value {
+    json!({ "version": version, "rule_set": rules })
 }
 
 /// Whether a rule set may go; `others` are live for the whole ledger beside it.
@@ -82,19 +109,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_author_goes_as_far_as_the_shadow() {
-        let step = |state, actor| promote(state, "user:anna", actor).ok();
-        assert_eq!(
-            step(RuleSetState::Draft, "user:anna"),
-            Some(RuleSetState::Shadow)
-        );
-        assert_eq!(step(RuleSetState::Shadow, "user:anna"), None);
-        assert_eq!(
-            step(RuleSetState::Shadow, "user:ben"),
-            Some(RuleSetState::Live)
-        );
-        assert_eq!(step(RuleSetState::Live, "user:ben"), None);
-        assert_eq!(step(RuleSetState::Retired, "user:ben"), None);
+    fn the_author_goes_as_far_as_asking_once() {
+        let step = |state, asked, actor| promote(state, asked, "user:anna", actor).ok();
+        let draft = step(RuleSetState::Draft, false, "user:anna");
+        assert_eq!(draft, Some(Next::Shadow));
+        let shadow = step(RuleSetState::Shadow, false, "user:anna");
+        assert_eq!(shadow, Some(Next::Ask));
+        assert_eq!(step(RuleSetState::Shadow, true, "user:anna"), None);
+        assert_eq!(step(RuleSetState::Shadow, false, "user:ben"), None);
+        assert_eq!(step(RuleSetState::Live, false, "user:anna"), None);
+        assert_eq!(step(RuleSetState::Retired, false, "user:anna"), None);
     }
 
     #[test]

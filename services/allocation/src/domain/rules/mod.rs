@@ -25,7 +25,7 @@ use kernel::{AccountId, DocumentId, Money, MoneyError};
 pub use book::{Live, Rulebook, Used};
 pub use budget::is_burnt;
 pub use check::{LADDER, problems};
-pub use life::{NoStep, promote, restore, retire};
+pub use life::{Next, NoStep, content, promote, restore, retire};
 pub use order::take;
 
 use super::{

@@ -33,6 +33,13 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
             )
             .into());
         }
+        ApprovalKind::MatchingRules => {
+            return Err(Failure::not_found(
+                "allocation.no_preview",
+                "what rules would do differently is in their shadow report and their replay",
+            )
+            .into());
+        }
         ApprovalKind::DunningRun
         | ApprovalKind::DunningTemplate
         | ApprovalKind::DunningPolicy

@@ -14,7 +14,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{super::known, Row, Run, run};
-use crate::{domain::policy::Policies, store::money};
+use crate::{
+    domain::policy::Policies,
+    store::{accounts::kind_named, money},
+};
 
 /// Runs, the newest first.
 pub(crate) async fn list(
@@ -98,7 +101,7 @@ pub(crate) async fn accounts(
     policies: &Policies,
 ) -> Result<Vec<RunAccount>, Failure> {
     let rows = sqlx::query!(
-        r#"select r.account_id, r.account_ref, a.name as "name?", r.state, r.policy, r.policy_version, r.stage, r.template,
+        r#"select r.account_id, r.account_ref, a.name as "name?", a.kind as "kind?", r.state, r.policy, r.policy_version, r.stage, r.template,
              r.channel, r.amounts, r.documents, r.reasons, r.ranks_from as "ranks_from: Vec<Option<i16>>",
              r.ranks_to as "ranks_to: Vec<Option<i16>>", r.chaseable as "chaseable: Vec<Decimal>", r.currencies, r.note, r.sentence, r.contact_id,
              b.stage as "before_stage?", b.documents as "before_documents?", b.amounts as "before_amounts?",
@@ -129,13 +132,8 @@ pub(crate) async fn accounts(
                 (Some(policy), Some(version)) => policies.get(policy, version),
                 _ => None,
             };
-            let stage = |rank: Option<i16>| {
-                let found = policy?
-                    .stages
-                    .iter()
-                    .find(|stage| Some(stage.rank) == rank)?;
-                Some(found.code.clone())
-            };
+            let kind = row.kind.as_deref().and_then(kind_named);
+            let stage = |rank: Option<i16>| Some(policy?.at(rank?, kind)?.code.clone());
             let mut items = Vec::with_capacity(row.documents.len());
             for (n, document) in row.documents.iter().enumerate() {
                 let reason = row.reasons.get(n).map_or("", String::as_str);
