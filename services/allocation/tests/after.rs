@@ -662,3 +662,70 @@ fn money_that_is_held_is_spoken_for() {
     held.detail.held = Some(Held::PossibleDuplicate(held.id));
     assert!(held.is_spoken_for());
 }
+
+/// E96: the tenant paid two months of three; an award of housing benefit pays 60 of
+/// the first one afterwards. The months open again and are paid anew, the tenant's
+/// own money moves on to what is still owed, and the account owes less by the award.
+#[test]
+fn e96_an_award_for_months_that_were_paid_frees_the_tenants_own_money() {
+    let mut world = World::new(&[100, 100, 100], &[200, 60]);
+    let (mut award, _) = world.receipts.pop().unwrap();
+    let (mut rent, _) = world.receipts.pop().unwrap();
+    let (books, rows) = (&mut world.books, &mut world.rows);
+    let lines = |amounts: [i64; 3]| -> Vec<Line> {
+        (0..)
+            .zip(amounts)
+            .filter(|(_, amount)| *amount > 0)
+            .map(|(n, amount)| Line {
+                document: document(n),
+                amount: pence(amount),
+            })
+            .collect()
+    };
+    let paid = ledger::post(&mut rent, &lines([100, 100, 0]), books, rows, &because(4)).unwrap();
+    ledger::undo(&mut rent, &paid[0], books, rows, &because(6)).unwrap();
+    assert_eq!(books.items[&document(0)].open, pence(100));
+    ledger::post(&mut award, &lines([60, 0, 0]), books, rows, &because(6)).unwrap();
+    ledger::post(&mut rent, &lines([40, 0, 60]), books, rows, &because(6)).unwrap();
+    assert!(award.unallocated.is_zero() && rent.unallocated.is_zero());
+    let open = [0, 1, 2].map(|n| books.items[&document(n)].open);
+    assert_eq!(open, [pence(0), pence(0), pence(40)]);
+}
+
+/// E98: what one department owes is not set off against what is owed to another;
+/// one payment may pay both.
+#[test]
+fn e98_departments_do_not_set_off_and_one_payment_pays_two_services() {
+    let mut world = World::new(&[100], &[150]);
+    let elsewhere = AccountId::from(Uuid::from_u128(77));
+    for (n, amount) in [(1, -40), (2, 50)] {
+        world.books.add(Item {
+            account_id: elsewhere,
+            account_ref: "RENTS01".into(),
+            ..item(n, amount)
+        });
+    }
+    let (books, rows) = (&mut world.books, &mut world.rows);
+    let line = |n, amount| OffsetLine {
+        document_id: document(n),
+        amount: pence(amount),
+    };
+    let across = [line(0, 40), line(1, -40)];
+    for of in [account(), elsewhere] {
+        let refused = after::offset(of, &across, Uuid::nil(), books, rows, &because(4));
+        assert_eq!(
+            kernel::Classified::code(&refused.unwrap_err()),
+            "allocation.other_account"
+        );
+    }
+    assert_eq!(books.items[&document(0)].open, pence(100));
+    assert_eq!(books.items[&document(1)].open, pence(-40));
+    let (paid, _) = &mut world.receipts[0];
+    let both = [(0, 100), (2, 50)].map(|(n, amount)| AllocateLine {
+        document_id: document(n),
+        amount: pence(amount),
+    });
+    manual::allocate(paid, &both, books, rows, &because(4)).unwrap();
+    assert!(paid.unallocated.is_zero());
+    assert!(books.items[&document(2)].open.is_zero());
+}

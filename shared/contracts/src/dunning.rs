@@ -6,6 +6,7 @@
 mod approvals;
 mod claims;
 mod contacts;
+mod credit;
 mod editions;
 mod promises;
 mod recorded;
@@ -15,6 +16,7 @@ mod stops;
 pub use approvals::*;
 pub use claims::*;
 pub use contacts::*;
+pub use credit::*;
 pub use editions::*;
 pub use promises::*;
 pub use recorded::*;

@@ -136,6 +136,7 @@ pub fn messages() -> Vec<Message> {
         event::<dunning::ContactChanged>(),
         event::<dunning::ContactRecorded>(),
         event::<dunning::ReachChanged>(),
+        event::<dunning::CreditStopChanged>(),
         event::<dunning::ChargeChanged>(),
         event::<dunning::ReferralChanged>(),
         event::<dunning::LimitationChanged>(),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use async_nats::{HeaderMap, jetstream, jetstream::publish::PublishAck};
 use bytes::Bytes;
 use contracts::{
-    Prefix, Role,
+    Event, Prefix, Role,
     catalogue::{Outsider, STREAMS},
     inbound::{BankReceipt, BillingAccount, BillingDocument, BillingMatter, Remittance},
     subject::{IN_ACCOUNTS, IN_DOCUMENTS, IN_MATTERS, IN_RECEIPTS, IN_REMITTANCES},
@@ -165,6 +165,20 @@ impl Suite {
             "have a message stored",
             must("publish a message", sent).await,
         )
+    }
+
+    /// An event, as its service would publish it.
+    pub async fn publish_event<E: Event>(&self, event: &E) {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", Uuid::now_v7().to_string().as_str());
+        headers.insert("ce-type", E::event_type().as_str());
+        let payload = must("write an event", serde_json::to_vec(event));
+        let subject = self.prefix.event(event);
+        let sent = self
+            .jetstream
+            .publish_with_headers(subject, headers, payload.into())
+            .await;
+        must("publish an event", must("publish an event", sent).await);
     }
 
     pub async fn publish_receipt(&self, id: &str, receipt: &BankReceipt) -> PublishAck {

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     Role,
     api::{
@@ -29,7 +29,7 @@ use contracts::{
     controls::ApprovalKind,
     disputes::CaseKind,
     dunning::{ChaseReason, HoldKind, HoldState, PromiseState, RunState},
-    inbound::AccountKind,
+    inbound::{AccountKind, BankReceipt, Direction},
 };
 use dunning::{MailOptions, Options};
 use kernel::{AccountId, CommandId, Currency, DocumentId, ManualClock, Money};
@@ -214,6 +214,16 @@ impl Office {
             item.filter(|item| item.reason == reason && item.chaseable == wanted)
         })
         .await
+    }
+
+    /// Since when nothing is supplied on credit comes to be so.
+    async fn credit_stopped(&self, account_id: AccountId, since: Option<NaiveDate>) {
+        let told = format!("credit is stopped since {since:?}");
+        eventually(&told, DEADLINE, async || {
+            let standing = self.gateway.ask(&GetStanding { account_id }).await;
+            standing.is_ok_and(|standing| standing.credit_stopped_on == since)
+        })
+        .await;
     }
 
     async fn until(&self, run: &RunView, state: RunState) -> RunView {
@@ -481,4 +491,30 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
         .await
         .unwrap();
     assert!(detail.case.disputed.is_zero());
+
+    // E78: nothing on credit since the final demand. A cheque lifts that, and when it
+    // bounces it is back.
+    let demanded = "2026-05-18".parse().unwrap();
+    office.credit_stopped(ada, Some(demanded)).await;
+    office.day("2026-06-03").await;
+    let mut cheque = receipt(DEBT, "350.00");
+    cheque.scheme = Some("cheque".into());
+    cheque.booked_on = "2026-06-03".parse().unwrap();
+    cheque.value_on = cheque.booked_on;
+    let paid = office.suite.publish_receipt("cheque", &cheque);
+    paid.await;
+    office.credit_stopped(ada, None).await;
+    let bounced_on = "2026-06-05".parse().unwrap();
+    office.day("2026-06-05").await;
+    let bounced = BankReceipt {
+        direction: Direction::Debit,
+        scheme: Some("cheque_return".into()),
+        return_reason: Some("refer to drawer".into()),
+        bank_reference: format!("RTN-{}", cheque.bank_reference),
+        booked_on: bounced_on,
+        value_on: bounced_on,
+        ..cheque
+    };
+    office.suite.publish_receipt("bounced", &bounced).await;
+    office.credit_stopped(ada, Some(bounced_on)).await;
 }

@@ -16,17 +16,19 @@ use contracts::{
         dunning::{
             AssignPolicy, DiffKind, DraftPolicy, DraftTemplate, DunningPolicyDetail, EditionKind,
             EditionState, EditionStep, EditionView, GetDunningPolicy, GetLatePayment, GetRun,
-            GetStanding, GetStatement, GetTemplate, ListRuns, ListTemplates, PreviewTemplate,
-            ProposeRun, RunScope, RunStep, RunView, StepEdition, StepRun, TemplateDetail,
+            GetStanding, GetStatement, GetTemplate, ItemStanding, ListRuns, ListTemplates,
+            PreviewTemplate, ProposeRun, RunScope, RunStep, RunView, StepEdition, StepRun,
+            TemplateDetail,
         },
         reporting::{AccountKey, GetAccount},
     },
     controls::ApprovalId,
-    dunning::{AssignTo, ChargeKind, PolicyPublished, RunState, TemplatePublished},
+    disputes::{CaseChanged, CaseId, CaseItem, CaseKind, CaseState, Resolution},
+    dunning::{AssignTo, ChargeKind, ChargeState, PolicyPublished, RunState, TemplatePublished},
     inbound::AccountKind,
 };
 use dunning::{MailOptions, Options};
-use kernel::{AccountId, CommandId, ManualClock};
+use kernel::{AccountId, CommandId, ManualClock, Money};
 use messaging::Bus;
 use runtime::local::MailSink;
 use testkit::{DEADLINE, Running, Suite, account, document, eventually, eventually_some};
@@ -579,7 +581,8 @@ async fn a_policy_is_drafted_published_by_another_and_assigned_to_accounts_and_p
 }
 
 /// What a policy posts by itself, and charges for a reminder: after the letter,
-/// once, as items of their own on the ledger.
+/// once, as items of their own on the ledger; and taken back when the debtor was
+/// right not to pay (E68).
 #[tokio::test]
 async fn a_policy_that_posts_claims_and_charges_for_a_reminder_does_so_once() {
     let office = Office::open().await;
@@ -688,4 +691,111 @@ async fn a_policy_that_posts_claims_and_charges_for_a_reminder_does_so_once() {
     })
     .await;
     assert_eq!(office.gateway.ask(&late).await.unwrap().charges.len(), 3);
+
+    // Two invoices in one letter cost one fee (E68).
+    let second = document("INV-CHG02-B", "CHG02", "50.00");
+    let shared = office.debtor("CHG02", AccountKind::Company, None).await;
+    office.suite.publish_document("INV-CHG02-B", &second).await;
+    let both = GetStanding { account_id: shared };
+    let items = eventually_some("dunning knows both", DEADLINE, async || {
+        let items = office.gateway.ask(&both).await.unwrap().items;
+        (items.len() == 2).then_some(items)
+    })
+    .await;
+    let run = office.propose("again", "CHG02").await;
+    office.send(&run).await;
+    let of_shared = GetLatePayment {
+        account_id: shared,
+        until: None,
+    };
+    eventually("the claims of both are posted", DEADLINE, async || {
+        let charges = office.gateway.ask(&of_shared).await.unwrap().charges;
+        charges.len() == 5
+    })
+    .await;
+
+    // Both debtors were right about their first invoice. What the letter about two
+    // of them cost stays, since the other was owed.
+    let alone = GetStanding { account_id: debtor };
+    let alone = office.gateway.ask(&alone).await.unwrap().items;
+    let first = |items: &[ItemStanding], document_ref: &str| {
+        let found = items.iter().find(|item| item.document_ref == document_ref);
+        found.unwrap().clone()
+    };
+    for (n, account, item) in [
+        (1, debtor, first(&alone, "INV-CHG01")),
+        (2, shared, first(&items, "INV-CHG02")),
+    ] {
+        let case = upheld(n, account, &item);
+        office.suite.publish_event(&case).await;
+    }
+    let standing = async |ask: &GetLatePayment| {
+        let charges = office.gateway.ask(ask).await.unwrap().charges;
+        let posted = charges.iter().filter(|c| c.state == ChargeState::Posted);
+        let mut left: Vec<_> = posted.map(|c| (c.kind, c.document_ref.clone())).collect();
+        left.sort();
+        left
+    };
+    eventually(
+        "nothing stands of what was upheld alone",
+        DEADLINE,
+        async || standing(&late).await.is_empty(),
+    )
+    .await;
+    eventually(
+        "the other invoice and the fee stand",
+        DEADLINE,
+        async || {
+            let other = |kind| (kind, "INV-CHG02-B".to_owned());
+            standing(&of_shared).await
+                == [
+                    other(ChargeKind::Interest),
+                    other(ChargeKind::Compensation),
+                    (ChargeKind::Fee, "INV-CHG02".to_owned()),
+                ]
+        },
+    )
+    .await;
+}
+
+/// A query about all of a document in which the debtor was right.
+fn upheld(n: u128, account_id: AccountId, item: &ItemStanding) -> CaseChanged {
+    let nothing = Money::zero(item.open.currency());
+    let at = "2026-03-03T09:00:00Z".parse().unwrap();
+    CaseChanged {
+        case_id: CaseId::from(uuid::Uuid::from_u128(n)),
+        version: 1,
+        case_ref: format!("Q-00000{n}"),
+        kind: CaseKind::Dispute,
+        state: CaseState::Resolved,
+        from: Some(CaseState::Assigned),
+        step: "resolved".into(),
+        account_id,
+        account_ref: "CHG".into(),
+        items: vec![CaseItem {
+            document_id: item.document_id,
+            document_ref: item.document_ref.clone(),
+            due_on: item.due_on,
+            original: item.open,
+            disputed: item.open,
+            paid: nothing,
+            credited: nothing,
+            cleared: nothing,
+            written_off: nothing,
+        }],
+        disputed: item.open,
+        reason_code: Some("price".into()),
+        coordinator: None,
+        processor: None,
+        responsible: None,
+        department: None,
+        resolution: Some(Resolution::Upheld),
+        raised_at: at,
+        since: at,
+        related: None,
+        cause: None,
+        recorded_at: at,
+        actor: "user:jo".into(),
+        reason: "they were right".into(),
+    }
 }

@@ -10,7 +10,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    Event as _, Role,
+    Role,
     api::{
         PageRequest, Refusal,
         worklist::{
@@ -191,21 +191,6 @@ impl Office {
             told.push((subject.to_owned(), breach));
         }
         told
-    }
-
-    async fn case(&self, case: &CaseChanged) {
-        let mut headers = async_nats::HeaderMap::new();
-        let id = Uuid::now_v7().to_string();
-        headers.insert("Nats-Msg-Id", id.as_str());
-        headers.insert("ce-type", CaseChanged::event_type().as_str());
-        let payload = serde_json::to_vec(case).unwrap();
-        self.suite
-            .jetstream()
-            .publish_with_headers(self.suite.prefix().event(case), headers, payload.into())
-            .await
-            .unwrap()
-            .await
-            .unwrap();
     }
 }
 
@@ -421,14 +406,17 @@ fn case(version: i64, state: CaseState, since: &str) -> CaseChanged {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dispute_stands_still_while_the_customer_must_answer_and_only_then() {
     let office = Office::open().await;
-    office.case(&case(1, CaseState::Confirmed, MONDAY)).await;
+    office
+        .suite
+        .publish_event(&case(1, CaseState::Confirmed, MONDAY))
+        .await;
     let item = office.shown(|row| row.kind == "dispute").await;
     assert_eq!(item.subject_ref, "Q-000005");
     let due = item.due_at.unwrap();
     // One working day passes, then it is the customer's turn for two weeks.
     office.clock.set(at("2026-06-30T10:00:00Z"));
     let waits = case(3, CaseState::AwaitingCustomer, "2026-06-30T10:00:00Z");
-    office.case(&waits).await;
+    office.suite.publish_event(&waits).await;
     let id = item.work_item_id;
     let paused = office
         .until("it stands still", id, |item| item.sla == SlaState::Paused)
@@ -438,10 +426,10 @@ async fn a_dispute_stands_still_while_the_customer_must_answer_and_only_then() {
     assert_eq!(why, Some("awaiting_customer"));
     // What is older changes nothing any more (E100).
     let older = case(2, CaseState::AwaitingInternal, "2026-06-29T12:00:00Z");
-    office.case(&older).await;
+    office.suite.publish_event(&older).await;
     office.clock.set(at("2026-07-14T10:00:00Z"));
     let again = case(4, CaseState::AwaitingInternal, "2026-07-14T10:00:00Z");
-    office.case(&again).await;
+    office.suite.publish_event(&again).await;
     let runs = office
         .until("it goes on", id, |item| item.sla == SlaState::Running)
         .await;
@@ -451,7 +439,7 @@ async fn a_dispute_stands_still_while_the_customer_must_answer_and_only_then() {
     let told = office.sla().await;
     assert!(told.iter().all(|(_, breach)| breach.kind != "dispute"));
     let ended = case(5, CaseState::Closed, "2026-07-15T10:00:00Z");
-    office.case(&ended).await;
+    office.suite.publish_event(&ended).await;
     let closed = office
         .until("it is closed", id, |item| item.state == WorkState::Closed)
         .await;
@@ -622,7 +610,10 @@ async fn what_people_do_has_an_outcome_a_next_step_and_counts_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn portfolios_and_the_plan_of_the_day_leave_nothing_to_nobody() {
     let office = Office::open().await;
-    office.case(&case(1, CaseState::Confirmed, MONDAY)).await;
+    office
+        .suite
+        .publish_event(&case(1, CaseState::Confirmed, MONDAY))
+        .await;
     let item = office.shown(|row| row.kind == "dispute").await;
     assert_eq!(item.owner, "user:jo");
     // The account's portfolio is known before the account is.

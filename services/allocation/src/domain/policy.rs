@@ -5,6 +5,8 @@ use chrono::{Months, NaiveDate, TimeDelta};
 use contracts::api::controls::WriteOffReason;
 use kernel::{Currency, Money};
 
+use rust_decimal::Decimal;
+
 use super::data::rows;
 
 fn date(text: &str) -> Option<NaiveDate> {
@@ -116,6 +118,20 @@ pub fn vat_relief_window(supplied: NaiveDate, due: NaiveDate) -> Option<(NaiveDa
         from.checked_add_months(Months::new(wait))?,
         from.checked_add_months(Months::new(latest))?,
     ))
+}
+
+/// The standard rate of VAT of a day of supply, in percent.
+pub fn vat_rate(supplied: NaiveDate) -> Option<Decimal> {
+    rows(include_str!("../../data/vat-rates.csv"))
+        .filter_map(|row| {
+            let [rate, valid] = row[..] else {
+                return None;
+            };
+            Some((date(valid)?, rate.parse().ok()?))
+        })
+        .filter(|(valid, _)| *valid <= supplied)
+        .max_by_key(|(valid, _)| *valid)
+        .map(|(_, rate)| rate)
 }
 
 /// What an ARUCS reason code says; unknown codes are refused.

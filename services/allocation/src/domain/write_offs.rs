@@ -14,6 +14,7 @@ use contracts::{
 use kernel::{
     AccountId, AdjustmentId, Classified, DocumentId, ErrorClass, Money, MoneyError, Rounding,
 };
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -162,6 +163,23 @@ fn share(whole: Money, part: Money, of: Money) -> Result<Money, MoneyError> {
     Money::rounded(exact, whole.currency(), Rounding::HalfUp)
 }
 
+/// The VAT in what is not paid of a document. Where the document is nothing but
+/// VAT, because somebody else was to pay the net, what is not paid is a price
+/// with VAT in it all the same: relief is the rate's part of it, not the whole
+/// (Simpson & Marwick v HMRC [2013] CSIH 29; E95).
+fn vat_in(unpaid: Money, of: Money, vat: Money, supplied: NaiveDate) -> Result<Money, Refused> {
+    if vat.amount() < of.amount() {
+        return Ok(share(vat, unpaid, of)?);
+    }
+    let rate = policy::vat_rate(supplied).ok_or(Refused::NoPeriod)?;
+    let exact = unpaid
+        .amount()
+        .checked_mul(rate)
+        .and_then(|product| product.checked_div(rate + Decimal::ONE_HUNDRED))
+        .ok_or(MoneyError::Overflow)?;
+    Ok(Money::rounded(exact, unpaid.currency(), Rounding::HalfUp)?)
+}
+
 /// A write-off as somebody asks for it; `vat` is what billing said of each
 /// document.
 ///
@@ -234,7 +252,9 @@ pub fn requested(
             reversed: Money::zero(amount.currency()),
             vat: match (part, vat.get(&item.id)) {
                 // Statutory interest and court costs carry no VAT.
-                (DebtPart::Principal, Some(vat)) => Some(share(*vat, amount, item.amount)?),
+                (DebtPart::Principal, Some(vat)) => {
+                    Some(vat_in(amount, item.amount, *vat, item.issued_on)?)
+                }
                 (DebtPart::Principal, None) => None,
                 _ => Some(Money::zero(amount.currency())),
             },
@@ -505,4 +525,35 @@ fn adjusted(
         contra_of,
     };
     ledger::adjust(books, changes, &what, because)?.ok_or(Refused::NoDocument(document))
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Currency;
+
+    use super::*;
+
+    fn gbp(text: &str) -> Money {
+        Money::parse(text, Currency::GBP).unwrap()
+    }
+
+    /// E95: the client was billed for the VAT alone, the insurer paid the net. What
+    /// the client owes is a price with VAT in it, so a sixth of it is the relief.
+    #[test]
+    fn e95_of_an_invoice_for_vat_alone_the_rates_part_is_relieved() {
+        let day = |text: &str| text.parse().unwrap();
+        let alone = |unpaid, on| vat_in(gbp(unpaid), gbp("200.00"), gbp("200.00"), day(on));
+        assert_eq!(alone("200.00", "2026-03-02").unwrap(), gbp("33.33"));
+        assert_eq!(alone("60.00", "2026-03-02").unwrap(), gbp("10.00"));
+        // The rate of its day: 17.5 % until 2011.
+        assert_eq!(alone("200.00", "2010-12-31").unwrap(), gbp("29.79"));
+        assert!(alone("200.00", "1990-01-01").is_err());
+        let usual = vat_in(
+            gbp("600.00"),
+            gbp("1200.00"),
+            gbp("200.00"),
+            day("2026-03-02"),
+        );
+        assert_eq!(usual.unwrap(), gbp("100.00"));
+    }
 }

@@ -1,15 +1,17 @@
 //! `case_changed`: a query stops its amount, from the day that it was raised; a
-//! suspicion stops nothing.
+//! suspicion stops nothing. Who was right owes no charge for not having paid (E68).
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix, Role, catalogue,
-    disputes::{CaseChanged, CaseKind, CaseState},
+    disputes::{CaseChanged, CaseKind, CaseState, Resolution},
+    dunning::ChargeState,
 };
 use kernel::london_date;
 use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
@@ -18,6 +20,7 @@ use super::{
 };
 use crate::{
     domain::stops::{Part, Stop, StopKind},
+    serve::claims::put,
     store::{self, stops::Written},
 };
 
@@ -78,11 +81,20 @@ fn stop(case: &CaseChanged, before: Option<&Written>) -> Option<Written> {
     })
 }
 
+/// What cases change.
+#[derive(Default)]
+pub(crate) struct Changes {
+    stops: BTreeMap<Uuid, Written>,
+    /// Those in which the debtor was right.
+    upheld: Vec<(CaseChanged, Meta)>,
+    at: Option<(DateTime<Utc>, Meta)>,
+}
+
 impl Consumer for Disputes {
     const STREAM: &'static str = catalogue::DISPUTES;
     type Message = CaseChanged;
     type State = BTreeMap<Uuid, Written>;
-    type Changes = (BTreeMap<Uuid, Written>, Option<(DateTime<Utc>, Meta)>);
+    type Changes = Changes;
 
     fn decode(&self, raw: &Raw) -> Result<Option<CaseChanged>, Failure> {
         if !is::<CaseChanged>(kind(raw)?, Role::Disputes)? {
@@ -113,8 +125,12 @@ impl Consumer for Disputes {
         batch: &[Incoming<CaseChanged>],
         now: DateTime<Utc>,
     ) -> Result<Decided<Self::Changes>, Failure> {
-        let mut changes = BTreeMap::new();
-        for Incoming { message: case, .. } in batch {
+        let mut changes = Changes::default();
+        for Incoming {
+            message: case,
+            meta,
+        } in batch
+        {
             let id = case.case_id.as_uuid();
             let before = known.get(&id);
             if before.is_some_and(|before| before.version >= case.version) {
@@ -122,26 +138,65 @@ impl Consumer for Disputes {
             }
             if let Some(written) = stop(case, before) {
                 known.insert(id, written.clone());
-                changes.insert(id, written);
+                changes.stops.insert(id, written);
+            }
+            let over = matches!(case.state, CaseState::Resolved | CaseState::Closed);
+            if over && case.resolution == Some(Resolution::Upheld) {
+                changes.upheld.push((case.clone(), meta.clone()));
             }
         }
-        let at = batch.last().map(|last| (now, last.meta.clone()));
+        changes.at = batch.last().map(|last| (now, last.meta.clone()));
         Ok(Decided {
-            changes: (changes, at),
+            changes,
             ..Decided::default()
         })
     }
 
-    async fn record(&self, tx: &mut Tx, (changes, at): Self::Changes) -> Result<(), Failure> {
-        let stops: Vec<Written> = changes.into_values().collect();
+    async fn record(&self, tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
+        let stops: Vec<Written> = changes.stops.into_values().collect();
         store::stops::put(tx.conn(), &stops).await?;
         let mut accounts: Vec<_> = stops.iter().map(|written| written.account).collect();
         accounts.sort_unstable();
         accounts.dedup();
-        match at {
-            // What is in dispute is not expected of a plan (E90).
-            Some((now, cause)) => judge::accounts(tx, &self.prefix, &accounts, now, &cause).await,
-            None => Ok(()),
+        let Some((now, cause)) = changes.at else {
+            return Ok(());
+        };
+        for (case, cause) in &changes.upheld {
+            self.take_back(tx, case, now, cause).await?;
         }
+        // What is in dispute is not expected of a plan (E90).
+        judge::accounts(tx, &self.prefix, &accounts, now, &cause).await
+    }
+}
+
+impl Disputes {
+    /// Takes back what was charged for a document that was rightly not paid.
+    async fn take_back(
+        &self,
+        tx: &mut Tx,
+        case: &CaseChanged,
+        now: DateTime<Utc>,
+        cause: &Meta,
+    ) -> Result<(), Failure> {
+        let documents: Vec<Uuid> = case
+            .items
+            .iter()
+            .map(|item| item.document_id.as_uuid())
+            .collect();
+        let amounts: Vec<Decimal> = case
+            .items
+            .iter()
+            .map(|item| item.original.amount())
+            .collect();
+        for mut charge in store::claims::upheld(tx.conn(), &documents, &amounts).await? {
+            let view = &mut charge.view;
+            view.state = ChargeState::Reversed;
+            view.version += 1;
+            view.actor.clone_from(&case.actor);
+            view.reason = format!("query {} was upheld", case.case_ref);
+            view.changed_at = now;
+            put(tx, &self.prefix, &charge, cause).await?;
+        }
+        Ok(())
     }
 }

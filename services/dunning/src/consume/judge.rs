@@ -1,5 +1,6 @@
-//! What became of promises and plans: worked out anew from what is known, after
-//! each fact about their accounts and when a day is over.
+//! What became of promises and plans, and whether debtors are supplied on credit:
+//! worked out anew from what is known, after each fact about their accounts and
+//! when a day is over.
 
 use chrono::{DateTime, Utc};
 use contracts::{
@@ -8,8 +9,9 @@ use contracts::{
 };
 use kernel::{AccountId, Money, london_date};
 use messaging::{Failure, Meta, Outgoing, Tx};
+use uuid::Uuid;
 
-use super::referrals;
+use super::{credit, referrals};
 use crate::{
     domain::{hold, hold::Hold, plan::Plan, promise::Promise},
     store::{self, stops::Written},
@@ -179,6 +181,15 @@ pub(crate) async fn accounts(
         return Ok(());
     }
     agreements(tx, prefix, accounts, now, cause).await?;
+    let ids: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+    let told = Told {
+        prefix,
+        now,
+        cause,
+        actor: SYSTEM,
+        reason: "what is open has changed",
+    };
+    credit::look(tx, &ids, told).await?;
     referrals::accounts(tx, prefix, accounts, now, cause).await
 }
 

@@ -1,6 +1,7 @@
 //! What other services say: a file for each.
 
 mod approvals;
+pub(crate) mod credit;
 mod disputes;
 mod feeds;
 pub(crate) mod judge;

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use contracts::{dunning::ChargeKind, inbound::AccountKind};
-use kernel::{Classified, ErrorClass, Money, MoneyError};
+use contracts::{
+    dunning::{ChargeId, ChargeKind},
+    inbound::AccountKind,
+};
+use kernel::{Classified, DocumentId, ErrorClass, Money, MoneyError};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -18,7 +21,7 @@ use super::{
 /// A document that was or is late, with all that moved on it.
 #[derive(Debug, Clone)]
 pub struct Late {
-    pub document: kernel::DocumentId,
+    pub document: DocumentId,
     pub document_ref: String,
     pub due_on: NaiveDate,
     /// As billed, with VAT.
@@ -26,6 +29,12 @@ pub struct Late {
     pub open: Money,
     /// Day, receipt if it was cash, and what it lowered the debt by.
     pub movements: Vec<(NaiveDate, Option<Uuid>, Money)>,
+}
+
+/// What a contact makes due on a document: the same for the same kind.
+pub fn charge_id(contact: Uuid, document: DocumentId, kind: ChargeKind) -> ChargeId {
+    let name = format!("{document} {}", kind.name());
+    Uuid::new_v5(&contact, name.as_bytes()).into()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

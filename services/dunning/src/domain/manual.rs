@@ -76,6 +76,9 @@ fn stage(n: usize, stage: &Stage) -> String {
     if !stage.charge.is_empty() {
         text = format!("{text}; it costs the debtor {}", amounts(&stage.charge));
     }
+    if stage.credit_stop {
+        text = format!("{text}; from then on nothing is supplied on credit until it is paid");
+    }
     match stage.legal {
         LegalClass::Courtesy | LegalClass::Reminder | LegalClass::Demand => format!("{text}."),
         LegalClass::BeforeAction => {

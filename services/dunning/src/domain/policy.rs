@@ -164,6 +164,9 @@ pub struct Stage {
     /// What the reminder costs the debtor.
     #[serde(default, skip_serializing_if = "Amounts::is_empty")]
     pub charge: Amounts,
+    /// From here on nothing is supplied on credit until it is paid.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub credit_stop: bool,
     #[serde(default)]
     pub debtors: Vec<AccountKind>,
 }
@@ -302,6 +305,12 @@ impl Policy {
         self.stages
             .iter()
             .find(|stage| rank.is_none_or(|rank| stage.rank > rank) && stage.is_for(kind))
+    }
+
+    /// The rank from which on nothing is supplied on credit.
+    pub fn stops_credit_at(&self) -> Option<i16> {
+        let stops = self.stages.iter().filter(|stage| stage.credit_stop);
+        stops.map(|stage| stage.rank).min()
     }
 
     pub fn stage(&self, code: &str) -> Option<&Stage> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use contracts::{
     api::dunning::ChargeView,
-    dunning::{ChargeId, ChargeKind, ChargeState},
+    dunning::{ChargeKind, ChargeState},
 };
 use kernel::{AccountId, Money, london_date};
 use messaging::{Bus, Failure, Meta, Tx};
@@ -112,9 +112,7 @@ async fn after(tx: &mut Tx, bus: &Bus, policies: &Policies, due: &Due) -> Result
         }
     }
     for (kind, document, document_ref, amount, working) in found {
-        // The same for the same contact, document and kind.
-        let name = format!("{document} {}", kind.name());
-        let id = ChargeId::from(Uuid::new_v5(&due.contact_id, name.as_bytes()));
+        let id = claim::charge_id(due.contact_id, document.into(), kind);
         if store::claims::lock_charge(tx.conn(), id).await?.is_some() {
             continue;
         }

@@ -10,12 +10,15 @@ use contracts::{
     dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction},
 };
 use kernel::{Currency, DocumentId, Money};
-use messaging::{Bus, Failure, Meta, Outgoing};
+use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use uuid::Uuid;
 
 use crate::{
     channel::{self, Handed, Mailer, Options},
-    consume::judge::SYSTEM,
+    consume::{
+        credit,
+        judge::{SYSTEM, Told},
+    },
     domain::{
         chase::{self, Judgement, Moment, Position, Verdict},
         letter,
@@ -203,6 +206,8 @@ async fn claim(
     }
     store::contacts::fold(tx.conn(), &accounts).await?;
     tx.publish(&events).await?;
+    let contacted: Vec<Uuid> = queued.iter().map(|one| one.account_id).collect();
+    credit_changed(&mut tx, bus, &contacted, "they were reminded").await?;
     tx.commit().await?;
     Ok((queued.len(), claimed))
 }
@@ -542,5 +547,25 @@ async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failur
     }
     store::contacts::fold(tx.conn(), &again).await?;
     tx.publish(&events).await?;
+    credit_changed(&mut tx, bus, &again, "a reminder did not reach them").await?;
     tx.commit().await
+}
+
+/// Who has come to a stage that stops credit, or did not come there after all.
+async fn credit_changed(
+    tx: &mut Tx,
+    bus: &Bus,
+    accounts: &[Uuid],
+    reason: &str,
+) -> Result<(), Failure> {
+    let now = bus.now();
+    let cause = Meta::of_command(Uuid::now_v7(), now, None);
+    let told = Told {
+        prefix: bus.prefix(),
+        now,
+        cause: &cause,
+        actor: SYSTEM,
+        reason,
+    };
+    credit::look(tx, accounts, told).await
 }

@@ -23,7 +23,7 @@ use super::{
     text,
 };
 use crate::{
-    consume::{judge::Told, reach},
+    consume::{credit, judge::Told, reach},
     domain::{
         contact::{self, Contact, Named, Said, Way},
         hold,
@@ -307,6 +307,7 @@ async fn after(
     settle_run(act, contact).await?;
     store::contacts::fold(act.tx.conn(), &[account]).await?;
     let (tx, told) = act.told(person, &contact.reason);
+    credit::look(tx, &[account], told).await?;
     let event = ContactRecorded {
         contact_id: contact.id,
         version: contact.version,
@@ -428,6 +429,7 @@ async fn changed(act: &mut Act, contact: &Contact, ask: &StepContact) -> Result<
     settle_run(act, contact).await?;
     store::contacts::fold(act.tx.conn(), &[account]).await?;
     let (tx, told) = act.told(&ask.person, &contact.reason);
+    credit::look(tx, &[account], told).await?;
     let event = ContactChanged {
         contact_id: contact.id,
         version: contact.version,

@@ -29,16 +29,21 @@ pub(crate) async fn get_standing(ask: GetStanding, bus: Bus) -> Result<Standing,
     let policies = store::policies::all(conn).await?;
     let moment = moment(conn, &bus).await?;
     let positions = store::positions::load(conn, ask.account_id, ask.account_id).await?;
+    let credit_stopped_on = store::credit::since(conn, ask.account_id.as_uuid()).await?;
     let Some(position) = positions.first() else {
         return Ok(Standing {
             account_id: ask.account_id,
             policy: None,
             items: Vec::new(),
             next_contact: None,
+            credit_stopped_on,
         });
     };
     let judgement = chase::judge(position, &policies, moment).map_err(Failure::of)?;
-    Ok(view(position, judgement, &policies))
+    Ok(Standing {
+        credit_stopped_on,
+        ..view(position, judgement, &policies)
+    })
 }
 
 fn view(
@@ -81,5 +86,6 @@ fn view(
         policy: policy.map(|policy| format!("{} v{}", policy.policy, policy.version)),
         items,
         next_contact: judgement.contact.map(|contact| contact.stage),
+        credit_stopped_on: None,
     }
 }

@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{known, money};
-use crate::domain::claim::Late;
+use crate::domain::claim::{self, Late};
 
 /// Late debts of one page.
 const LATE_MAX: i64 = 500;
@@ -184,6 +184,49 @@ pub(crate) async fn posted(
         .collect()
 }
 
+/// Charges on documents that somebody was right not to pay, each with the amount
+/// of it that was upheld; locked. Only where that is the whole document, and of
+/// what a contact cost only where it was about nothing else (E68).
+pub(crate) async fn upheld(
+    conn: &mut PgConnection,
+    documents: &[Uuid],
+    amounts: &[Decimal],
+) -> Result<Vec<Charge>, Failure> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select c.charge_id, c.version, c.charge_ref, c.kind, c.state, c.account_id, c.account_ref, c.document_id,
+           c.document_ref, c.amount, c.currency, c.charged_on, c.working, c.actor, c.reason, c.changed_at
+         from unnest($1::uuid[], $2::numeric[]) u (document_id, amount)
+           join dunning.item i on i.document_id = u.document_id and i.gross <= u.amount
+           join dunning.charge c on c.document_id = u.document_id and c.state = 'posted'
+         order by c.charge_id for update of c",
+        documents,
+        amounts
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let shared = sqlx::query!(
+        r#"select a.contact_id, a.document_id from dunning.contact_item a
+           where a.document_id = any($1) and not a.void and exists (select from dunning.contact_item b
+             where b.contact_id = a.contact_id and not b.void and b.document_id <> all($1))"#,
+        documents
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut charges = Vec::with_capacity(rows.len());
+    for row in rows {
+        let found = charge(row)?;
+        let id = found.view.charge_id;
+        let mut others = shared
+            .iter()
+            .map(|row| claim::charge_id(row.contact_id, row.document_id.into(), ChargeKind::Fee));
+        if !others.any(|other| other == id) {
+            charges.push(found);
+        }
+    }
+    Ok(charges)
+}
+
 /// A contact after which its policy may post claims, or charges for it.
 pub(crate) struct Due {
     pub(crate) contact_id: Uuid,
@@ -277,7 +320,7 @@ pub(crate) async fn next_ref(conn: &mut PgConnection) -> Result<String, Failure>
     let number = sqlx::query_scalar!(r#"select nextval('dunning.charge_number') as "number!""#)
         .fetch_one(conn)
         .await?;
-    Ok(format!("{}{number:06}", crate::domain::claim::PREFIX))
+    Ok(format!("{}{number:06}", claim::PREFIX))
 }
 
 pub(crate) async fn put(conn: &mut PgConnection, charge: &Charge) -> Result<(), Failure> {

@@ -27,6 +27,9 @@ pub struct Standing {
     pub items: Vec<ItemStanding>,
     /// The stage of the contact that is due now.
     pub next_contact: Option<String>,
+    /// Since when nothing is supplied to them on credit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit_stopped_on: Option<NaiveDate>,
 }
 
 /// One item and the one reason that it has.
