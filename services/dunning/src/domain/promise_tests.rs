@@ -247,6 +247,19 @@ fn e89_a_default_ends_the_stop_and_lasts_until_all_is_paid() {
     assert_eq!(p.state, PlanState::Completed);
 }
 
+/// A policy bears one that is missed, but not that nothing is to come any more.
+#[test]
+fn e89_the_last_instalment_missed_is_a_default() {
+    let d = DocumentId::generate();
+    let known = books(d, 50, vec![cash(d, 1, 50, 6)]);
+    let mut p = plan(d, &[(7, 50), (14, 50)]);
+    p.allowed = 2;
+    p.judge(&known, day(16));
+    assert_eq!((p.state, p.missed), (PlanState::Active, 0));
+    p.judge(&known, day(17));
+    assert_eq!((p.state, p.missed), (PlanState::Defaulted, 1));
+}
+
 #[test]
 fn e90_what_is_in_dispute_is_not_expected_of_a_plan() {
     let d = DocumentId::generate();
