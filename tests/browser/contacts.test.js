@@ -114,7 +114,6 @@ describe('contacts', { timeout: 900_000 }, () => {
     await page.getByRole('button', { name: 'Record it' }).press('Enter');
     await toast(page, 'No letter goes from now on');
     await page.locator('#held').getByText('told of, to be confirmed or cancelled by').waitFor();
-    await reason(account, 'CT-INV-3', 'on_hold');
     // Who took the call does not read again what is about health.
     assert.equal(await page.getByText('in hospital').count(), 0);
     await noBarrier(page, 'an account on hold');

@@ -97,11 +97,12 @@ describe('the legal stage', { timeout: 900_000 }, () => {
     await page.locator('#why-open').fill('no answer to anything');
     await page.locator('#why-open').press('Enter');
     await toast(page, 'the clock of the letter runs');
-    await tag('Waiting for reply');
+    // They did not answer in their fourteen days.
+    await tag('Ready to refer');
     const clocks = await table(page, 'table.clocks');
     assert.equal(clocks.rows[0].Left, 'over');
-    await noBarrier(page, 'a referral that waits');
-    await screenshot(page, 'legal-waiting');
+    await noBarrier(page, 'a referral');
+    await screenshot(page, 'legal-begun');
 
     const form = (button) => page.locator('form.bar').filter({ has: page.getByRole('button', { name: button, exact: true }) });
     const reply = form('Record the reply');
@@ -110,6 +111,7 @@ describe('the legal stage', { timeout: 900_000 }, () => {
     await reply.getByLabel('Reason').fill('they owe it, and cannot say when they will pay');
     await page.keyboard.press('Enter');
     await toast(page, 'The reply is recorded');
+    // Late, and it counts: its own clock, and notice of the claim after it.
     await tag('Reply received');
     const notice = form('Notice was given');
     await notice.getByLabel('Notice of the claim').fill(daysAgo(15));

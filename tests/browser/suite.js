@@ -79,7 +79,7 @@ export async function startProgram() {
   const sql = async (statements) => {
     const { postgres } = JSON.parse(await readFile(join(directory, 'stack.json'), 'utf8'));
     const secrets = await readFile(join(directory, 'secrets.toml'), 'utf8');
-    const [, password] = /^\[admin\][^[]*?^postgres = "(.*)"/ms.exec(secrets);
+    const [, password] = /^\[admin\][^[]*?^postgres = "([^"]*)"/m.exec(secrets);
     const args = ['-v', 'ON_ERROR_STOP=1', '-1', '-h', '127.0.0.1', '-p', String(postgres.port), '-U', 'postgres', '-d', 'counterfoil', '-c', statements];
     await promisify(execFile)('psql', args, { env: { ...process.env, PGPASSWORD: password } });
   };

@@ -365,9 +365,10 @@ proptest! {
     #[test]
     fn a_call_never_ends_without_a_next_step(said in saids()) {
         let by_mouth = matches!(said.channel, Channel::Phone | Channel::Visit);
-        if follows(&said, now()).is_ok() && by_mouth {
+        if let Ok(after) = follows(&said, now()) && by_mouth {
             prop_assert!(said.outcome.is_some());
-            let next = said.next_step.is_some() || said.none_because.is_some();
+            prop_assert_eq!(after.next_step.is_some(), after.next_on.is_some());
+            let next = after.next_step.is_some() || after.none_because.is_some();
             prop_assert!(next || said.direction == Direction::In);
         }
     }

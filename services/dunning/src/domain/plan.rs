@@ -199,7 +199,7 @@ impl Plan {
         Ok(Stop {
             subject: self.id.as_uuid(),
             kind: StopKind::Plan,
-            parts: parts(&self.items, self.currency)?,
+            parts: parts(&self.items, self.currency, self.ended_on.is_some())?,
             starts_on: self.taken_on,
             ends_on: None,
             ended_on: self.ended_on,

@@ -35,31 +35,31 @@ use runtime::local::MailSink;
 use testkit::{DEADLINE, Running, Suite, eventually, eventually_some, receipt};
 
 /// Dropped in this order: nobody works any more when the database goes.
-pub struct Office {
+pub(crate) struct Office {
     _services: Vec<Running>,
-    pub gateway: Bus,
-    pub suite: Suite,
-    pub clock: ManualClock,
-    pub post: MailSink,
+    pub(crate) gateway: Bus,
+    pub(crate) suite: Suite,
+    pub(crate) clock: ManualClock,
+    pub(crate) post: MailSink,
     _post: tempfile::TempDir,
 }
 
-pub fn gbp(text: &str) -> Money {
+pub(crate) fn gbp(text: &str) -> Money {
     Money::parse(text, Currency::GBP).unwrap()
 }
 
-pub fn day(text: &str) -> NaiveDate {
+pub(crate) fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-pub fn person(name: &str, role: &str) -> Person {
+pub(crate) fn person(name: &str, role: &str) -> Person {
     Person {
         actor: format!("user:{name}"),
         roles: vec![role.to_owned()],
     }
 }
 
-pub fn by_mail(host: &str, port: u16) -> Options {
+pub(crate) fn by_mail(host: &str, port: u16) -> Options {
     Options {
         mail: Some(MailOptions {
             host: host.to_owned(),
@@ -83,12 +83,12 @@ fn waiting() -> ListApprovals {
 
 impl Office {
     /// On a day at nine; e-mails go to a sink.
-    pub async fn open(on: &str) -> Self {
+    pub(crate) async fn open(on: &str) -> Self {
         Self::open_with(on, None).await
     }
 
     /// The same, with another way for e-mails.
-    pub async fn open_with(on: &str, options: Option<Options>) -> Self {
+    pub(crate) async fn open_with(on: &str, options: Option<Options>) -> Self {
         let clock = ManualClock::new(format!("{on}T09:00:00Z").parse().unwrap());
         let suite = Suite::start_with(clock.clone(), |_| {}).await;
         let dir = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ impl Office {
     }
 
     /// Goes on to that day, nine in the morning, and the bank's file of the day comes.
-    pub async fn day(&self, day: &str) {
+    pub(crate) async fn day(&self, day: &str) {
         let at: DateTime<Utc> = format!("{day}T09:00:00Z").parse().unwrap();
         self.clock.set(at);
         let mut line = receipt(&format!("OTHER-{day}"), "1.00");
@@ -149,12 +149,12 @@ impl Office {
         .await;
     }
 
-    pub async fn now(&self) -> DateTime<Utc> {
+    pub(crate) async fn now(&self) -> DateTime<Utc> {
         self.suite.bus(Role::Dunning).await.now()
     }
 
     /// A payment of today that says what it is for, and is allocated to it.
-    pub async fn paid(&self, reference: &str, lines: &[(&str, &str)]) {
+    pub(crate) async fn paid(&self, reference: &str, lines: &[(&str, &str)]) {
         let sum = Money::sum(lines.iter().map(|line| gbp(line.1)), Currency::GBP).unwrap();
         let mut paid = receipt(reference, &sum.amount().to_string());
         paid.booked_on = london_date(self.now().await);
@@ -174,7 +174,7 @@ impl Office {
     }
 
     /// An account with documents, as dunning knows it.
-    pub async fn debtor(
+    pub(crate) async fn debtor(
         &self,
         debtor: &BillingAccount,
         documents: &[BillingDocument],
@@ -195,7 +195,7 @@ impl Office {
     }
 
     /// Dunning knows so many documents of an account.
-    pub async fn knows(&self, account: AccountId, documents: usize) {
+    pub(crate) async fn knows(&self, account: AccountId, documents: usize) {
         eventually("dunning knows the documents", DEADLINE, async || {
             let known: i64 = sqlx::query_scalar(
                 "select count(*) from dunning.item where account_id = $1 and open > 0",
@@ -209,8 +209,8 @@ impl Office {
         .await;
     }
 
-    /// The debt comes to stand so.
-    pub async fn stands(
+    /// The debt comes to stand so; what is chased may also be suspected to be in query.
+    pub(crate) async fn stands(
         &self,
         account_id: AccountId,
         document: &str,
@@ -228,7 +228,11 @@ impl Office {
                 last.clone_from(&item);
                 println!("{told}: {last:?}");
             }
-            item.filter(|item| item.reason == reason && item.chaseable == wanted)
+            let is = |item: &ItemStanding| match item.reason {
+                ChaseReason::SuspectedQuery => reason == ChaseReason::ChaseNow,
+                other => reason == other,
+            };
+            item.filter(|item| is(item) && item.chaseable == wanted)
         })
         .await
     }
@@ -242,7 +246,7 @@ impl Office {
     }
 
     /// Jo works out who is written to today.
-    pub async fn propose(&self) -> RunView {
+    pub(crate) async fn propose(&self) -> RunView {
         let ask = ProposeRun {
             command_id: CommandId::generate(),
             as_of: None,
@@ -257,7 +261,7 @@ impl Office {
         run
     }
 
-    pub async fn step(&self, run: &RunView, step: RunStep) -> RunView {
+    pub(crate) async fn step(&self, run: &RunView, step: RunStep) -> RunView {
         self.gateway
             .ask(&StepRun {
                 command_id: CommandId::generate(),
@@ -272,7 +276,7 @@ impl Office {
     }
 
     /// Max approves a run, and it is being sent.
-    pub async fn approve(&self, run: &RunView) {
+    pub(crate) async fn approve(&self, run: &RunView) {
         let run = self.step(run, RunStep::Request).await;
         let asked = eventually_some("worklist was asked", DEADLINE, async || {
             let all = self.gateway.ask(&waiting()).await.ok()?;
@@ -292,7 +296,7 @@ impl Office {
 
     /// Today's run, approved by Max: what each account was contacted about, and at
     /// which stage.
-    pub async fn chased(&self) -> Vec<(String, String, String)> {
+    pub(crate) async fn chased(&self) -> Vec<(String, String, String)> {
         let run = self.propose().await;
         self.approve(&run).await;
         self.sent(&run).await;
@@ -305,12 +309,12 @@ impl Office {
         .unwrap()
     }
 
-    pub async fn sent(&self, run: &RunView) {
+    pub(crate) async fn sent(&self, run: &RunView) {
         self.until(run, RunState::Sent).await;
     }
 
     /// What stands in a run for each account.
-    pub async fn outcome(&self, run: &RunView) -> Vec<(String, String, Option<String>)> {
+    pub(crate) async fn outcome(&self, run: &RunView) -> Vec<(String, String, Option<String>)> {
         sqlx::query_as(
             "select account_ref, state, note from dunning.run_account where run_id = $1 order by account_ref",
         )
@@ -320,7 +324,7 @@ impl Office {
         .unwrap()
     }
 
-    pub async fn holds(&self, account: AccountId, role: &str) -> Vec<HoldView> {
+    pub(crate) async fn holds(&self, account: AccountId, role: &str) -> Vec<HoldView> {
         let ask = ListHolds {
             account_id: Some(account),
             state: Some(HoldState::Active),
@@ -341,14 +345,14 @@ impl Office {
         all.into_iter().filter(|row| row.kind == kind).collect()
     }
 
-    pub async fn work(&self, kind: &str) -> WorkRow {
+    pub(crate) async fn work(&self, kind: &str) -> WorkRow {
         eventually_some(&format!("work {kind}"), DEADLINE, async || {
             self.works(kind).await.pop()
         })
         .await
     }
 
-    pub async fn no_work(&self, kind: &str) {
+    pub(crate) async fn no_work(&self, kind: &str) {
         eventually(&format!("{kind} has ended"), DEADLINE, async || {
             self.works(kind).await.is_empty()
         })
