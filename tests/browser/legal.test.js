@@ -161,7 +161,9 @@ describe('the legal stage', { timeout: 900_000 }, () => {
       await manager.page.getByRole('link', { name: new RegExp(DEBTOR.reference) }).first().click();
       await screenshot(manager.page, 'legal-approval');
       await noBarrier(manager.page, 'the approval of a referral');
-      await manager.page.getByRole('button', { name: 'Approve', exact: true }).click();
+      // What is frozen names the pack that was downloaded.
+      await manager.page.getByText(shown).waitFor();
+      await manager.page.getByRole('button', { name: 'Approve £1,500.00' }).click();
       assert.deepEqual(manager.faults, []);
     } finally {
       await manager.leave();
