@@ -31,6 +31,9 @@ export class Office {
     return this.#program.url;
   }
 
+  /** Statements on the program's own database. */
+  sql = (statements) => this.#program.sql(statements);
+
   api = async (path, { as = 'controller', ...init } = {}) => {
     const authorization = `Basic ${Buffer.from(`${as}:${PASSWORD}`).toString('base64')}`;
     const answer = await fetch(this.url + path, { ...init, headers: { authorization, ...init.headers } });

@@ -1,11 +1,12 @@
 // The running program and a real browser, for the tests beside this file.
 
-import { spawn } from 'node:child_process';
-import { access, chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { access, chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { chromium } from 'playwright-core';
 
@@ -74,7 +75,15 @@ export async function startProgram() {
     await stop().catch(() => {});
     throw new Error(`the program was not ready; it said:\n${said}`);
   }
-  return { url, stop };
+  /** Runs statements on its database: for what took weeks before the test began. */
+  const sql = async (statements) => {
+    const { postgres } = JSON.parse(await readFile(join(directory, 'stack.json'), 'utf8'));
+    const secrets = await readFile(join(directory, 'secrets.toml'), 'utf8');
+    const [, password] = /^\[admin\][^[]*?^postgres = "([^"]*)"/m.exec(secrets);
+    const args = ['-v', 'ON_ERROR_STOP=1', '-1', '-h', '127.0.0.1', '-p', String(postgres.port), '-U', 'postgres', '-d', 'counterfoil', '-c', statements];
+    await promisify(execFile)('psql', args, { env: { ...process.env, PGPASSWORD: password } });
+  };
+  return { url, stop, sql };
 }
 
 export function startBrowser() {

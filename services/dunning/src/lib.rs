@@ -93,6 +93,7 @@ pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(serve::record_contact)
         .serve(serve::step_contact)
         .serve(serve::list_contacts)
+        .serve(serve::list_outcomes)
         .serve(serve::get_reach)
         .serve(serve::erase_contact_notes)
         .job("promises_due", jobs::due::EVERY, jobs::due::judge)

@@ -216,6 +216,7 @@ fn components() -> Value {
     component::<Page<dunning::ContactView>>(&mut answers);
     component::<dunning::ContactView>(&mut answers);
     component::<dunning::Reach>(&mut answers);
+    component::<dunning::Outcomes>(&mut answers);
     component::<dunning::ErasedNotes>(&mut answers);
     component::<Page<dunning::PromiseView>>(&mut answers);
     component::<dunning::PromiseView>(&mut answers);

@@ -932,6 +932,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(CHASE, routes!(api::holds::place)),
         Entry::api(CHASE, routes!(api::holds::step)),
         Entry::api(READ, routes!(api::contacts::list_contacts)),
+        Entry::api(READ, routes!(api::contacts::outcomes)),
         Entry::api(CHASE, routes!(api::contacts::record)),
         Entry::api(CHASE, routes!(api::contacts::step)),
         Entry::api(READ, routes!(api::contacts::reach)),

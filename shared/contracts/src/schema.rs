@@ -135,6 +135,7 @@ pub fn messages() -> Vec<Message> {
         event::<dunning::RunChanged>(),
         event::<dunning::ContactChanged>(),
         event::<dunning::ContactRecorded>(),
+        event::<dunning::ContactNotesErased>(),
         event::<dunning::ReachChanged>(),
         event::<dunning::CreditStopChanged>(),
         event::<dunning::ChargeChanged>(),

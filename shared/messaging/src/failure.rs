@@ -83,6 +83,16 @@ impl Failure {
         self
     }
 
+    /// What was wrong with a part, said of the whole: its fields are below
+    /// `pointer`.
+    #[must_use]
+    pub fn below(mut self, pointer: &str) -> Self {
+        for field in &mut self.fields {
+            field.pointer.insert_str(0, pointer);
+        }
+        self
+    }
+
     /// The line of the payload at which it stopped making sense, from 1.
     #[must_use]
     pub fn on_line(mut self, line: usize) -> Self {

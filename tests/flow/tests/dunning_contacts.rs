@@ -96,6 +96,7 @@ fn call(account_id: AccountId, outcome: ContactOutcome) -> RecordContact {
         next_step: Some("call again".to_owned()),
         next_on: Some(day("2026-02-13")),
         none_because: None,
+        promise: None,
         documents: Vec::new(),
         at: None,
         note: None,

@@ -236,8 +236,9 @@ async fn agreements(
     for before in plans {
         let mut after = before.clone();
         after.judge(all.get(&before.account).unwrap_or(&none), today);
-        // The day of the next instalment passes, though nothing else changes.
-        if after == before && before.next_on(today).is_some() {
+        // The day of an instalment passes, though nothing else changes: also that of
+        // the last, while what is left of it is in dispute.
+        if after == before && before.state == PlanState::Active {
             store::plans::put(tx.conn(), &after, today).await?;
         }
         if after == before {

@@ -209,6 +209,14 @@ impl Consumer for Ledger {
         accounts.sort_unstable();
         accounts.dedup();
         store::items::put_terms(conn, &changes.terms).await?;
+        let owing = changes.documents.iter().map(|d| d.account_id.as_uuid());
+        let asked: Vec<Uuid> = owing.chain(heard).collect();
+        let nowhere = store::ways::nowhere(conn, &asked).await?;
+        let told = judge::Told {
+            reason: "they owe, and no address is known",
+            ..told
+        };
+        reach::look(tx, &nowhere, false, told).await?;
         judge::accounts(tx, &self.prefix, &accounts, now, &cause).await
     }
 }

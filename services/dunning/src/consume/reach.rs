@@ -9,8 +9,8 @@ use super::judge::Told;
 use crate::store;
 
 /// Looks at the ways of accounts, and tells of those that have changed. With
-/// `known` only of accounts of which something was told before: the others have
-/// nothing that could open again.
+/// `known` only of accounts of which something was told before: of the others
+/// nothing was ever shut. That no address was ever known is told once they owe.
 pub(crate) async fn look(
     tx: &mut Tx,
     accounts: &[Uuid],

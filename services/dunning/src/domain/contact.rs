@@ -2,10 +2,13 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use contracts::{
-    api::dunning::ContactStep,
-    dunning::{Channel, ContactId, ContactItem, ContactOutcome, ContactState, Direction, RunId},
+    api::dunning::{ContactStep, OutcomeView},
+    dunning::{
+        Channel, ContactId, ContactItem, ContactOutcome, ContactState, Direction, HoldId, HoldKind,
+        PromiseId, RunId,
+    },
 };
 use kernel::{AccountId, Classified, ErrorClass, Money, london_date};
 use serde::Deserialize;
@@ -34,6 +37,10 @@ pub struct Contact {
     pub next_on: Option<NaiveDate>,
     pub none_because: Option<String>,
     pub follows: Option<Uuid>,
+    /// What was told in it placed this hold.
+    pub hold: Option<HoldId>,
+    /// It was made in it.
+    pub promise: Option<PromiseId>,
     pub at: DateTime<Utc>,
     /// The London day that counts in the contact budget.
     pub counted_on: Option<NaiveDate>,
@@ -54,6 +61,27 @@ pub struct Said {
     pub at: DateTime<Utc>,
     /// What the message said.
     pub note: Option<String>,
+    /// Whether a promise is taken with it.
+    pub with_promise: bool,
+}
+
+/// The hold that an outcome places by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToldHold {
+    pub kind: HoldKind,
+    /// Calendar days after which it ends by itself; only a person ends it without.
+    #[serde(default)]
+    pub days: Option<u64>,
+    /// Calendar days after which somebody looks at it.
+    pub review: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Next {
+    step: String,
+    days: u64,
 }
 
 /// What becomes of a way to the debtor.
@@ -79,14 +107,28 @@ struct Rule {
     code: ContactOutcome,
     valid_from: NaiveDate,
     title: String,
-    #[serde(default)]
-    channels: Vec<Channel>,
+    ours: Vec<Channel>,
+    theirs: Vec<Channel>,
     budget: bool,
     stage: OfStage,
     #[serde(default)]
     way: Option<Way>,
     #[serde(default)]
     restricted: bool,
+    #[serde(default)]
+    hold: Option<ToldHold>,
+    #[serde(default)]
+    next: Option<Next>,
+}
+
+impl Rule {
+    fn fits(&self, channel: Channel, direction: Direction) -> bool {
+        let on = match direction {
+            Direction::Out => &self.ours,
+            Direction::In => &self.theirs,
+        };
+        on.contains(&channel)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,6 +149,40 @@ fn rule(outcome: ContactOutcome, on: NaiveDate) -> Result<&'static Rule, Contact
         .filter(|rule| rule.code == outcome && rule.valid_from <= on)
         .max_by_key(|rule| rule.valid_from)
         .ok_or(ContactRefused::NoRule(outcome))
+}
+
+/// What can come of a contact on a day, in the order of a list: of all, or of
+/// those of a channel and a direction.
+pub fn outcomes(
+    channel: Option<Channel>,
+    direction: Option<Direction>,
+    on: NaiveDate,
+) -> Vec<OutcomeView> {
+    let fits = |rule: &&Rule| {
+        let directions = direction.map_or(Direction::ALL.to_vec(), |one| vec![one]);
+        let channels = channel.map_or(Channel::ALL.to_vec(), |one| vec![one]);
+        directions
+            .iter()
+            .any(|direction| channels.iter().any(|one| rule.fits(*one, *direction)))
+    };
+    let mut seen = Vec::new();
+    for one in RULES.iter().map(|rule| rule.code) {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    seen.into_iter()
+        .filter_map(|code| rule(code, on).ok())
+        .filter(fits)
+        .map(|rule| OutcomeView {
+            outcome: rule.code,
+            title: rule.title.clone(),
+            ours: rule.ours.clone(),
+            theirs: rule.theirs.clone(),
+            hold: rule.hold.map(|hold| hold.kind),
+            next_step: rule.next.as_ref().map(|next| next.step.clone()),
+        })
+        .collect()
 }
 
 /// The outcome as a list calls it.
@@ -167,7 +243,15 @@ pub struct Follows {
     pub counted_on: Option<NaiveDate>,
     pub proposal: Option<ContactOutcome>,
     pub way: Option<Way>,
+    pub hold: Option<ToldHold>,
+    /// What is next: what was said, else what the outcome says.
+    pub next_step: Option<String>,
+    pub next_on: Option<NaiveDate>,
+    pub none_because: Option<String>,
 }
+
+/// After a promise nobody need look: cash and its day decide.
+const PROMISE_DECIDES: &str = "the promise is judged by what comes in";
 
 const fn by_mouth(channel: Channel) -> bool {
     matches!(channel, Channel::Phone | Channel::Visit)
@@ -195,32 +279,48 @@ pub fn follows(said: &Said, now: DateTime<Utc>) -> Result<Follows, ContactRefuse
     if said.next_step.is_some() && said.none_because.is_some() {
         return Err(wrong("/none_because", "either a next step or why none"));
     }
-    let ours = said.direction == Direction::Out;
-    let ends = said.next_step.is_none() && said.none_because.is_none();
-    if ours && by_mouth(said.channel) && ends {
-        let detail = "a call or visit has a next step and its day, or why nothing follows";
-        return Err(wrong("/next_step", detail));
+    if said.with_promise && said.outcome != Some(ContactOutcome::Promised) {
+        return Err(wrong("/promise", "only with the outcome `promised`"));
     }
+    let ours = said.direction == Direction::Out;
     let day = london_date(said.at);
     let Some(outcome) = said.outcome else {
         if by_mouth(said.channel) {
             return Err(wrong("/outcome", "what came of it"));
         }
+        let seems = said.note.as_deref().filter(|_| !ours);
         return Ok(Follows {
             state: ContactState::Done,
             void: false,
             counted_on: ours.then_some(day),
-            proposal: said
-                .note
-                .as_deref()
-                .filter(|_| !ours)
-                .and_then(super::reach::seems),
+            // Only what a person can say of it afterwards.
+            proposal: seems.and_then(super::reach::seems).filter(|seems| {
+                rule(*seems, today).is_ok_and(|rule| rule.fits(said.channel, said.direction))
+            }),
             way: None,
+            hold: None,
+            next_step: said.next_step.clone(),
+            next_on: said.next_on,
+            none_because: said.none_because.clone(),
         });
     };
     let rule = rule(outcome, today)?;
-    if !rule.channels.is_empty() && !rule.channels.contains(&said.channel) {
-        return Err(wrong("/outcome", "not of this channel"));
+    if !rule.fits(said.channel, said.direction) {
+        let detail = "does not come of a contact on this channel in this direction";
+        return Err(wrong("/outcome", detail));
+    }
+    let (mut next_step, mut next_on) = (said.next_step.clone(), said.next_on);
+    let mut none_because = said.none_because.clone();
+    if next_step.is_none() && none_because.is_none() {
+        if let Some(next) = &rule.next {
+            next_step = Some(next.step.clone());
+            next_on = today.checked_add_days(Days::new(next.days));
+        } else if said.with_promise {
+            none_because = Some(PROMISE_DECIDES.to_owned());
+        } else if ours && by_mouth(said.channel) {
+            let detail = "a call or visit has a next step and its day, or why nothing follows";
+            return Err(wrong("/next_step", detail));
+        }
     }
     Ok(Follows {
         state: ContactState::Done,
@@ -228,6 +328,10 @@ pub fn follows(said: &Said, now: DateTime<Utc>) -> Result<Follows, ContactRefuse
         counted_on: (ours && rule.budget).then_some(day),
         proposal: None,
         way: rule.way,
+        hold: rule.hold,
+        next_step,
+        next_on,
+        none_because,
     })
 }
 

@@ -3,13 +3,18 @@
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use contracts::{
     api::dunning::ContactStep,
-    dunning::{Channel, ContactOutcome, ContactState, Direction},
+    dunning::{Channel, ContactOutcome, ContactState, Direction, HoldId, HoldKind},
 };
 use kernel::{AccountId, london_date};
 use proptest::prelude::*;
 
-use super::contact::{
-    Contact, ContactRefused, Follows, Named, Said, Way, follows, is_restricted, named, step, title,
+use super::{
+    contact::{
+        Contact, ContactRefused, Follows, Named, Said, Way, follows, is_restricted, named,
+        outcomes, step, title,
+    },
+    hold::Hold,
+    stops,
 };
 
 fn now() -> DateTime<Utc> {
@@ -30,6 +35,7 @@ fn call(outcome: ContactOutcome) -> Said {
         none_because: None,
         at: now() - TimeDelta::minutes(5),
         note: None,
+        with_promise: false,
     }
 }
 
@@ -54,6 +60,8 @@ fn kept(state: ContactState, direction: Direction, channel: Channel) -> Contact 
         next_on: None,
         none_because: None,
         follows: None,
+        hold: None,
+        promise: None,
         at: now(),
         counted_on: None,
         actor: "user:jo".to_owned(),
@@ -83,6 +91,109 @@ fn every_outcome_says_what_follows() {
         assert_ne!(title(*outcome), outcome.name());
     }
     assert!(is_restricted(ContactOutcome::VulnerabilityTold));
+}
+
+/// Every row of the table can be said of some contact, and what it places is a kind
+/// of hold that stops letters.
+#[test]
+fn the_table_of_outcomes_is_whole() {
+    let all = outcomes(None, None, today());
+    assert_eq!(all.len(), ContactOutcome::ALL.len());
+    for one in &all {
+        assert!(
+            !one.ours.is_empty() || !one.theirs.is_empty(),
+            "{}",
+            one.title
+        );
+        if let Some(kind) = one.hold {
+            let effect = stops::effect(kind, today()).unwrap();
+            assert_ne!(effect.contact, stops::Contact::All, "{}", one.title);
+            assert!(!effect.escalates, "{}", one.title);
+        }
+    }
+    let of = |channel, direction| -> Vec<ContactOutcome> {
+        outcomes(Some(channel), Some(direction), today())
+            .into_iter()
+            .map(|one| one.outcome)
+            .collect()
+    };
+    assert!(!of(Channel::Phone, Direction::Out).contains(&ContactOutcome::Bounced));
+    assert!(!of(Channel::Email, Direction::In).contains(&ContactOutcome::NoAnswer));
+    assert!(!of(Channel::Letter, Direction::Out).contains(&ContactOutcome::Promised));
+    assert!(of(Channel::Letter, Direction::In).contains(&ContactOutcome::DeceasedTold));
+}
+
+/// E37: who tells that the debtor has died stops all letters by it; the words are
+/// not for everybody (E99), and next is whoever looks after the estate.
+#[test]
+fn e37_told_of_a_death_holds_everything_and_asks_for_the_executor() {
+    let mut said = call(ContactOutcome::DeceasedTold);
+    said.direction = Direction::In;
+    (said.next_step, said.next_on) = (None, None);
+    let after = follows(&said, now()).unwrap();
+    let told = after.hold.unwrap();
+    assert_eq!(told.kind, HoldKind::Deceased);
+    assert!(after.next_step.unwrap().contains("executor"));
+    assert_eq!(after.next_on, today().checked_add_days(Days::new(14)));
+    assert!(is_restricted(ContactOutcome::DeceasedTold));
+    // What a person says is next goes before.
+    let mut own = call(ContactOutcome::DeceasedTold);
+    own.next_step = Some("write to the solicitor".to_owned());
+    let after = follows(&own, now()).unwrap();
+    assert_eq!(after.next_step, own.next_step);
+    // The hold is of the whole account, until a person confirms it.
+    let contact = kept(ContactState::Done, Direction::In, Channel::Phone);
+    let mut hold = Hold::told(HoldId::generate(), told, &contact, today());
+    assert!(hold.is_active() && hold.unconfirmed && hold.documents.is_empty());
+    assert_eq!((hold.ends_on, hold.owner.as_str()), (None, "user:jo"));
+    assert_eq!(hold.told_in, Some(contact.id));
+    let kept = stops::effect(HoldKind::Deceased, today()).unwrap();
+    hold.confirm(kept, today());
+    assert!(!hold.unconfirmed);
+    assert_eq!(hold.review_on, Some(kept.review_on(today())));
+}
+
+/// E79: what one person is told mutes everybody's runs; which hold it is says the
+/// table.
+#[test]
+fn e79_what_is_told_places_its_kind_of_hold() {
+    for (outcome, kind) in [
+        (ContactOutcome::VulnerabilityTold, HoldKind::Vulnerable),
+        (ContactOutcome::InsolvencyTold, HoldKind::Insolvency),
+        (ContactOutcome::BreathingSpaceTold, HoldKind::BreathingSpace),
+        (ContactOutcome::DebtAdviceTold, HoldKind::DebtAdvice),
+        (ContactOutcome::Complains, HoldKind::Complaint),
+        (ContactOutcome::ObjectsToData, HoldKind::DataObjection),
+    ] {
+        let after = follows(&call(outcome), now()).unwrap();
+        assert_eq!(after.hold.map(|hold| hold.kind), Some(kind));
+    }
+    assert_eq!(
+        follows(&call(ContactOutcome::Refuses), now()).unwrap().hold,
+        None
+    );
+    // Thirty days for debt advice, today with them; then as the kind does.
+    let told = follows(&call(ContactOutcome::DebtAdviceTold), now())
+        .unwrap()
+        .hold
+        .unwrap();
+    let contact = kept(ContactState::Done, Direction::Out, Channel::Phone);
+    let hold = Hold::told(HoldId::generate(), told, &contact, today());
+    assert_eq!(hold.ends_on, today().checked_add_days(Days::new(29)));
+}
+
+#[test]
+fn a_promise_is_made_only_where_one_was() {
+    let mut said = call(ContactOutcome::Promised);
+    said.with_promise = true;
+    (said.next_step, said.next_on) = (None, None);
+    // Nobody need look after it: its day decides.
+    assert!(follows(&said, now()).unwrap().none_because.is_some());
+    said.outcome = Some(ContactOutcome::Refuses);
+    assert_eq!(field(&said), "/promise");
+    said.outcome = None;
+    said.channel = Channel::Email;
+    assert_eq!(field(&said), "/promise");
 }
 
 /// The field's own rule: a call ends with an outcome and a next step.
@@ -209,6 +320,7 @@ fn saids() -> impl Strategy<Value = Said> {
             none_because: (next == 1).then(|| "paid".to_owned()),
             at: now() - TimeDelta::minutes(minutes),
             note: Some(note),
+            with_promise: false,
         })
 }
 
@@ -223,6 +335,18 @@ proptest! {
             } else {
                 prop_assert_eq!(counted_on, Some(london_date(said.at)));
             }
+        }
+    }
+
+    /// An outcome is taken exactly on the channels and in the directions that the
+    /// list of it shows.
+    #[test]
+    fn what_the_list_shows_is_what_is_taken(said in saids()) {
+        if let Some(outcome) = said.outcome {
+            let shown = outcomes(Some(said.channel), Some(said.direction), today());
+            let is_shown = shown.iter().any(|one| one.outcome == outcome);
+            let refused = matches!(follows(&said, now()), Err(ContactRefused::Wrong { field: "/outcome", .. }));
+            prop_assert_eq!(is_shown, !refused);
         }
     }
 
@@ -241,9 +365,10 @@ proptest! {
     #[test]
     fn a_call_never_ends_without_a_next_step(said in saids()) {
         let by_mouth = matches!(said.channel, Channel::Phone | Channel::Visit);
-        if follows(&said, now()).is_ok() && by_mouth {
+        if let Ok(after) = follows(&said, now()) && by_mouth {
             prop_assert!(said.outcome.is_some());
-            let next = said.next_step.is_some() || said.none_because.is_some();
+            prop_assert_eq!(after.next_step.is_some(), after.next_on.is_some());
+            let next = after.next_step.is_some() || after.none_because.is_some();
             prop_assert!(next || said.direction == Direction::In);
         }
     }

@@ -1,11 +1,14 @@
 //! Holds: who placed one, until when, and what it stops.
 
-use chrono::NaiveDate;
-use contracts::dunning::{HoldId, HoldKind, HoldState};
+use chrono::{Days, NaiveDate};
+use contracts::dunning::{ContactId, HoldId, HoldKind, HoldState};
 use kernel::{AccountId, DocumentId};
 use serde::{Deserialize, Serialize};
 
-use super::stops::{Part, Stop, StopKind};
+use super::{
+    contact::{Contact, ToldHold},
+    stops::{Effect, Part, Stop, StopKind},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
@@ -27,6 +30,12 @@ pub struct Hold {
     pub reason: String,
     pub ended_on: Option<NaiveDate>,
     pub warnings: Vec<String>,
+    /// The contact that it was told of in, when that placed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_in: Option<ContactId>,
+    /// Nobody has confirmed what was told yet.
+    #[serde(default)]
+    pub unconfirmed: bool,
 }
 
 /// Who may read why somebody is not chased when that is about their health,
@@ -46,6 +55,39 @@ pub fn may_read(kind: HoldKind, roles: &[String]) -> bool {
 }
 
 impl Hold {
+    /// What was told in a contact stops the whole account from today. Who took the
+    /// contact looks into it.
+    pub fn told(id: HoldId, told: ToldHold, contact: &Contact, today: NaiveDate) -> Self {
+        let after = |days| today.checked_add_days(Days::new(days));
+        Self {
+            id,
+            version: 1,
+            kind: told.kind,
+            state: HoldState::Active,
+            account: contact.account,
+            account_ref: contact.account_ref.clone(),
+            documents: Vec::new(),
+            starts_on: today,
+            ends_on: told.days.and_then(|days| after(days.saturating_sub(1))),
+            review_on: after(told.review),
+            cut_off_on: None,
+            owner: contact.actor.clone(),
+            reference: None,
+            reason: contact.reason.clone(),
+            ended_on: None,
+            warnings: Vec::new(),
+            told_in: Some(contact.id),
+            unconfirmed: true,
+        }
+    }
+
+    /// A person says that it is so: from now on it lasts as its kind does.
+    pub fn confirm(&mut self, effect: &Effect, today: NaiveDate) {
+        self.unconfirmed = false;
+        self.ends_on = effect.ends_on(self.starts_on);
+        self.review_on = Some(effect.review_on(today));
+    }
+
     pub fn is_active(&self) -> bool {
         self.state == HoldState::Active
     }

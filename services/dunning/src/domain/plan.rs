@@ -83,7 +83,8 @@ impl Plan {
             .min()
     }
 
-    /// What has become of it. A plan in default stays so until everything is
+    /// What has become of it. What was missed of the last instalment is a default,
+    /// whatever the policy bears: nothing more is to come. A plan in default stays so until everything is
     /// paid: what was agreed is not owed by its days any more, but now (E89).
     pub fn judge(&mut self, books: &Books, today: NaiveDate) {
         if self.state == PlanState::Cancelled {
@@ -115,7 +116,10 @@ impl Plan {
         }
         let state = if in_all >= payable {
             PlanState::Completed
-        } else if self.state == PlanState::Defaulted || self.missed >= self.allowed.max(1) {
+        } else if self.state == PlanState::Defaulted
+            || self.missed >= self.allowed.max(1)
+            || (self.missed > 0 && self.is_over(today))
+        {
             PlanState::Defaulted
         } else {
             PlanState::Active
@@ -135,6 +139,11 @@ impl Plan {
         } else {
             agreed::nothing_left(&mut self.items);
         }
+    }
+
+    /// No instalment is to come any more, not even late.
+    fn is_over(&self, today: NaiveDate) -> bool {
+        self.payments.iter().all(|payment| payment.last_on < today)
     }
 
     pub fn cancel(&mut self, today: NaiveDate) {
@@ -190,7 +199,7 @@ impl Plan {
         Ok(Stop {
             subject: self.id.as_uuid(),
             kind: StopKind::Plan,
-            parts: parts(&self.items, self.currency)?,
+            parts: parts(&self.items, self.currency, self.ended_on.is_some())?,
             starts_on: self.taken_on,
             ends_on: None,
             ended_on: self.ended_on,

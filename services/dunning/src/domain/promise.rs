@@ -156,7 +156,7 @@ impl Promise {
         Ok(Some(Stop {
             subject: self.id.as_uuid(),
             kind: StopKind::Promise,
-            parts: parts(&self.items, self.currency)?,
+            parts: parts(&self.items, self.currency, self.ended_on.is_some())?,
             starts_on: self.taken_on,
             ends_on: Some(self.judged_on()),
             ended_on: self.ended_on,
@@ -176,13 +176,20 @@ impl Promise {
     }
 }
 
-pub(super) fn parts(items: &[Covered], currency: Currency) -> Result<Vec<Part>, MoneyError> {
+/// What it is about: while it runs what is still to come; when it is over what was
+/// agreed, so that the days that it stopped are known for good (E89).
+pub(super) fn parts(
+    items: &[Covered],
+    currency: Currency,
+    over: bool,
+) -> Result<Vec<Part>, MoneyError> {
     items
         .iter()
         .map(|item| {
+            let amount = if over { item.amount } else { item.left };
             Ok(Part {
                 document: item.document,
-                amount: Some(Money::try_new(item.left, currency)?),
+                amount: Some(Money::try_new(amount, currency)?),
             })
         })
         .collect()

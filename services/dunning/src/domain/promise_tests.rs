@@ -5,7 +5,7 @@ use contracts::{
     api::dunning::Every,
     dunning::{PlanId, PlanState, PromiseId, PromiseState},
 };
-use kernel::{AccountId, Currency, DocumentId};
+use kernel::{AccountId, Currency, DocumentId, Money};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use super::{
     agreed::{Books, Cash, Covered, Payment},
     plan::{self, Plan},
     promise::Promise,
+    stops,
 };
 
 fn day(n: i64) -> NaiveDate {
@@ -241,10 +242,29 @@ fn e89_a_default_ends_the_stop_and_lasts_until_all_is_paid() {
     p.judge(&books(d, 100, vec![]), day(17));
     assert_eq!((p.state, p.ended_on), (PlanState::Defaulted, Some(day(17))));
     assert_eq!(p.items[0].left, Decimal::ZERO);
+    // It stops nothing any more, and the days that it did stay known.
+    let stop = p.stop().unwrap();
+    assert!(!stop.is_active(day(17)));
+    let open = Money::parse("100.00", Currency::GBP).unwrap();
+    let stopped = stops::paused(&[stop], d, open, day(0), day(30));
+    assert_eq!(stopped, 17);
     p.judge(&books(d, 50, vec![cash(d, 1, 50, 18)]), day(18));
     assert_eq!(p.state, PlanState::Defaulted);
     p.judge(&books(d, 0, vec![cash(d, 1, 100, 19)]), day(19));
     assert_eq!(p.state, PlanState::Completed);
+}
+
+/// A policy bears one that is missed, but not that nothing is to come any more.
+#[test]
+fn e89_the_last_instalment_missed_is_a_default() {
+    let d = DocumentId::generate();
+    let known = books(d, 50, vec![cash(d, 1, 50, 6)]);
+    let mut p = plan(d, &[(7, 50), (14, 50)]);
+    p.allowed = 2;
+    p.judge(&known, day(16));
+    assert_eq!((p.state, p.missed), (PlanState::Active, 0));
+    p.judge(&known, day(17));
+    assert_eq!((p.state, p.missed), (PlanState::Defaulted, 1));
 }
 
 #[test]

@@ -1,32 +1,36 @@
-//! Contacts: written down, said to be sent or come back, read, looked at.
+//! Contacts: written down, said to be sent or come back, read, erased.
 
-use chrono::{DateTime, Utc};
 use contracts::{
     api::{
-        Page, Refusal,
+        Refusal,
+        controls::Person,
         dunning::{
-            ContactStep, ContactView, EraseContactNotes, ErasedNotes, GetReach, ListContacts,
-            Reach, RecordContact, StepContact,
+            ContactStep, ContactView, EraseContactNotes, ErasedNotes, RecordContact, StepContact,
         },
     },
     dunning::{
-        ContactChanged, ContactId, ContactOutcome, ContactRecorded, ContactState, Direction,
-        FollowedContact, ReachState,
+        ContactChanged, ContactId, ContactItem, ContactNotesErased, ContactOutcome,
+        ContactRecorded, ContactState, Direction, FollowedContact, ReachState,
     },
 };
-use kernel::{AccountId, london_date};
-use messaging::{Bus, Failure, Outgoing};
+use kernel::{AccountId, DocumentId};
+use messaging::{Bus, Failure, Meta, Outgoing};
 use uuid::Uuid;
 
 use super::{
-    act::{Act, debtor, wrong},
-    text,
+    act::{Act, wrong},
+    contact_views::{no_contact, shown},
+    promises, text,
 };
 use crate::{
-    consume::{credit, judge::Told, reach},
+    consume::{
+        credit,
+        judge::{self, Told},
+        reach,
+    },
     domain::{
-        contact::{self, Contact, Named, Said, Way},
-        hold,
+        contact::{self, Contact, Follows, Named, Said, ToldHold, Way},
+        hold::Hold,
         reach::address,
     },
     store::{self, ways::Addresses},
@@ -38,57 +42,6 @@ const DOCUMENTS_MAX: usize = 500;
 const STEP_MAX: usize = 500;
 /// A contact is written down within so many days.
 const LATE_MAX: i64 = 366;
-
-fn no_contact(id: ContactId) -> Failure {
-    Failure::not_found("dunning.no_contact", format!("there is no contact {id}"))
-}
-
-fn view(contact: Contact, note: Option<String>, roles: &[String]) -> ContactView {
-    let restricted = [contact.outcome, contact.proposal]
-        .into_iter()
-        .flatten()
-        .any(contact::is_restricted);
-    let readable = !restricted || hold::may_read(contracts::dunning::HoldKind::Vulnerable, roles);
-    ContactView {
-        contact_id: contact.id,
-        version: contact.version,
-        direction: contact.direction,
-        channel: contact.channel,
-        state: contact.state,
-        account_id: contact.account,
-        account_ref: contact.account_ref,
-        run_id: contact.run,
-        stage: contact.stage,
-        items: contact.items,
-        amounts: contact.amounts,
-        outcome: contact.outcome,
-        proposal: contact.proposal,
-        next_step: contact.next_step,
-        next_on: contact.next_on,
-        none_because: contact.none_because,
-        follows: contact.follows.map(Into::into),
-        note: note.filter(|_| readable),
-        counted_on: contact.counted_on,
-        at: contact.at,
-        recorded_at: contact.recorded_at,
-        actor: contact.actor,
-        reason: contact.reason,
-    }
-}
-
-async fn shown(
-    bus: &Bus,
-    account: AccountId,
-    id: ContactId,
-    roles: &[String],
-) -> Result<ContactView, Refusal> {
-    let mut tx = bus.begin().await?;
-    let (found, note) = store::recorded::list(tx.conn(), account, Some(id), None, 1)
-        .await?
-        .pop()
-        .ok_or_else(|| no_contact(id))?;
-    Ok(view(found, note, roles))
-}
 
 fn short(text: Option<&str>, pointer: &str) -> Result<Option<String>, Failure> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
@@ -107,7 +60,6 @@ fn refused(error: contact::ContactRefused) -> Failure {
 
 pub(crate) async fn record_contact(ask: RecordContact, bus: Bus) -> Result<ContactView, Refusal> {
     let own: ContactId = ask.command_id.as_uuid().into();
-    let roles = &ask.person.roles;
     let note = match ask.note.as_deref().map(str::trim).unwrap_or_default() {
         "" => None,
         note => Some(text(note, "/note")?),
@@ -120,14 +72,7 @@ pub(crate) async fn record_contact(ask: RecordContact, bus: Bus) -> Result<Conta
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         return repeated(&bus, &ask, own).await;
     };
-    let (account_ref, addresses) = store::ways::lock(act.tx.conn(), ask.account_id)
-        .await?
-        .ok_or_else(|| {
-            Failure::not_found(
-                "dunning.no_account",
-                format!("there is no account {}", ask.account_id),
-            )
-        })?;
+    let (account_ref, addresses) = lock(&mut act, ask.account_id).await?;
     let said = Said {
         direction: ask.direction,
         channel: ask.channel,
@@ -136,80 +81,164 @@ pub(crate) async fn record_contact(ask: RecordContact, bus: Bus) -> Result<Conta
         next_on: ask.next_on,
         none_because,
         at: ask.at.unwrap_or(act.now),
-        note: note.clone(),
+        note,
+        with_promise: ask.promise.is_some(),
     };
     if act.now - said.at > chrono::TimeDelta::days(LATE_MAX) {
         return Err(wrong("/at", "within the last year").into());
     }
     let follows = contact::follows(&said, act.now).map_err(refused)?;
-    let named = match ask.contact_id {
-        Some(id) => {
-            let known = store::recorded::lock(act.tx.conn(), id)
-                .await?
-                .filter(|known| known.account == ask.account_id)
-                .ok_or_else(|| no_contact(id))?;
-            let named = contact::named(&known, &said, &follows).map_err(refused)?;
-            Some((known, named))
-        }
-        None => None,
-    };
-    let mut followed = None;
-    let (mut kept, is_new) = match named {
-        Some((known, Named::NextStep)) => {
-            let version = store::recorded::next_is_done(act.tx.conn(), known.id).await?;
-            followed = Some(FollowedContact {
-                contact_id: known.id,
-                version,
-            });
-            (fresh(own, &ask, &account_ref, &said), true)
-        }
-        None => (fresh(own, &ask, &account_ref, &said), true),
-        Some((mut known, Named::Done)) => {
-            known.version += 1;
-            known.state = follows.state;
-            known.at = said.at;
-            known.counted_on = follows.counted_on;
-            (known, false)
-        }
-        Some((mut known, Named::CameBack(state))) => {
-            known.version += 1;
-            known.state = state;
-            (known, false)
-        }
-    };
+    let (mut kept, is_new, followed) =
+        written(&mut act, &ask, &account_ref, &said, &follows).await?;
     if is_new {
-        let items = store::recorded::items(act.tx.conn(), ask.account_id, &ask.documents).await?;
-        let mut wanted = ask.documents.clone();
-        wanted.sort_unstable();
-        wanted.dedup();
-        if items.len() != wanted.len() {
-            return Err(wrong("/documents", "documents of the account").into());
-        }
-        kept.items = items;
-        kept.state = follows.state;
-        kept.counted_on = follows.counted_on;
-        kept.follows = followed.map(|followed| followed.contact_id.as_uuid());
+        kept.items = about(&mut act, &ask).await?;
         kept.address = addresses.of(ask.channel).map(str::to_owned);
     }
     kept.outcome = said.outcome;
     kept.proposal = follows.proposal;
-    kept.next_step = said.next_step;
-    kept.next_on = said.next_on;
-    kept.none_because = said.none_because;
+    kept.next_step = follows.next_step;
+    kept.next_on = follows.next_on;
+    kept.none_because = follows.none_because;
     kept.actor.clone_from(&ask.person.actor);
     kept.recorded_at = act.now;
     kept.reason = words(&kept);
+    let hold = told_hold(&mut act, &mut kept, follows.hold).await?;
+    kept.promise = ask
+        .promise
+        .is_some()
+        .then(|| Uuid::new_v5(&act.cause.id, b"promise").into());
     store::recorded::put(act.tx.conn(), &kept, follows.void).await?;
     if is_new {
         store::recorded::put_items(act.tx.conn(), &kept).await?;
     }
-    if let Some(note) = &note {
+    if let Some(note) = &said.note {
         store::recorded::put_note(act.tx.conn(), &kept, note).await?;
     }
     settle_way(&mut act, &kept, follows.way, &addresses).await?;
     after(&mut act, &kept, followed, &ask.person).await?;
+    place(&mut act, hold, &kept, &ask.person).await?;
+    if let (Some(id), Some(terms)) = (kept.promise, &ask.promise) {
+        let told = (&ask.person, kept.reason.as_str(), &caused_by(&act, &kept));
+        promises::take(&mut act, id, kept.account, terms.clone(), told)
+            .await
+            .map_err(|failure| failure.below("/promise"))?;
+    }
     act.finish(&bus).await?;
-    shown(&bus, ask.account_id, kept.id, roles).await
+    shown(&bus, ask.account_id, kept.id, &ask.person.roles).await
+}
+
+/// The account and its addresses: nobody else contacts it meanwhile.
+async fn lock(act: &mut Act, account: AccountId) -> Result<(String, Addresses), Failure> {
+    store::ways::lock(act.tx.conn(), account)
+        .await?
+        .ok_or_else(|| {
+            Failure::not_found(
+                "dunning.no_account",
+                format!("there is no account {account}"),
+            )
+        })
+}
+
+/// The contact that is written down, whether it is new, and the one whose next
+/// step it was.
+async fn written(
+    act: &mut Act,
+    ask: &RecordContact,
+    account_ref: &str,
+    said: &Said,
+    follows: &Follows,
+) -> Result<(Contact, bool, Option<FollowedContact>), Failure> {
+    let mut new = fresh(ask, account_ref, said);
+    new.state = follows.state;
+    new.counted_on = follows.counted_on;
+    let Some(id) = ask.contact_id else {
+        return Ok((new, true, None));
+    };
+    let mut known = store::recorded::lock(act.tx.conn(), id)
+        .await?
+        .filter(|known| known.account == ask.account_id)
+        .ok_or_else(|| no_contact(id))?;
+    match contact::named(&known, said, follows).map_err(refused)? {
+        Named::NextStep => {
+            let version = store::recorded::next_is_done(act.tx.conn(), known.id).await?;
+            new.follows = Some(known.id.as_uuid());
+            let followed = FollowedContact {
+                contact_id: known.id,
+                version,
+            };
+            Ok((new, true, Some(followed)))
+        }
+        Named::Done => {
+            known.version += 1;
+            known.state = follows.state;
+            known.at = said.at;
+            known.counted_on = follows.counted_on;
+            Ok((known, false, None))
+        }
+        Named::CameBack(state) => {
+            known.version += 1;
+            known.state = state;
+            Ok((known, false, None))
+        }
+    }
+}
+
+/// What a new contact was about: what was ticked, else what was promised in it.
+async fn about(act: &mut Act, ask: &RecordContact) -> Result<Vec<ContactItem>, Failure> {
+    let promised = ask.promise.iter().flat_map(|promise| &promise.lines);
+    let mut wanted: Vec<DocumentId> = match ask.documents.as_slice() {
+        [] => promised.map(|line| line.document_id).collect(),
+        ticked => ticked.to_vec(),
+    };
+    wanted.sort_unstable();
+    wanted.dedup();
+    // What is promised is told below `/promise` when it is wrong.
+    let items = store::recorded::items(act.tx.conn(), ask.account_id, &wanted).await?;
+    if items.len() != wanted.len() && !ask.documents.is_empty() {
+        return Err(wrong("/documents", "documents of the account"));
+    }
+    Ok(items)
+}
+
+/// The hold that was told of in a contact: none when one of its kind stops the
+/// whole account already, or what there was up to a cut-off.
+async fn told_hold(
+    act: &mut Act,
+    contact: &mut Contact,
+    told: Option<ToldHold>,
+) -> Result<Option<Hold>, Failure> {
+    let Some(told) = told else { return Ok(None) };
+    let (account, today) = (contact.account, act.today);
+    if store::holds::is_held(act.tx.conn(), account, told.kind, today).await? {
+        return Ok(None);
+    }
+    let id = Uuid::new_v5(&act.cause.id, b"hold").into();
+    contact.hold = Some(id);
+    Ok(Some(Hold::told(id, told, contact, today)))
+}
+
+/// What follows from a contact is caused by it.
+fn caused_by(act: &Act, contact: &Contact) -> Meta {
+    Meta {
+        id: contact.id.as_uuid(),
+        ..act.cause.clone()
+    }
+}
+
+async fn place(
+    act: &mut Act,
+    hold: Option<Hold>,
+    contact: &Contact,
+    person: &Person,
+) -> Result<(), Failure> {
+    let Some(hold) = hold else { return Ok(()) };
+    let cause = caused_by(act, contact);
+    let (tx, told) = act.told(person, &contact.reason);
+    let told = Told {
+        cause: &cause,
+        ..told
+    };
+    judge::put_hold(tx, &hold, told).await
 }
 
 /// The answer of a command that was carried out before: of the contact that it
@@ -222,9 +251,9 @@ async fn repeated(bus: &Bus, ask: &RecordContact, own: ContactId) -> Result<Cont
     }
 }
 
-fn fresh(id: ContactId, ask: &RecordContact, account_ref: &str, said: &Said) -> Contact {
+fn fresh(ask: &RecordContact, account_ref: &str, said: &Said) -> Contact {
     Contact {
-        id,
+        id: ask.command_id.as_uuid().into(),
         version: 1,
         direction: ask.direction,
         channel: ask.channel,
@@ -243,6 +272,8 @@ fn fresh(id: ContactId, ask: &RecordContact, account_ref: &str, said: &Said) -> 
         next_on: None,
         none_because: None,
         follows: None,
+        hold: None,
+        promise: None,
         at: said.at,
         counted_on: None,
         actor: String::new(),
@@ -301,7 +332,7 @@ async fn after(
     act: &mut Act,
     contact: &Contact,
     followed: Option<FollowedContact>,
-    person: &contracts::api::controls::Person,
+    person: &Person,
 ) -> Result<(), Failure> {
     let account = contact.account.as_uuid();
     settle_run(act, contact).await?;
@@ -325,6 +356,8 @@ async fn after(
         next_on: contact.next_on,
         none_because: contact.none_because.clone(),
         follows: followed,
+        hold_id: contact.hold,
+        promise_id: contact.promise,
         at: contact.at,
         cause: Some(told.cause.id),
         recorded_at: told.now,
@@ -356,9 +389,7 @@ pub(crate) async fn step_contact(ask: StepContact, bus: Bus) -> Result<ContactVi
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         return shown(&bus, account, id, roles).await;
     };
-    let (_, addresses) = store::ways::lock(act.tx.conn(), account)
-        .await?
-        .ok_or_else(|| no_contact(id))?;
+    let (_, addresses) = lock(&mut act, account).await?;
     let mut contact = store::recorded::lock(act.tx.conn(), id)
         .await?
         .ok_or_else(|| no_contact(id))?;
@@ -391,13 +422,24 @@ pub(crate) async fn step_contact(ask: StepContact, bus: Bus) -> Result<ContactVi
             none_because: None,
             at: contact.at,
             note: None,
+            with_promise: false,
         };
         let follows = contact::follows(&said, act.now).map_err(refused)?;
         contact.outcome = Some(outcome);
         contact.proposal = None;
+        if contact.next_step.is_none() && contact.none_because.is_none() {
+            contact.next_step = follows.next_step;
+            contact.next_on = follows.next_on;
+        }
+        let hold = told_hold(&mut act, &mut contact, follows.hold).await?;
+        if contact::is_restricted(outcome) {
+            // Words about health or death are kept with the hold (E99).
+            contact.reason = words(&contact);
+        }
         store::recorded::put(act.tx.conn(), &contact, false).await?;
         settle_way(&mut act, &contact, follows.way, &addresses).await?;
         after(&mut act, &contact, None, &ask.person).await?;
+        place(&mut act, hold, &contact, &ask.person).await?;
     } else {
         contact.outcome = contact::outcome_of(state).or(contact.outcome);
         store::recorded::put(act.tx.conn(), &contact, void).await?;
@@ -468,94 +510,31 @@ async fn publish(
     tx.publish(&[out]).await
 }
 
-/// Where a page begins: a time and an id.
-fn cursor(text: Option<&str>) -> Result<Option<(DateTime<Utc>, Uuid)>, Failure> {
-    let Some(text) = text else { return Ok(None) };
-    text.split_once('~')
-        .and_then(|(micros, id)| {
-            let at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-            Some((at, id.parse().ok()?))
-        })
-        .map(Some)
-        .ok_or_else(|| {
-            Failure::permanent("dunning.bad_cursor", "the cursor is not one of ours")
-                .at("/cursor", "as it was given")
-        })
-}
-
-pub(crate) async fn list_contacts(
-    ask: ListContacts,
-    bus: Bus,
-) -> Result<Page<ContactView>, Refusal> {
-    let rows = ask.page.rows();
-    let after = cursor(ask.page.cursor.as_deref())?;
-    let mut tx = bus.begin().await?;
-    let conn = tx.conn();
-    let mut found =
-        store::recorded::list(conn, ask.account_id, ask.contact_id, after, rows + 1).await?;
-    let more = found.len() as i64 > rows;
-    found.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
-    let next_cursor = found
-        .last()
-        .filter(|_| more)
-        .map(|(last, _)| format!("{}~{}", last.at.timestamp_micros(), last.id));
-    let roles = &ask.person.roles;
-    Ok(Page {
-        items: found
-            .into_iter()
-            .map(|(contact, note)| view(contact, note, roles))
-            .collect(),
-        next_cursor,
-    })
-}
-
-pub(crate) async fn get_reach(ask: GetReach, bus: Bus) -> Result<Reach, Refusal> {
-    let account = ask.account_id.as_uuid();
-    let today = london_date(bus.now());
-    let mut tx = bus.begin().await?;
-    let conn = tx.conn();
-    let (_, policy) = debtor(conn, ask.account_id, today).await?;
-    let ways = store::ways::of(conn, &[account], false)
-        .await?
-        .pop()
-        .map(|ways| ways.now)
-        .unwrap_or_default();
-    let days = store::ways::contacts_of_kin(conn, account, account)
-        .await?
-        .remove(&account);
-    let days = match days {
-        Some(days) => days,
-        None => store::contacts::days(conn, account).await?,
-    };
-    let budget = policy.map(|policy| policy.budget);
-    let recent = |window: u32| {
-        let first = today - chrono::Days::new(window.into());
-        let in_it = days.iter().filter(|day| **day > first && **day <= today);
-        u32::try_from(in_it.count()).unwrap_or(u32::MAX)
-    };
-    let contacts = recent(budget.map_or(7, |budget| budget.days));
-    let same_debtor = store::ways::kin(conn, account).await?;
-    Ok(Reach {
-        account_id: ask.account_id,
-        ways,
-        same_debtor,
-        contacts,
-        budget: budget.map(|budget| budget.contacts),
-        days: budget.map(|budget| budget.days),
-    })
-}
-
 pub(crate) async fn erase_contact_notes(
     ask: EraseContactNotes,
     bus: Bus,
 ) -> Result<ErasedNotes, Refusal> {
-    text(&ask.reason, "/reason")?;
+    let reason = text(&ask.reason, "/reason")?;
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         return Ok(ErasedNotes { notes: 0 });
     };
+    let (account_ref, _) = lock(&mut act, ask.account_id).await?;
     let now = act.now;
     let notes = store::recorded::erase_notes(act.tx.conn(), ask.account_id, now).await?;
-    tracing::info!(account = %ask.account_id, actor = %ask.person.actor, notes, "notes of contacts were erased");
+    let (tx, told) = act.told(&ask.person, &reason);
+    let event = ContactNotesErased {
+        erasure_id: told.cause.id,
+        account_id: ask.account_id,
+        account_ref,
+        notes,
+        cause: Some(told.cause.id),
+        recorded_at: told.now,
+        actor: told.actor.to_owned(),
+        reason: told.reason.to_owned(),
+    };
+    let about = event.erasure_id;
+    let out = Outgoing::new(&event, about, 1, told.prefix, told.now, told.cause)?;
+    tx.publish(&[out]).await?;
     act.finish(&bus).await?;
     Ok(ErasedNotes { notes })
 }

@@ -51,6 +51,8 @@ fn view(hold: Hold, roles: &[String]) -> HoldView {
         reference: hold.reference.filter(|_| readable),
         reason: Some(hold.reason).filter(|_| readable),
         warnings: hold.warnings,
+        told_in: hold.told_in,
+        unconfirmed: hold.unconfirmed,
     }
 }
 
@@ -125,6 +127,8 @@ pub(crate) async fn place_hold(ask: PlaceHold, bus: Bus) -> Result<HoldView, Ref
         reason: reason.clone(),
         ended_on: None,
         warnings,
+        told_in: None,
+        unconfirmed: false,
     };
     let told = judge::Told {
         prefix: &act.prefix,
@@ -171,6 +175,10 @@ pub(crate) async fn step_hold(ask: StepHold, bus: Bus) -> Result<HoldView, Refus
         } => {
             if ends_on.is_some_and(|last| last < act.today) {
                 return Err(wrong("/ends_on", "not before today: end it").into());
+            }
+            if hold.unconfirmed {
+                let effect = stops::effect(hold.kind, act.today).map_err(Failure::of)?;
+                hold.confirm(effect, act.today);
             }
             hold.ends_on = ends_on.or(hold.ends_on);
             hold.review_on = review_on.or(hold.review_on);

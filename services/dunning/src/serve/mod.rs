@@ -3,6 +3,7 @@
 
 mod act;
 pub(crate) mod claims;
+mod contact_views;
 mod contacts;
 pub(crate) mod editions;
 mod holds;
@@ -18,9 +19,8 @@ mod statements;
 mod templates;
 
 pub(crate) use claims::{get_late_payment, late_sums, post_charge, take_back_charge};
-pub(crate) use contacts::{
-    erase_contact_notes, get_reach, list_contacts, record_contact, step_contact,
-};
+pub(crate) use contact_views::{get_reach, list_contacts, list_outcomes};
+pub(crate) use contacts::{erase_contact_notes, record_contact, step_contact};
 pub(crate) use editions::step_edition;
 pub(crate) use holds::{get_hold, list_holds, place_hold, step_hold};
 pub(crate) use plans::{get_plan, list_plans, open_plan, propose_plan, step_plan};

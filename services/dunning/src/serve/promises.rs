@@ -4,15 +4,16 @@ use chrono::NaiveDate;
 use contracts::{
     api::{
         Page, Refusal,
+        controls::Person,
         dunning::{
             GetPromise, GetPromiseFigures, ListPromises, PromiseFigure, PromiseFigures, PromiseTab,
-            PromiseView, TakePromise, WithdrawPromise,
+            PromiseTerms, PromiseView, TakePromise, WithdrawPromise,
         },
     },
     dunning::{PromiseId, PromiseState},
 };
-use kernel::{Currency, Money, london_date};
-use messaging::{Bus, Failure};
+use kernel::{AccountId, Currency, Money, london_date};
+use messaging::{Bus, Failure, Meta};
 use rust_decimal::Decimal;
 
 use super::{
@@ -68,16 +69,45 @@ pub(crate) async fn take_promise(ask: TakePromise, bus: Bus) -> Result<PromiseVi
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         return get_promise(GetPromise { promise_id: id }, bus).await;
     };
-    let (account_ref, policy) = act.debtor(ask.account_id).await?;
-    let (items, currency) = act.debts(ask.account_id, &ask.lines).await?;
+    let terms = PromiseTerms {
+        lines: ask.lines,
+        instalments: ask.instalments,
+        method: ask.method,
+        promised_by: ask.promised_by,
+        replaces: ask.replaces,
+    };
+    let cause = act.cause.clone();
+    let promise = take(
+        &mut act,
+        id,
+        ask.account_id,
+        terms,
+        (&ask.person, &reason, &cause),
+    )
+    .await?;
+    act.finish(&bus).await?;
+    Ok(view(promise)?)
+}
+
+/// Takes a promise in the transaction of a command: by itself, or with the
+/// contact in which it was made.
+pub(super) async fn take(
+    act: &mut Act,
+    id: PromiseId,
+    account: AccountId,
+    terms: PromiseTerms,
+    (person, reason, cause): (&Person, &str, &Meta),
+) -> Result<Promise, Failure> {
+    let (account_ref, policy) = act.debtor(account).await?;
+    let (items, currency) = act.debts(account, &terms.lines).await?;
     let rules = policy.map(|policy| policy.promise);
     let grace = rules.map_or(0, |rules| rules.grace_working_days);
-    let payments = act.payments(&ask.instalments, &items, currency, grace)?;
-    let others = store::promises::lock_of(act.tx.conn(), &[ask.account_id]).await?;
+    let payments = act.payments(&terms.instalments, &items, currency, grace)?;
+    let others = store::promises::lock_of(act.tx.conn(), &[account]).await?;
     let anywhere = rules.is_some_and(|rules| rules.anywhere);
     let mut replaced = None;
     for other in &others {
-        if Some(other.id) == ask.replaces {
+        if Some(other.id) == terms.replaces {
             replaced = Some(other.clone());
             continue;
         }
@@ -90,18 +120,16 @@ pub(crate) async fn take_promise(ask: TakePromise, bus: Bus) -> Result<PromiseVi
             return Err(Failure::conflict(
                 "dunning.promised_already",
                 "this is promised already: replace or withdraw that promise",
-            )
-            .into());
+            ));
         }
     }
-    if let Some(wanted) = ask.replaces {
+    if let Some(wanted) = terms.replaces {
         let mut old = replaced.ok_or_else(|| no_promise(wanted))?;
         if !old.is_open() {
             return Err(Failure::conflict(
                 "dunning.promise_over",
                 "only an open promise can be replaced",
-            )
-            .into());
+            ));
         }
         old.end(PromiseState::Replaced, act.today);
         old.replaced_by = Some(id);
@@ -109,9 +137,9 @@ pub(crate) async fn take_promise(ask: TakePromise, bus: Bus) -> Result<PromiseVi
         let told = judge::Told {
             prefix: &act.prefix,
             now: act.now,
-            cause: &act.cause,
-            actor: &ask.person.actor,
-            reason: &reason,
+            cause,
+            actor: &person.actor,
+            reason,
         };
         judge::put_promise(&mut act.tx, &old, Some(PromiseState::Open), told).await?;
     }
@@ -125,7 +153,7 @@ pub(crate) async fn take_promise(ask: TakePromise, bus: Bus) -> Result<PromiseVi
         id,
         version: 1,
         state: PromiseState::Open,
-        account: ask.account_id,
+        account,
         account_ref,
         currency,
         items,
@@ -135,32 +163,28 @@ pub(crate) async fn take_promise(ask: TakePromise, bus: Bus) -> Result<PromiseVi
         anywhere,
         stops,
         level,
-        method: ask.method,
-        promised_by: ask.promised_by,
+        method: terms.method,
+        promised_by: terms.promised_by,
         was_kept: false,
         late_reversal: false,
         replaced_by: None,
         taken_at: act.now,
         taken_on: act.today,
-        taken_by: ask.person.actor.clone(),
-        reason: reason.clone(),
+        taken_by: person.actor.clone(),
+        reason: reason.to_owned(),
         ended_on: None,
     };
-    let books = store::plans::books(act.tx.conn(), &[ask.account_id], act.now).await?;
-    promise.judge(
-        books.get(&ask.account_id).unwrap_or(&Books::default()),
-        act.today,
-    );
+    let books = store::plans::books(act.tx.conn(), &[account], act.now).await?;
+    promise.judge(books.get(&account).unwrap_or(&Books::default()), act.today);
     let told = judge::Told {
         prefix: &act.prefix,
         now: act.now,
-        cause: &act.cause,
-        actor: &ask.person.actor,
-        reason: &reason,
+        cause,
+        actor: &person.actor,
+        reason,
     };
     judge::put_promise(&mut act.tx, &promise, None, told).await?;
-    act.finish(&bus).await?;
-    Ok(view(promise)?)
+    Ok(promise)
 }
 
 pub(crate) async fn withdraw_promise(

@@ -153,3 +153,23 @@ pub(crate) async fn had_since(
     .fetch_one(conn)
     .await?)
 }
+
+/// Whether a hold of a kind stops all of the account on a day, or all that there
+/// was up to a cut-off.
+pub(crate) async fn is_held(
+    conn: &mut PgConnection,
+    account: AccountId,
+    kind: HoldKind,
+    day: NaiveDate,
+) -> Result<bool, Failure> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from dunning.hold where account_id = $1 and kind = $2 and state = 'active'
+             and starts_on <= $3 and (ends_on is null or ends_on >= $3)
+             and (body->'documents' = '[]' or body->>'cut_off_on' is not null)) as "held!""#,
+        account.as_uuid(),
+        kind.name(),
+        day
+    )
+    .fetch_one(conn)
+    .await?)
+}

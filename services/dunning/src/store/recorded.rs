@@ -83,8 +83,8 @@ async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Contact>, Fa
     }
     let rows = sqlx::query!(
         "select contact_id, version, direction, channel, state, account_id, account_ref, run_id, stage, amounts, address,
-           content_sha256, outcome, proposal, next_step, next_on, none_because, follows, at, counted_on, actor, reason,
-           recorded_at
+           content_sha256, outcome, proposal, next_step, next_on, none_because, follows, hold_id, promise_id, at, counted_on,
+           actor, reason, recorded_at
          from dunning.contact where contact_id = any($1) order by contact_id",
         ids
     )
@@ -132,6 +132,8 @@ async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Contact>, Fa
                 next_on: row.next_on,
                 none_because: row.none_because,
                 follows: row.follows,
+                hold: row.hold_id.map(Into::into),
+                promise: row.promise_id.map(Into::into),
                 at: row.at,
                 counted_on: row.counted_on,
                 actor: row.actor,
@@ -152,13 +154,14 @@ pub(crate) async fn put(
     sqlx::query!(
         "insert into dunning.contact (contact_id, version, direction, channel, state, account_id, account_ref, run_id,
            stage, amounts, address, content_sha256, outcome, proposal, next_step, next_on, none_because, follows, at,
-           counted_on, actor, reason, recorded_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+           counted_on, actor, reason, recorded_at, hold_id, promise_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+           $23, $24, $25)
          on conflict (contact_id) do update set version = excluded.version, state = excluded.state,
            outcome = excluded.outcome, proposal = excluded.proposal, next_step = excluded.next_step,
            next_on = excluded.next_on, none_because = excluded.none_because, at = excluded.at,
            counted_on = excluded.counted_on, actor = excluded.actor, reason = excluded.reason,
-           recorded_at = excluded.recorded_at",
+           recorded_at = excluded.recorded_at, hold_id = excluded.hold_id, promise_id = excluded.promise_id",
         contact.id.as_uuid(),
         contact.version,
         contact.direction.name(),
@@ -181,7 +184,9 @@ pub(crate) async fn put(
         contact.counted_on,
         contact.actor,
         contact.reason,
-        contact.recorded_at
+        contact.recorded_at,
+        contact.hold.map(contracts::dunning::HoldId::as_uuid),
+        contact.promise.map(contracts::dunning::PromiseId::as_uuid)
     )
     .execute(&mut *conn)
     .await?;

@@ -295,6 +295,27 @@ pub(crate) async fn of(
         .collect()
 }
 
+/// Those of the accounts that owe something, of whom no address is known, and of
+/// whom nothing was told yet.
+pub(crate) async fn nowhere(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+) -> Result<Vec<Uuid>, Failure> {
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar!(
+        "select account_id from dunning.account a
+         where account_id = any($1) and email is null and phone is null and address is null
+           and not exists (select from dunning.reach r where r.account_id = a.account_id)
+           and exists (select from dunning.item i where i.account_id = a.account_id and i.open > 0)
+         order by account_id",
+        accounts
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 pub(crate) async fn tell(
     conn: &mut PgConnection,
     account: AccountId,

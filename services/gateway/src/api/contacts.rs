@@ -9,7 +9,8 @@ use axum::{
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     api::dunning::{
-        ContactStep, EraseContactNotes, GetReach, ListContacts, RecordContact, StepContact,
+        ContactStep, EraseContactNotes, GetReach, ListContacts, ListOutcomes, PromiseTerms,
+        RecordContact, StepContact,
     },
     dunning::{Channel, ContactId, ContactOutcome, Direction},
 };
@@ -54,6 +55,41 @@ pub(crate) async fn list_contacts(
     Ok(list(&uri, &app.bus.ask(&ask).await?))
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OutcomesQuery {
+    /// `email`, `letter`, `phone` or `visit`; all when absent.
+    channel: Option<String>,
+    /// `out`: ours to them, or `in`: theirs to us; both when absent.
+    direction: Option<String>,
+}
+
+/// What can come of a contact, by how it went: what it places and what is next by
+/// itself.
+#[utoipa::path(
+    get, path = "/api/v1/contact-outcomes", tag = "dunning", operation_id = "listContactOutcomes",
+    params(OutcomesQuery),
+    responses((status = 200, description = "The outcomes", body = ref("#/components/schemas/Outcomes")))
+)]
+pub(crate) async fn outcomes(
+    State(app): State<App>,
+    Query(query): Query<OutcomesQuery>,
+) -> Result<Response, Problem> {
+    let unknown =
+        |name| Problem::invalid("gateway.bad_query", name, "not one of those that there are");
+    let ask = ListOutcomes {
+        channel: query
+            .channel
+            .map(|name| Channel::named(&name).ok_or_else(|| unknown("/channel")))
+            .transpose()?,
+        direction: query
+            .direction
+            .map(|name| Direction::named(&name).ok_or_else(|| unknown("/direction")))
+            .transpose()?,
+    };
+    Ok(Json(app.bus.ask(&ask).await?).into_response())
+}
+
 /// A contact with a debtor.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ContactRequest {
@@ -73,6 +109,11 @@ pub(crate) struct ContactRequest {
     pub next_on: Option<NaiveDate>,
     #[serde(default)]
     pub none_because: Option<String>,
+    /// What they promised in it: only with the outcome `promised`. Taken with the
+    /// contact or refused with it.
+    #[serde(default)]
+    pub promise: Option<PromiseTerms>,
+    /// Those that it was about; those promised when empty.
     #[serde(default)]
     pub documents: Vec<DocumentId>,
     /// When it happened; now when absent.
@@ -110,6 +151,7 @@ pub(crate) async fn record(
                 next_step: body.next_step,
                 next_on: body.next_on,
                 none_because: body.none_because,
+                promise: body.promise,
                 documents: body.documents,
                 at: body.at,
                 note: body.note,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Channel, ContactId, ContactItem, ContactState, Direction, RunId};
+use super::{Channel, ContactId, ContactItem, ContactState, Direction, HoldId, PromiseId, RunId};
 use crate::{Event, Role, names::names};
 
 names! {
@@ -29,6 +29,16 @@ names! {
         Hardship = "hardship",
         InsolvencyTold = "insolvency_told",
         VulnerabilityTold = "vulnerability_told",
+        /// Somebody told that the debtor has died (E37).
+        DeceasedTold = "deceased_told",
+        /// They say that a breathing space of the Debt Respite Scheme runs.
+        BreathingSpaceTold = "breathing_space_told",
+        /// They say that they take debt advice.
+        DebtAdviceTold = "debt_advice_told",
+        Complains = "complains",
+        /// They object to the use of their data, or say that somebody else used
+        /// their name.
+        ObjectsToData = "objects_to_data",
         /// The number is somebody else's.
         WrongNumber = "wrong_number",
         /// A letter came back, or a visit found somebody else (E66).
@@ -84,6 +94,12 @@ pub struct ContactRecorded {
     pub none_because: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<FollowedContact>,
+    /// The hold that what was told placed by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_id: Option<HoldId>,
+    /// The promise that was made in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise_id: Option<PromiseId>,
     /// When it happened, by the business clock.
     pub at: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +112,32 @@ pub struct ContactRecorded {
 impl Event for ContactRecorded {
     const CONTEXT: Role = Role::Dunning;
     const NAME: &'static str = "contact_recorded";
+
+    fn partition_key(&self) -> &str {
+        &self.account_ref
+    }
+}
+
+/// What was said in the contacts of an account is erased: the contacts stay. What
+/// it was is told to nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactNotesErased {
+    /// The command that erased them.
+    pub erasure_id: Uuid,
+    pub account_id: AccountId,
+    pub account_ref: String,
+    /// How many there were.
+    pub notes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Uuid>,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+    pub reason: String,
+}
+
+impl Event for ContactNotesErased {
+    const CONTEXT: Role = Role::Dunning;
+    const NAME: &'static str = "contact_notes_erased";
 
     fn partition_key(&self) -> &str {
         &self.account_ref

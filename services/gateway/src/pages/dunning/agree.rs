@@ -34,16 +34,16 @@ fn wrong(pointer: &str, detail: &str) -> Problem {
 }
 
 /// A payment as it is typed.
-struct Row {
-    due_on: String,
-    amount: String,
+pub(super) struct Row {
+    pub(super) due_on: String,
+    pub(super) amount: String,
 }
 
 /// Payments that a promise has room for on the page.
 const PAYMENTS: usize = 3;
 
 /// Rows of the form: fields `due_on` and `part`, in order.
-fn rows(pairs: &Pairs) -> Vec<Row> {
+pub(super) fn rows(pairs: &Pairs) -> Vec<Row> {
     let all = |wanted: &'static str| {
         let found = pairs.iter().filter(move |(name, _)| name == wanted);
         found.map(|(_, value)| value.trim().to_owned())
@@ -55,7 +55,7 @@ fn rows(pairs: &Pairs) -> Vec<Row> {
 }
 
 /// The payments of a form; one without an amount is of what the others leave.
-fn payments(rows: &[Row], whole: Money) -> Result<Vec<ExpectedPayment>, Problem> {
+pub(super) fn payments(rows: &[Row], whole: Money) -> Result<Vec<ExpectedPayment>, Problem> {
     let mut typed = Vec::new();
     for (n, row) in rows.iter().enumerate() {
         let part = amount(&row.amount, whole.currency())?;
@@ -86,6 +86,15 @@ fn payments(rows: &[Row], whole: Money) -> Result<Vec<ExpectedPayment>, Problem>
     Ok(payments.collect())
 }
 
+/// The rows that were typed, and empty ones up to what a promise has room for.
+pub(super) fn with_room(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.resize_with(PAYMENTS.max(rows.len()), || Row {
+        due_on: String::new(),
+        amount: String::new(),
+    });
+    rows
+}
+
 #[derive(Template)]
 #[template(path = "promise_new.html")]
 struct PromisePage {
@@ -108,11 +117,7 @@ async fn promise_page(
 ) -> Result<PromisePage, Problem> {
     let account = find(app, account).await?;
     let today = london_date(visit.now);
-    let mut rows = rows(&pairs);
-    rows.resize_with(PAYMENTS.max(rows.len()), || Row {
-        due_on: String::new(),
-        amount: String::new(),
-    });
+    let rows = with_room(rows(&pairs));
     Ok(PromisePage {
         shell: visit.shell(Section::Accounts, "A promise"),
         debts: Debts::of(app, account.account_id, today, &pairs).await?,

@@ -11,23 +11,28 @@ use axum::{
 use chrono::NaiveDate;
 use contracts::{
     api::{
-        Call, Page,
+        Page, PageRequest,
         dunning::{
-            ContactStep, ContactView, GetReach, GetStanding, ItemStanding, ListContacts, Reach,
-            RecordContact, StepContact,
+            ContactStep, ContactView, GetReach, HoldView, ListContacts, ListHolds, ListOutcomes,
+            OutcomeView, PromiseTerms, Reach, RecordContact, StepContact,
         },
         reporting::AccountView,
     },
-    dunning::{Channel, ContactId, ContactOutcome, ContactState, Direction},
+    dunning::{Channel, ContactId, ContactOutcome, ContactState, Direction, HoldState},
 };
-use kernel::{AccountId, london_date};
+use kernel::{AccountId, Money, london_date};
 
-use super::{Pairs, carried, field, form_key, problems, some};
+use super::{
+    Pairs,
+    agree::{Row, payments, rows, with_room},
+    debts::{Debts, total},
+    field, form_key, problems, some,
+};
 use crate::{
     App,
     api::{Path, accounts::find, controls::person, encoded, once::command_id, page_request},
     pages::{
-        PageProblem, Section, Shell, Visit,
+        Done, PageProblem, Section, Shell, Visit,
         show::{Uk as _, Words as _, from_local},
     },
     problem::Problem,
@@ -45,10 +50,18 @@ struct ContactsPage {
     contacts: Vec<ContactView>,
     next: Option<String>,
     reach: Reach,
-    /// What is overdue: what a call can be about.
-    items: Vec<ItemStanding>,
+    /// What stops chasing them now.
+    holds: Vec<HoldView>,
+    /// What can come of a contact of the chosen channel and direction.
+    outcomes: Vec<OutcomeView>,
+    /// What is owed: what a contact can be about.
+    debts: Debts,
+    /// Whether a promise can be taken in it.
+    with_amounts: bool,
+    rows: Vec<Row>,
     /// The contact that the form is about.
     named: Option<ContactView>,
+    way: (Channel, Direction),
     /// What was typed, as it was sent.
     typed: Pairs,
     today: NaiveDate,
@@ -62,9 +75,7 @@ impl ContactsPage {
     }
 
     fn is_chosen(&self, name: &str, value: &str) -> bool {
-        self.typed
-            .iter()
-            .any(|(known, typed)| known == name && typed == value)
+        field(&self.typed, name) == value
     }
 
     /// The contact that was to be done.
@@ -79,19 +90,42 @@ impl ContactsPage {
         self.named.as_ref().filter(|named| is_unread(named))
     }
 
-    fn channel(&self) -> Channel {
-        let typed = Channel::named(self.typed("channel"));
-        let named = self.named.as_ref().map(|named| named.channel);
-        typed.or(named).unwrap_or(Channel::Phone)
+    /// A letter or e-mail of theirs can be read later.
+    fn is_read_later(&self) -> bool {
+        self.way.1 == Direction::In && !matches!(self.way.0, Channel::Phone | Channel::Visit)
     }
 
     fn is_proposed(&self, outcome: &str) -> bool {
         let proposal = self.unread().and_then(|unread| unread.proposal);
         proposal.is_some_and(|proposal| proposal.name() == outcome)
     }
+}
 
-    fn is_in(&self) -> bool {
-        self.typed("direction") == Direction::In.name()
+/// How a contact went, as the page lists it.
+const WAYS: [(Channel, Direction, &str); 8] = [
+    (Channel::Phone, Direction::Out, "We called"),
+    (Channel::Phone, Direction::In, "They called"),
+    (Channel::Visit, Direction::Out, "We visited"),
+    (Channel::Visit, Direction::In, "They came"),
+    (Channel::Letter, Direction::In, "Their letter"),
+    (Channel::Email, Direction::In, "Their e-mail"),
+    (Channel::Letter, Direction::Out, "Our letter"),
+    (Channel::Email, Direction::Out, "Our e-mail"),
+];
+
+/// How the contact of the form went: as it was to be done or came in, else as it
+/// was chosen, else a call of ours.
+fn way(named: Option<&ContactView>, typed: &Pairs) -> (Channel, Direction) {
+    match named {
+        Some(named) if named.state == ContactState::Todo || is_unread(named) => {
+            (named.channel, named.direction)
+        }
+        named => (
+            Channel::named(field(typed, "channel"))
+                .or(named.map(|named| named.channel))
+                .unwrap_or(Channel::Phone),
+            Direction::named(field(typed, "direction")).unwrap_or(Direction::Out),
+        ),
     }
 }
 
@@ -147,9 +181,15 @@ async fn assemble(
         page: page_request(cursor, Some(ROWS)),
     };
     let contact: Option<ContactId> = field(&typed, "contact").parse().ok();
-    let (ways, why) = (GetReach { account_id }, GetStanding { account_id });
-    let (contacts, reach, standing) =
-        tokio::try_join!(app.bus.ask(&list), app.bus.ask(&ways), app.bus.ask(&why))?;
+    let ways = GetReach { account_id };
+    let holds = ListHolds {
+        account_id: Some(account_id),
+        state: Some(HoldState::Active),
+        person: person(&visit.caller),
+        page: PageRequest::default(),
+    };
+    let (contacts, reach, holds) =
+        tokio::try_join!(app.bus.ask(&list), app.bus.ask(&ways), app.bus.ask(&holds))?;
     let Page { items, next_cursor } = contacts;
     let named = match contact {
         Some(_) => {
@@ -162,6 +202,13 @@ async fn assemble(
         }
         None => None,
     };
+    let way = way(named.as_ref(), &typed);
+    let outcomes = ListOutcomes {
+        channel: Some(way.0),
+        direction: Some(way.1),
+    };
+    let outcomes = app.bus.ask(&outcomes).await?.outcomes;
+    let today = london_date(visit.now);
     Ok(ContactsPage {
         shell: visit.shell(
             Section::Accounts,
@@ -176,10 +223,17 @@ async fn assemble(
         account,
         contacts: items,
         reach,
-        items: standing.items,
+        holds: holds.items,
+        with_amounts: outcomes
+            .iter()
+            .any(|one| one.outcome == ContactOutcome::Promised),
+        outcomes,
+        debts: Debts::of(app, account_id, today, &typed).await?,
+        rows: with_room(rows(&typed)),
         named,
+        way,
         typed,
-        today: london_date(visit.now),
+        today,
         may_act: routes::CHASE.allows(&visit.caller.roles),
         problems: problems(refused),
     })
@@ -198,16 +252,14 @@ pub(crate) async fn show(
     Ok(visit.show(StatusCode::OK, &page))
 }
 
-async fn send<C: Call>(
+async fn answer(
     app: &App,
     visit: &Visit,
     account_id: AccountId,
     pairs: Pairs,
-    said: &str,
-    command: Result<C, Problem>,
+    done: Result<Done, Problem>,
 ) -> Result<Response, PageProblem> {
-    let to = format!("/accounts/{account_id}/contacts");
-    let problem = match visit.settle(carried(app, to, said, command).await)? {
+    let problem = match visit.settle(done)? {
         Ok(response) => return Ok(response),
         Err(problem) => problem,
     };
@@ -232,6 +284,97 @@ fn day(pairs: &Pairs, name: &str) -> Result<Option<NaiveDate>, Problem> {
         .transpose()
 }
 
+/// What was promised, when a day or an amount of it was typed.
+fn promise(debts: &Debts, pairs: &Pairs) -> Result<Option<PromiseTerms>, Problem> {
+    let rows = rows(pairs);
+    if rows
+        .iter()
+        .all(|row| row.due_on.is_empty() && row.amount.is_empty())
+    {
+        return Ok(None);
+    }
+    let lines = debts.lines()?;
+    let instalments = payments(&rows, total(&lines)?)?;
+    Ok(Some(PromiseTerms {
+        lines,
+        instalments,
+        method: some(field(pairs, "method")),
+        promised_by: some(field(pairs, "promised_by")),
+        replaces: None,
+    }))
+}
+
+/// What followed from a contact by itself, in words.
+fn followed(contact: &ContactView, promised: Option<Money>) -> String {
+    if let Some(amount) = promised {
+        return format!(
+            "Recorded, and {} is promised: not chased until its day.",
+            amount.uk()
+        );
+    }
+    if contact.hold_id.is_some() {
+        return "Recorded. No letter goes from now on: look into it, then confirm or cancel the hold."
+            .to_owned();
+    }
+    match contact.outcome {
+        Some(ContactOutcome::Promised) => {
+            "Recorded, without a promise: only one with its documents and days stops chasing."
+        }
+        Some(ContactOutcome::Disputes) => {
+            "Recorded. Open a query for what is not accepted: only that stops chasing."
+        }
+        _ => "Recorded.",
+    }
+    .to_owned()
+}
+
+async fn recorded(
+    app: &App,
+    visit: &Visit,
+    account_id: AccountId,
+    pairs: &Pairs,
+) -> Result<Done, Problem> {
+    let debts = Debts::of(app, account_id, london_date(visit.now), pairs).await?;
+    let outcome = some(field(pairs, "outcome"))
+        .map(|name| {
+            ContactOutcome::named(&name).ok_or_else(|| choose("outcome", "what came of it"))
+        })
+        .transpose()?;
+    let at = some(field(pairs, "at"))
+        .map(|text| from_local(&text).ok_or_else(|| choose("at", "when it was")))
+        .transpose()?;
+    let promise = promise(&debts, pairs)?;
+    let promised = promise
+        .as_ref()
+        .map(|terms| total(&terms.lines))
+        .transpose()?;
+    let command = RecordContact {
+        command_id: command_id(visit.caller.user_id, "page", form_key(pairs)?),
+        account_id,
+        contact_id: some(field(pairs, "contact"))
+            .map(|id| id.parse().map_err(|_| choose("contact", "a contact")))
+            .transpose()?,
+        direction: Direction::named(field(pairs, "direction"))
+            .ok_or_else(|| choose("direction", "whose contact it was"))?,
+        channel: Channel::named(field(pairs, "channel"))
+            .ok_or_else(|| choose("channel", "how it went"))?,
+        outcome,
+        next_step: some(field(pairs, "next_step")),
+        next_on: day(pairs, "next_on")?,
+        none_because: some(field(pairs, "none_because")),
+        promise,
+        documents: debts.ticked(),
+        at,
+        note: some(field(pairs, "note")),
+        person: person(&visit.caller),
+    };
+    let contact = app.bus.ask(&command).await?;
+    Ok(Done {
+        to: format!("/accounts/{account_id}/contacts"),
+        text: followed(&contact, promised),
+    })
+}
+
 /// `POST /accounts/{id}/contacts`
 pub(crate) async fn record(
     State(app): State<App>,
@@ -239,59 +382,42 @@ pub(crate) async fn record(
     Path(account_id): Path<AccountId>,
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageProblem> {
-    let command = || {
-        let mut documents = Vec::new();
-        for (name, value) in &pairs {
-            if name == "document" {
-                documents.push(
-                    value
-                        .parse()
-                        .map_err(|_| choose("document", "documents of the list"))?,
-                );
-            }
-        }
-        let outcome = some(field(&pairs, "outcome"))
-            .map(|name| {
-                ContactOutcome::named(&name).ok_or_else(|| choose("outcome", "what came of it"))
-            })
-            .transpose()?;
-        let at = some(field(&pairs, "at"))
-            .map(|text| from_local(&text).ok_or_else(|| choose("at", "when it was")))
-            .transpose()?;
-        Ok(RecordContact {
-            command_id: command_id(visit.caller.user_id, "page", form_key(&pairs)?),
-            account_id,
-            contact_id: some(field(&pairs, "contact"))
-                .map(|id| id.parse().map_err(|_| choose("contact", "a contact")))
-                .transpose()?,
-            direction: Direction::named(field(&pairs, "direction"))
-                .ok_or_else(|| choose("direction", "whose contact it was"))?,
-            channel: Channel::named(field(&pairs, "channel"))
-                .ok_or_else(|| choose("channel", "how it went"))?,
-            outcome,
-            next_step: some(field(&pairs, "next_step")),
-            next_on: day(&pairs, "next_on")?,
-            none_because: some(field(&pairs, "none_because")),
-            documents,
-            at,
-            note: some(field(&pairs, "note")),
-            person: person(&visit.caller),
-        })
+    let done = recorded(&app, &visit, account_id, &pairs).await;
+    answer(&app, &visit, account_id, pairs, done).await
+}
+
+async fn stepped(
+    app: &App,
+    visit: &Visit,
+    account_id: AccountId,
+    pairs: &Pairs,
+) -> Result<Done, Problem> {
+    let step = match field(pairs, "step") {
+        "sent" => ContactStep::Sent,
+        "not_sent" => ContactStep::NotSent,
+        "posted" => ContactStep::Posted,
+        "came_back" => ContactStep::CameBack,
+        "read_as" => ContactStep::ReadAs {
+            outcome: ContactOutcome::named(field(pairs, "outcome"))
+                .ok_or_else(|| choose("outcome", "what it means"))?,
+        },
+        _ => return Err(choose("step", "what became of it")),
     };
-    let said = match ContactOutcome::named(field(&pairs, "outcome")) {
-        Some(ContactOutcome::Promised) => {
-            "Recorded. The promise itself is taken with its documents and days: only that stops chasing."
-        }
-        Some(ContactOutcome::Disputes) => {
-            "Recorded. Open a query for what is not accepted: only that stops chasing."
-        }
-        Some(ContactOutcome::VulnerabilityTold | ContactOutcome::InsolvencyTold) => {
-            "Recorded. Place the hold now: only that stops letters."
-        }
-        _ => "Recorded.",
+    let command = StepContact {
+        command_id: command_id(visit.caller.user_id, "page", form_key(pairs)?),
+        contact_id: field(pairs, "contact")
+            .parse()
+            .map_err(|_| choose("contact", "a contact"))?,
+        version: field(pairs, "version").parse().ok(),
+        step,
+        reason: field(pairs, "reason").to_owned(),
+        person: person(&visit.caller),
     };
-    let command = command();
-    send(&app, &visit, account_id, pairs, said, command).await
+    let contact = app.bus.ask(&command).await?;
+    Ok(Done {
+        to: format!("/accounts/{account_id}/contacts"),
+        text: followed(&contact, None),
+    })
 }
 
 /// `POST /accounts/{id}/contacts/steps`
@@ -301,29 +427,6 @@ pub(crate) async fn step(
     Path(account_id): Path<AccountId>,
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageProblem> {
-    let command = || {
-        let step = match field(&pairs, "step") {
-            "sent" => ContactStep::Sent,
-            "not_sent" => ContactStep::NotSent,
-            "posted" => ContactStep::Posted,
-            "came_back" => ContactStep::CameBack,
-            "read_as" => ContactStep::ReadAs {
-                outcome: ContactOutcome::named(field(&pairs, "outcome"))
-                    .ok_or_else(|| choose("outcome", "what it means"))?,
-            },
-            _ => return Err(choose("step", "what became of it")),
-        };
-        Ok(StepContact {
-            command_id: command_id(visit.caller.user_id, "page", form_key(&pairs)?),
-            contact_id: field(&pairs, "contact")
-                .parse()
-                .map_err(|_| choose("contact", "a contact"))?,
-            version: field(&pairs, "version").parse().ok(),
-            step,
-            reason: field(&pairs, "reason").to_owned(),
-            person: person(&visit.caller),
-        })
-    };
-    let command = command();
-    send(&app, &visit, account_id, pairs, "Noted.", command).await
+    let done = stepped(&app, &visit, account_id, &pairs).await;
+    answer(&app, &visit, account_id, pairs, done).await
 }

@@ -6,7 +6,7 @@ use contracts::api::{
     allocation::{FindOpenItems, OpenItemView},
     dunning::PromisedLine,
 };
-use kernel::{AccountId, Currency, Money};
+use kernel::{AccountId, Currency, DocumentId, Money};
 
 use super::{Pairs, field};
 use crate::{App, pages::show::typed_amount, problem::Problem};
@@ -73,6 +73,12 @@ impl Debts {
         } else {
             typed.to_owned()
         }
+    }
+
+    /// What was ticked.
+    pub(super) fn ticked(&self) -> Vec<DocumentId> {
+        let ticked = self.items.iter().filter(|item| self.is_ticked(item));
+        ticked.map(|item| item.document_id).collect()
     }
 
     /// What was ticked, and of each how much.

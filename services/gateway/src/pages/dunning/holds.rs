@@ -198,7 +198,7 @@ async fn stepped(
                 review_on: day(pairs, "review_on")?,
                 owner: some(field(pairs, "owner")),
             };
-            (step, "The hold is changed.")
+            (step, "The hold is as you said.")
         }
         "treatment_ended" => {
             let on = day(pairs, "on")?.ok_or_else(|| {

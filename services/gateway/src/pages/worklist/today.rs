@@ -186,7 +186,7 @@ fn subject(item: &WorkRow) -> Option<String> {
             let account = item.account_id?;
             format!("/accounts/{account}/contacts?contact={id}")
         }
-        "debtor_to_trace" => format!("/accounts/{}/contacts", item.account_id?),
+        "debtor_to_trace" | "address_missing" => format!("/accounts/{}/contacts", item.account_id?),
         "dispute" | "suspected_query" => format!("/disputes/{id}"),
         _ => return None,
     };

@@ -20,6 +20,7 @@ const UNKNOWN: &str = "contact_unknown";
 const REPLY: &str = "reply_to_read";
 const NEXT: &str = "follow_up";
 const TRACE: &str = "debtor_to_trace";
+const MISSING: &str = "address_missing";
 
 fn words(name: &str) -> String {
     name.replace('_', " ")
@@ -183,7 +184,8 @@ fn trace_of(account: Uuid) -> Uuid {
 }
 
 /// An address that turned out to be wrong is looked for by a person (E66); so is
-/// a way to somebody whom none reaches that they want.
+/// a way to somebody whom none reaches that they want. Somebody of whom no address
+/// was ever known is asked for one: another work, of another kind.
 pub(super) fn reach(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let reach: ReachChanged = raw.json()?;
     let of = |state| reach.ways.iter().filter(move |way| way.state == state);
@@ -194,18 +196,10 @@ pub(super) fn reach(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let left: Vec<&str> = of(ReachState::Usable)
         .map(|way| way.channel.name())
         .collect();
-    let change = if wrong.is_empty() && !left.is_empty() {
-        Change::CloseIfThere
-    } else {
-        let unwanted = of(ReachState::OptedOut).map(way);
-        let shut: Vec<String> = wrong.iter().cloned().chain(unwanted).collect();
-        let left = match left.as_slice() {
-            [] => "nothing reaches them".to_owned(),
-            left => format!("left: {}", left.join(", ")),
-        };
+    let opening = |detail: String| {
         Change::Open(Box::new(Opening {
             subject_ref: reach.account_ref.clone(),
-            detail: format!("{}; {left}", shut.join(", ")),
+            detail,
             account_id: Some(reach.account_id.as_uuid()),
             account_ref: Some(reach.account_ref.clone()),
             amount: None,
@@ -218,13 +212,31 @@ pub(super) fn reach(raw: &Raw) -> Result<Vec<Signal>, Failure> {
             related_id: None,
         }))
     };
-    Ok(vec![Signal {
-        kind: TRACE,
+    let none = of(ReachState::NoAddress).count() == reach.ways.len();
+    let trace = if none || (wrong.is_empty() && !left.is_empty()) {
+        Change::CloseIfThere
+    } else {
+        let unwanted = of(ReachState::OptedOut).map(way);
+        let shut: Vec<String> = wrong.iter().cloned().chain(unwanted).collect();
+        let left = match left.as_slice() {
+            [] => "nothing reaches them".to_owned(),
+            left => format!("left: {}", left.join(", ")),
+        };
+        opening(format!("{}; {left}", shut.join(", ")))
+    };
+    let missing = if none {
+        opening("no e-mail address, telephone number or address is known".to_owned())
+    } else {
+        Change::CloseIfThere
+    };
+    let signal = |kind, change| Signal {
+        kind,
         subject_id: trace_of(reach.account_id.as_uuid()),
         subject_version: reach.version,
         change,
-        actor: reach.actor,
-        reason: reach.reason,
+        actor: reach.actor.clone(),
+        reason: reach.reason.clone(),
         at: reach.recorded_at,
-    }])
+    };
+    Ok(vec![signal(TRACE, trace), signal(MISSING, missing)])
 }

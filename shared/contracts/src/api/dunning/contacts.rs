@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::{Page, PageRequest, call, controls::Person},
+    api::{Page, PageRequest, call, controls::Person, dunning::PromiseTerms},
     dunning::{
-        Channel, ContactId, ContactItem, ContactOutcome, ContactState, ContactWay, Direction, RunId,
+        Channel, ContactId, ContactItem, ContactOutcome, ContactState, ContactWay, Direction,
+        HoldId, HoldKind, PromiseId, RunId,
     },
 };
 
@@ -29,13 +30,18 @@ pub struct RecordContact {
     #[serde(default)]
     pub outcome: Option<ContactOutcome>,
     /// With its day, needed after a call or visit of ours; or why nothing follows.
+    /// Neither is, where the outcome says what is next or a promise is taken.
     #[serde(default)]
     pub next_step: Option<String>,
     #[serde(default)]
     pub next_on: Option<NaiveDate>,
     #[serde(default)]
     pub none_because: Option<String>,
-    /// Those that it was about, at most 500.
+    /// What they promised in it: only with the outcome `promised`. Taken with the
+    /// contact or refused with it.
+    #[serde(default)]
+    pub promise: Option<PromiseTerms>,
+    /// Those that it was about, at most 500; those promised when empty.
     #[serde(default)]
     pub documents: Vec<DocumentId>,
     /// When it happened; now when absent, never after it.
@@ -117,6 +123,11 @@ pub struct ContactView {
     pub none_because: Option<String>,
     /// The contact whose next step it was.
     pub follows: Option<ContactId>,
+    /// The hold that what was told placed by itself: until a person confirms or
+    /// cancels it.
+    pub hold_id: Option<HoldId>,
+    /// The promise that was made in it.
+    pub promise_id: Option<PromiseId>,
     /// Absent for those who may not read it, and when it was erased.
     pub note: Option<String>,
     /// Whether it counts in the debtor's contact budget, and on which London day.
@@ -125,6 +136,38 @@ pub struct ContactView {
     pub recorded_at: DateTime<Utc>,
     pub actor: String,
     pub reason: String,
+}
+
+/// What can come of a contact: all outcomes, or those of a channel and direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListOutcomes {
+    #[serde(default)]
+    pub channel: Option<Channel>,
+    #[serde(default)]
+    pub direction: Option<Direction>,
+}
+
+call!(ListOutcomes => Dunning."contact"."outcomes" -> Outcomes);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Outcomes {
+    pub outcomes: Vec<OutcomeView>,
+}
+
+/// What can come of a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeView {
+    pub outcome: ContactOutcome,
+    /// As a list calls it.
+    pub title: String,
+    /// Channels on which a contact of ours can come to it.
+    pub ours: Vec<Channel>,
+    /// Channels on which one of theirs can.
+    pub theirs: Vec<Channel>,
+    /// The hold that it places by itself.
+    pub hold: Option<HoldKind>,
+    /// What is next, when nothing else is said.
+    pub next_step: Option<String>,
 }
 
 /// Which ways reach a debtor, and how often they were contacted lately.

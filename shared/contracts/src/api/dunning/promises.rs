@@ -26,6 +26,21 @@ pub struct ExpectedPayment {
     pub amount: Money,
 }
 
+/// What was promised, with the contact in which it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PromiseTerms {
+    pub lines: Vec<PromisedLine>,
+    /// Together what the lines come to.
+    pub instalments: Vec<ExpectedPayment>,
+    #[serde(default)]
+    pub method: Option<String>,
+    #[serde(default)]
+    pub promised_by: Option<String>,
+    /// The promise in whose place it is (E83).
+    #[serde(default)]
+    pub replaces: Option<PromiseId>,
+}
+
 /// Writes down a debtor's word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TakePromise {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{Page, PageRequest, call, controls::Person},
-    dunning::{HoldId, HoldKind, HoldState},
+    dunning::{ContactId, HoldId, HoldKind, HoldState},
 };
 
 /// Stops chasing an account, or some of its documents.
@@ -45,7 +45,8 @@ call!(PlaceHold => Dunning."hold"."place" -> HoldView);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum HoldStep {
-    /// What is absent stays.
+    /// What is absent stays. One that was only told of is confirmed by it: it ends
+    /// and is looked at again as its kind does, unless said otherwise.
     Change {
         #[serde(default)]
         ends_on: Option<NaiveDate>,
@@ -127,4 +128,8 @@ pub struct HoldView {
     pub reason: Option<String>,
     /// What is unusual about it: said, not refused.
     pub warnings: Vec<String>,
+    /// The contact in which it was told of, when that placed it.
+    pub told_in: Option<ContactId>,
+    /// It was told of, and nobody has confirmed it yet.
+    pub unconfirmed: bool,
 }
