@@ -148,3 +148,22 @@ impl Event for ReachChanged {
         &self.account_ref
     }
 }
+
+/// What was said in the contacts of an account was erased (E103): who kept a copy
+/// of it erases that too. It has no content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactNotesErased {
+    pub account_id: AccountId,
+    pub account_ref: String,
+    pub recorded_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+impl Event for ContactNotesErased {
+    const CONTEXT: Role = Role::Dunning;
+    const NAME: &'static str = "contact_notes_erased";
+
+    fn partition_key(&self) -> &str {
+        &self.account_ref
+    }
+}
