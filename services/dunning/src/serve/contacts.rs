@@ -10,8 +10,8 @@ use contracts::{
         },
     },
     dunning::{
-        ContactChanged, ContactId, ContactOutcome, ContactRecorded, ContactState, Direction,
-        FollowedContact, ReachState,
+        ContactChanged, ContactId, ContactNotesErased, ContactOutcome, ContactRecorded,
+        ContactState, Direction, FollowedContact, ReachState,
     },
 };
 use kernel::{AccountId, london_date};
@@ -554,6 +554,17 @@ pub(crate) async fn erase_contact_notes(
     let now = act.now;
     let notes = store::recorded::erase_notes(act.tx.conn(), ask.account_id, now).await?;
     tracing::info!(account = %ask.account_id, actor = %ask.person.actor, notes, "notes of contacts were erased");
+    // Others may have copied words out of what was said of them.
+    let (account_ref, _) = debtor(act.tx.conn(), ask.account_id, act.today).await?;
+    let erased = ContactNotesErased {
+        account_id: ask.account_id,
+        account_ref,
+        recorded_at: now,
+        actor: ask.person.actor,
+    };
+    let id = ask.command_id.as_uuid();
+    let event = Outgoing::new(&erased, id, 1, &act.prefix, now, &act.cause)?;
+    act.tx.publish(&[event]).await?;
     act.finish(&bus).await?;
     Ok(ErasedNotes { notes })
 }
