@@ -80,7 +80,7 @@ impl Office {
                     .fetch_one(self.suite.admin_pool())
                     .await
                     .unwrap();
-            state == WorkState::Done.name()
+            state == WorkState::Closed.name()
         })
         .await;
     }
