@@ -2,6 +2,8 @@
 // the whole program.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe } from 'node:test';
 
 import { accountsCsv, documentsCsv } from './files.js';
@@ -89,7 +91,7 @@ describe('a dispute', { timeout: 900_000 }, () => {
     await unfold(page, 'Ask somebody without an account');
     await page.getByLabel('Who', { exact: true }).fill('Sam of Operations');
     await page.getByLabel('Question').fill('Which days was the digger out?');
-    await page.getByRole('button', { name: 'Make the link' }).click();
+    await page.getByRole('button', { name: 'Ask', exact: true }).click();
     const link = await page.locator('#link code').innerText();
     await screenshot(page, 'disputes-link');
     const sam = await office.arrive();
@@ -163,6 +165,29 @@ describe('a dispute', { timeout: 900_000 }, () => {
     await page.getByRole('button', { name: 'Open the case' }).click();
     await page.getByText('£100.00 is not chased').first().waitFor();
     await chased('DP-INV-2', '200.00');
+
+    // A file is kept as it is, whatever it is called, and comes back so.
+    await page.locator('summary', { hasText: 'Comment, evidence' }).click();
+    const form = page.locator('#evidence-form');
+    const choose = (name, text) => form.getByLabel('File to keep').setInputFiles({ name, mimeType: 'application/pdf', buffer: Buffer.from(text) });
+    await choose('note.pdf', 'MZ\u0000\u0001 a program');
+    await form.getByLabel('What it shows').fill('signed by their driver');
+    await form.getByRole('button', { name: 'Keep the file' }).click();
+    await page.getByText('PDF, PNG, JPEG and text are kept').waitFor();
+    visitor.forgive(422);
+    assert.equal(await form.getByLabel('What it shows').inputValue(), 'signed by their driver', 'what was typed stays');
+    await screenshot(page, 'disputes-evidence-refused');
+    const paper = '%PDF-1.7\nsigned delivery note\n%%EOF';
+    await choose('note.pdf', paper);
+    await form.getByRole('button', { name: 'Keep the file' }).click();
+    await page.getByText('The file is kept.').waitFor();
+    await screenshot(page, 'disputes-evidence');
+    const hash = createHash('sha256').update(paper).digest('hex');
+    await page.locator('#detail').getByText(hash).waitFor();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'note.pdf' }).click()]);
+    assert.equal(download.suggestedFilename(), 'note.pdf');
+    assert.equal(createHash('sha256').update(await readFile(await download.path())).digest('hex'), hash);
+
     await page.locator('summary', { hasText: 'Settle' }).click();
     await page.getByLabel('Why they owe it').fill('it was handed back whole');
     await page.getByRole('button', { name: 'Reject, chase on' }).click();

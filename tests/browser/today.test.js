@@ -91,6 +91,24 @@ describe('a day of work', { timeout: 900_000 }, () => {
     assert.equal(now.due.count, busiest.due.count - 2);
   });
 
+  journey('shows how the day stands: every tile leads to what it counts', { as: 'manager' }, async ({ page }) => {
+    await page.goto('/today?view=team');
+    const tiles = page.locator('#tiles');
+    const count = async (title) => Number(await tiles.getByRole('link', { name: title }).locator('b').innerText());
+    for (const title of ['Due now', 'Nearly late', 'Late', 'Broken promises', 'Unallocated', 'Replies', 'To collect', 'Credit']) {
+      assert.ok((await count(new RegExp(`^${title} \\d`))) >= 0, title);
+    }
+    for (const [title, kind] of [['Unallocated', 'unallocated_receipt'], ['Broken promises', 'broken_promise']]) {
+      const { items } = await api(`/api/v1/worklist?view=team&kind=${kind}&limit=200`, { as: 'manager' });
+      await eventually(async () => assert.equal(await count(new RegExp(`^${title} \\d`)), items.length));
+    }
+    const { items: promised } = await api('/api/v1/promises?tab=due_today&limit=200', { as: 'manager' });
+    assert.equal(await count(/^Promised for today/), promised.length);
+    await screenshot(page, 'today-tiles');
+    await tiles.getByRole('link', { name: /^Promised for today/ }).click();
+    await page.waitForURL('**/promises?tab=due_today');
+  });
+
   journey('is seen by person, with what will not be done today', { as: 'manager' }, async ({ page }) => {
     await page.goto('/team');
     await page.getByRole('heading', { name: 'Team', level: 1 }).waitFor();

@@ -18,6 +18,7 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
     let trusted_origins = config.http.trusted_origins.clone();
     let demo = config.demo.enabled;
     let letters = letters(config);
+    let questions = questions(config);
     // Only the first start of the gateway tells; after a restart it has the
     // same address.
     let bound = Arc::new(Mutex::new(bound));
@@ -26,7 +27,9 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
             ingestion::run(bus, ingestion::Options::default())
         }),
         Service::new(allocation::ROLE, &allocation::MIGRATOR, allocation::run),
-        Service::new(disputes::ROLE, &disputes::MIGRATOR, disputes::run),
+        Service::new(disputes::ROLE, &disputes::MIGRATOR, move |bus| {
+            disputes::run_with(bus, questions.clone())
+        }),
         Service::new(dunning::ROLE, &dunning::MIGRATOR, move |bus| {
             dunning::run_with(bus, letters.clone())
         }),
@@ -63,14 +66,34 @@ fn letters(config: &Config) -> dunning::Options {
             email: mail.from.clone(),
             how_to_pay: mail.how_to_pay.clone(),
         },
-        mail: (!mail.host.is_empty()).then(|| dunning::MailOptions {
-            host: mail.host.clone(),
-            port: mail.port,
-            tls: mail.tls,
-            credentials: (!mail.user.is_empty())
-                .then(|| (mail.user.clone(), mail.password.expose().to_owned())),
-            idempotent: mail.idempotent,
-            timeout: std::time::Duration::from_secs(mail.timeout_seconds),
-        }),
+        mail: provider(config),
     }
+}
+
+/// Who asks people without an account, and where their links lead.
+fn questions(config: &Config) -> disputes::Options {
+    let url = &config.http.public_url;
+    disputes::Options {
+        from: (config.mail.sender.clone(), config.mail.from.clone()),
+        mail: provider(config),
+        public_url: if url.is_empty() {
+            format!("http://{}", config.http.listen)
+        } else {
+            url.clone()
+        },
+    }
+}
+
+/// The provider of e-mail, if there is one.
+fn provider(config: &Config) -> Option<mail::MailOptions> {
+    let mail = &config.mail;
+    (!mail.host.is_empty()).then(|| mail::MailOptions {
+        host: mail.host.clone(),
+        port: mail.port,
+        tls: mail.tls,
+        credentials: (!mail.user.is_empty())
+            .then(|| (mail.user.clone(), mail.password.expose().to_owned())),
+        idempotent: mail.idempotent,
+        timeout: std::time::Duration::from_secs(mail.timeout_seconds),
+    })
 }

@@ -14,6 +14,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::{
+    consume::SYSTEM,
     domain::{
         Case, Origin, Part,
         case::{PARTS_MAX, Told},
@@ -39,8 +40,6 @@ const PAGE: i64 = 200;
 const PAGES: usize = 20;
 /// Open suspicions that one round looks at.
 const LOOK: i64 = 2000;
-
-const SYSTEM: &str = "system:disputes";
 
 /// Writes steps and tells of them.
 async fn put(tx: &mut Tx, bus: &Bus, steps: Vec<Noted>, now: DateTime<Utc>) -> Result<(), Failure> {

@@ -4,22 +4,34 @@
 pub mod consume;
 pub mod domain;
 mod jobs;
+mod post;
 mod serve;
 mod store;
 
 use contracts::Role;
 use messaging::{Bus, Failure, Host};
+pub use post::Options;
 
 pub const ROLE: Role = Role::Disputes;
 
 /// The schema's migrations, run by `counterfoil migrate` as its owner.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
-/// Runs the service until shutdown.
+/// Runs the service until shutdown, without a provider of e-mail.
 ///
 /// # Errors
 /// When something that must not stop has stopped by itself.
 pub async fn run(bus: Bus) -> Result<(), Failure> {
+    run_with(bus, Options::default()).await
+}
+
+/// Runs the service until shutdown.
+///
+/// # Errors
+/// When something that must not stop has stopped by itself, or the options
+/// contradict themselves.
+pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
+    let post = post::Post::new(options)?;
     let round = jobs::Round::default();
     let look = jobs::Look::default();
     Host::new(bus.clone())
@@ -32,7 +44,9 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::count_cases)
         .serve(serve::get_taxonomy)
         .serve(serve::get_feedback)
-        .serve(serve::nudge_stakeholder)
+        .serve(serve::keep_evidence)
+        .serve(serve::fetch_evidence)
+        .serve(move |ask, bus| serve::nudge_stakeholder(ask, bus, post.clone()))
         .serve(serve::read_nudge)
         .serve(serve::comment_by_link)
         .serve(serve::erase_person)
@@ -43,6 +57,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
             jobs::clear_explained(bus, look.clone())
         })
         .job("close_resolved", jobs::EVERY, jobs::close_resolved)
+        .job("lost_emails", jobs::EVERY, serve::lost_emails)
         .job("erasures", jobs::EVERY, jobs::erase)
         .run()
         .await

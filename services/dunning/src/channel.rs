@@ -1,22 +1,7 @@
-//! How what was written leaves the house: e-mail by SMTP. Letters are printed
+//! Who writes, and how it leaves the house: e-mail by SMTP. Letters are printed
 //! by people.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
-use lettre::{
-    Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
-    address::Envelope,
-    message::{
-        Mailbox, MultiPart, SinglePart,
-        header::{ContentType, HeaderName, HeaderValue},
-    },
-    transport::smtp::{
-        authentication::Credentials,
-        client::{Tls, TlsParameters},
-    },
-};
-use messaging::Failure;
+pub use mail::MailOptions;
 
 use crate::domain::template::Sender;
 
@@ -26,20 +11,6 @@ pub struct Options {
     pub sender: Sender,
     /// None: e-mails wait.
     pub mail: Option<MailOptions>,
-}
-
-#[derive(Clone)]
-pub struct MailOptions {
-    pub host: String,
-    pub port: u16,
-    /// TLS from the first byte; else none, for a provider on this machine.
-    pub tls: bool,
-    /// Name and password.
-    pub credentials: Option<(String, String)>,
-    /// The provider drops a Message-ID that it has: only then is anything sent
-    /// twice to it.
-    pub idempotent: bool,
-    pub timeout: Duration,
 }
 
 impl Default for Options {
@@ -55,115 +26,4 @@ impl Default for Options {
             mail: None,
         }
     }
-}
-
-/// What became of an e-mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Handed {
-    Sent(Option<String>),
-    /// The provider refused it.
-    Refused(String),
-    /// Nobody knows whether it was taken (E65).
-    Unknown(String),
-}
-
-/// The connection to the provider.
-#[derive(Clone)]
-pub(crate) struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
-    pub(crate) idempotent: bool,
-}
-
-fn wrong(error: impl std::fmt::Display) -> Failure {
-    Failure::permanent("dunning.mail_wrong", error.to_string())
-}
-
-impl Mailer {
-    pub(crate) fn new(options: &MailOptions) -> Result<Self, Failure> {
-        let mut builder =
-            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(options.host.clone())
-                .port(options.port)
-                .timeout(Some(options.timeout));
-        if options.tls {
-            let parameters = TlsParameters::new(options.host.clone()).map_err(wrong)?;
-            builder = builder.tls(Tls::Wrapper(parameters));
-        }
-        if let Some((user, password)) = &options.credentials {
-            builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
-        }
-        Ok(Self {
-            transport: builder.build(),
-            idempotent: options.idempotent,
-        })
-    }
-
-    /// Whether the provider answers: while it does not, nothing is claimed.
-    pub(crate) async fn answers(&self) -> bool {
-        self.transport.test_connection().await.unwrap_or(false)
-    }
-
-    /// Hands over exactly these bytes.
-    pub(crate) async fn send(&self, from: &str, to: &str, bytes: &[u8]) -> Handed {
-        let envelope = from
-            .parse::<Address>()
-            .map_err(|e| e.to_string())
-            .and_then(|from| Ok((from, to.parse::<Address>().map_err(|e| e.to_string())?)))
-            .and_then(|(from, to)| Envelope::new(Some(from), vec![to]).map_err(|e| e.to_string()));
-        let envelope = match envelope {
-            Ok(envelope) => envelope,
-            Err(error) => return Handed::Refused(format!("no e-mail address: {error}")),
-        };
-        match self.transport.send_raw(&envelope, bytes).await {
-            Ok(answer) => Handed::Sent(answer.first_line().map(str::to_owned)),
-            Err(error) if error.is_permanent() || error.is_transient() => {
-                Handed::Refused(error.to_string())
-            }
-            Err(error) => Handed::Unknown(error.to_string()),
-        }
-    }
-}
-
-/// An e-mail as it is sent: the same arguments give the same bytes.
-pub(crate) fn email(
-    sender: &Sender,
-    to: &str,
-    contact: uuid::Uuid,
-    at: DateTime<Utc>,
-    subject: &str,
-    text: String,
-    html: String,
-) -> Result<Vec<u8>, Failure> {
-    let address: Address = sender.email.parse().map_err(wrong)?;
-    let domain = address.domain().to_owned();
-    let from = Mailbox::new(Some(sender.name.clone()), address.clone());
-    // An answer finds its contact by the token.
-    let reply: Address = format!("{}+{}@{domain}", address.user(), contact.simple())
-        .parse()
-        .map_err(wrong)?;
-    let parts = MultiPart::alternative()
-        .boundary(contact.simple().to_string())
-        .singlepart(
-            SinglePart::builder()
-                .header(ContentType::TEXT_PLAIN)
-                .body(text),
-        )
-        .singlepart(
-            SinglePart::builder()
-                .header(ContentType::TEXT_HTML)
-                .body(html),
-        );
-    let message = Message::builder()
-        .from(from)
-        .reply_to(Mailbox::new(None, reply))
-        .to(Mailbox::new(None, to.parse().map_err(wrong)?))
-        .date(at.into())
-        .message_id(Some(format!("<{contact}@{domain}>")))
-        .subject(subject)
-        .raw_header(HeaderValue::new(
-            HeaderName::new_from_ascii_str("Auto-Submitted"),
-            "auto-generated".to_owned(),
-        ))
-        .multipart(parts)
-        .map_err(wrong)?;
-    Ok(message.formatted())
 }

@@ -42,6 +42,26 @@ pub(crate) struct ImportForm {
     file: String,
 }
 
+/// The form of a piece of evidence.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only described, never made: the form is read as a stream"
+)]
+pub(crate) struct EvidenceForm {
+    /// What it is; the file's name when absent.
+    label: Option<String>,
+    /// What it shows.
+    reason: String,
+    /// The version of the case that you saw; refused when it is another now.
+    version: Option<i64>,
+    /// Of the file, hex; refused when it differs.
+    sha256: Option<String>,
+    /// The file.
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    file: String,
+}
+
 /// A query parameter with few values.
 fn one_of<const N: usize>(values: [&'static str; N], default: &'static str) -> Object {
     ObjectBuilder::new()

@@ -89,6 +89,8 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Size {
     Ordinary,
+    /// A form with one paper in it.
+    Paper,
     /// Files: large, and as slow as the sender's line.
     Upload,
     /// Open for as long as the page is.
@@ -330,6 +332,19 @@ pub(crate) fn table() -> Vec<Entry> {
             DISPUTE,
             post(pages::disputes::forms::nudge),
         ),
+        Entry::page(
+            GET,
+            "/disputes/{id}/evidence",
+            READ,
+            get(pages::disputes::one),
+        ),
+        Entry::page(
+            POST,
+            "/disputes/{id}/evidence",
+            DISPUTE,
+            post(pages::disputes::forms::evidence),
+        )
+        .sized(Size::Paper),
         Entry::page(
             GET,
             "/n/{token}",
@@ -896,6 +911,8 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(DISPUTE, routes!(api::disputes::open)),
         Entry::api(DISPUTE, routes!(api::disputes::step)),
         Entry::api(DISPUTE, routes!(api::disputes::nudge)),
+        Entry::api(DISPUTE, routes!(api::evidence::keep)).sized(Size::Paper),
+        Entry::api(READ, routes!(api::evidence::fetch)),
         Entry::api(READ, routes!(api::runs::list_runs)),
         Entry::api(READ, routes!(api::runs::get_run)),
         Entry::api(READ, routes!(api::runs::accounts)),
@@ -965,6 +982,12 @@ pub(crate) fn router(app: App, csrf: CsrfLayer) -> Router {
                     ANSWER_WITHIN,
                 ))
                 .route_layer(DefaultBodyLimit::max(BODY_MAX)),
+            Size::Paper => handler
+                .route_layer(TimeoutLayer::with_status_code(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    ANSWER_WITHIN,
+                ))
+                .route_layer(DefaultBodyLimit::max(api::evidence::READ_MAX)),
             Size::Upload => handler.route_layer(DefaultBodyLimit::max(
                 app.options.upload_limit.saturating_add(FORM_EXTRA),
             )),

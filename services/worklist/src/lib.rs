@@ -32,6 +32,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .consume(consume::Facts::<consume::Allocation>::new(prefix.clone()))
         .consume(consume::Facts::<consume::Disputes>::new(prefix.clone()))
         .consume(consume::Facts::<consume::Dunning>::new(prefix.clone()))
+        .consume(consume::Facts::<consume::Reporting>::new(prefix.clone()))
         .consume(consume::Facts::<consume::Own>::new(prefix))
         .task("sla_clocks", jobs::clocks::run)
         .job("new_day", NEW_DAY, jobs::daily::run)

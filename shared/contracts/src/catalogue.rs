@@ -28,6 +28,7 @@ pub const ALLOCATION: &str = "ALLOCATION";
 pub const DISPUTES: &str = "DISPUTES";
 pub const DUNNING: &str = "DUNNING";
 pub const WORKLIST: &str = "WORKLIST";
+pub const REPORTING: &str = "REPORTING";
 pub const SLA: &str = "SLA";
 
 const fn facts(
@@ -44,7 +45,7 @@ const fn facts(
     }
 }
 
-pub const STREAMS: [Stream; 7] = [
+pub const STREAMS: [Stream; 8] = [
     facts(INBOUND, &["in.>"], "from bank feeds and billing systems"),
     facts(INGESTION, &["evt.ingestion.>"], "what ingestion recorded"),
     facts(
@@ -55,6 +56,11 @@ pub const STREAMS: [Stream; 7] = [
     facts(DISPUTES, &["evt.disputes.>"], "what happened to queries"),
     facts(DUNNING, &["evt.dunning.>"], "who was chased, and who not"),
     facts(WORKLIST, &["evt.worklist.>"], "who must act"),
+    facts(
+        REPORTING,
+        &["evt.reporting.>"],
+        "messages with money that reporting could not handle",
+    ),
     facts(SLA, &["sla.>"], "warnings and breaches for dashboards"),
 ];
 
@@ -84,7 +90,7 @@ const fn reads_only(service: Role, stream: &'static str, event: &'static str) ->
     }
 }
 
-pub const DURABLES: [Durable; 19] = [
+pub const DURABLES: [Durable; 20] = [
     reads(Role::Ingestion, INBOUND),
     reads_only(Role::Ingestion, ALLOCATION, "refund_file_ordered"),
     reads_only(Role::Ingestion, DUNNING, "charge_changed"),
@@ -103,6 +109,7 @@ pub const DURABLES: [Durable; 19] = [
     reads(Role::Worklist, DISPUTES),
     reads(Role::Worklist, DUNNING),
     reads(Role::Worklist, WORKLIST),
+    reads_only(Role::Worklist, REPORTING, "dead_letter_changed"),
     reads(Role::Reporting, ALLOCATION),
 ];
 

@@ -10,6 +10,7 @@ pub mod allocation;
 pub mod api;
 pub mod catalogue;
 pub mod controls;
+pub mod dead_letters;
 pub mod disputes;
 pub mod dunning;
 pub mod inbound;

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     Event, Prefix, Role, allocation,
     catalogue::{DURABLES, Outsider, STREAMS, outsider_permissions, service_permissions},
-    controls, disputes, dunning, inbound, ingestion, matters, rules, subject, worklist,
+    controls, dead_letters, disputes, dunning, inbound, ingestion, matters, rules, subject,
+    worklist,
 };
 
 /// Marks a vocabulary that grows: readers outside are told from the first
@@ -157,6 +158,12 @@ pub fn messages() -> Vec<Message> {
         event::<worklist::CoverChanged>(),
         event::<worklist::PortfolioChanged>(),
         event::<worklist::PolicyChanged>(),
+        event::<dead_letters::LetterOfIngestion>(),
+        event::<dead_letters::LetterOfAllocation>(),
+        event::<dead_letters::LetterOfDisputes>(),
+        event::<dead_letters::LetterOfDunning>(),
+        event::<dead_letters::LetterOfWorklist>(),
+        event::<dead_letters::LetterOfReporting>(),
     ]
 }
 

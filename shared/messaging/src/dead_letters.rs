@@ -3,15 +3,22 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use contracts::api::{
-    Page,
-    dead_letters::{DeadLetterView, ListDeadLetters, PickDeadLetter},
+use contracts::{
+    Role,
+    api::{
+        Page,
+        dead_letters::{DeadLetterView, ListDeadLetters, PickDeadLetter},
+    },
+    dead_letters::{
+        DeadLetterChanged, DeadLetterState, LetterOfAllocation, LetterOfDisputes, LetterOfDunning,
+        LetterOfIngestion, LetterOfReporting, LetterOfWorklist, MONEY_SUBJECTS,
+    },
 };
-use kernel::Classified;
+use kernel::{Classified, Currency, Money};
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-use crate::{Bus, Failure, Raw, Tx};
+use crate::{Bus, Failure, Meta, Outgoing, Raw, Tx};
 
 pub(crate) async fn bury(
     tx: &mut Tx,
@@ -25,8 +32,9 @@ pub(crate) async fn bury(
         .iter()
         .filter_map(|(name, values)| Some((name.to_string(), values.first()?.to_string())))
         .collect();
+    let id = Uuid::now_v7();
     sqlx::query(AssertSqlSafe(bus.sql().bury.as_str()))
-        .bind(Uuid::now_v7())
+        .bind(id)
         .bind(raw.meta.id)
         .bind(bus.prefix().subject(&raw.meta.subject))
         .bind(raw.event_type())
@@ -45,7 +53,168 @@ pub(crate) async fn bury(
         .execute(tx.conn())
         .await?;
     bus.metrics().buried(failure.code());
+    let there = Settled {
+        message_id: raw.meta.id,
+        subject: bus.prefix().subject(&raw.meta.subject),
+        message_type: raw.event_type().map(str::to_owned),
+        code: failure.code().to_owned(),
+        class: Some(failure.class_name().to_owned()),
+        failed_at: now,
+        payload: raw.payload.to_vec(),
+    };
+    let said = Said {
+        id,
+        state: DeadLetterState::Waiting,
+        actor: &format!("system:{}", bus.role()),
+        // The failure's own words may quote the payload.
+        reason: failure.code(),
+    };
+    tell(tx, bus, there, said, now).await
+}
+
+/// A letter as it is, for the fact about it.
+#[derive(FromRow)]
+struct Settled {
+    message_id: Uuid,
+    subject: String,
+    message_type: Option<String>,
+    code: String,
+    class: Option<String>,
+    failed_at: DateTime<Utc>,
+    payload: Vec<u8>,
+}
+
+/// What became of it.
+struct Said<'s> {
+    id: Uuid,
+    state: DeadLetterState,
+    actor: &'s str,
+    reason: &'s str,
+}
+
+/// Says that a letter with money in it is there, or is settled: somebody must
+/// look. Not of what says so itself, or one that worklist cannot handle would
+/// make the next.
+async fn tell(
+    tx: &mut Tx,
+    bus: &Bus,
+    letter: Settled,
+    said: Said<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let subject = bus
+        .prefix()
+        .strip(&letter.subject)
+        .unwrap_or(&letter.subject)
+        .to_owned();
+    let itself = letter
+        .message_type
+        .as_deref()
+        .is_some_and(|kind| kind.contains(&format!(".{}.", DeadLetterChanged::EVENT)));
+    if itself || !carries_money(&subject, &letter.payload) {
+        return Ok(());
+    }
+    let version = if said.state == DeadLetterState::Waiting {
+        1
+    } else {
+        2
+    };
+    let changed = DeadLetterChanged {
+        dead_letter_id: said.id,
+        version,
+        service: bus.role().name().to_owned(),
+        state: said.state,
+        message_id: letter.message_id,
+        subject,
+        message_type: letter.message_type,
+        code: letter.code,
+        class: letter.class.unwrap_or_default(),
+        amount: amount(&letter.payload),
+        failed_at: letter.failed_at,
+        recorded_at: now,
+        actor: said.actor.to_owned(),
+        reason: said.reason.to_owned(),
+    };
+    if let Some(event) = outgoing(bus, changed, now)? {
+        tx.publish(&[event]).await?;
+    }
     Ok(())
+}
+
+/// On the subject of this service; the gateway reads nothing and has none.
+fn outgoing(
+    bus: &Bus,
+    changed: DeadLetterChanged,
+    now: DateTime<Utc>,
+) -> Result<Option<Outgoing>, Failure> {
+    let (id, version) = (changed.dead_letter_id, changed.version);
+    let cause = Meta::of_command(changed.message_id, now, None);
+    let prefix = bus.prefix();
+    Ok(Some(match bus.role() {
+        Role::Ingestion => Outgoing::new(
+            &LetterOfIngestion(changed),
+            id,
+            version,
+            prefix,
+            now,
+            &cause,
+        )?,
+        Role::Allocation => Outgoing::new(
+            &LetterOfAllocation(changed),
+            id,
+            version,
+            prefix,
+            now,
+            &cause,
+        )?,
+        Role::Disputes => {
+            Outgoing::new(&LetterOfDisputes(changed), id, version, prefix, now, &cause)?
+        }
+        Role::Dunning => {
+            Outgoing::new(&LetterOfDunning(changed), id, version, prefix, now, &cause)?
+        }
+        Role::Worklist => {
+            Outgoing::new(&LetterOfWorklist(changed), id, version, prefix, now, &cause)?
+        }
+        Role::Reporting => Outgoing::new(
+            &LetterOfReporting(changed),
+            id,
+            version,
+            prefix,
+            now,
+            &cause,
+        )?,
+        Role::Gateway => return Ok(None),
+    }))
+}
+
+/// Whether it is about money: by where it came in, or because an amount with a
+/// currency is somewhere in it.
+fn carries_money(subject: &str, payload: &[u8]) -> bool {
+    fn found(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Object(fields) => {
+                (fields.contains_key("amount") && fields.contains_key("currency"))
+                    || fields.values().any(found)
+            }
+            serde_json::Value::Array(values) => values.iter().any(found),
+            _ => false,
+        }
+    }
+    let by_subject = MONEY_SUBJECTS.iter().any(|money| {
+        subject
+            .strip_prefix(money)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    by_subject || serde_json::from_slice(payload).is_ok_and(|value| found(&value))
+}
+
+/// The amount of the message, if it is one: an amount that no currency allows is
+/// shown by [`money_impact`] alone.
+fn amount(payload: &[u8]) -> Option<Money> {
+    let text = money_impact(payload)?;
+    let (amount, currency) = text.rsplit_once(' ')?;
+    Money::parse(amount, Currency::parse(currency).ok()?).ok()
 }
 
 /// The amount in a message that could not be handled, as far as it can be read:
@@ -213,7 +382,7 @@ pub(crate) async fn take_back(
     pick: &PickDeadLetter,
     raw: &Raw,
 ) -> Result<(), Failure> {
-    settle(tx, bus, pick, "replayed").await?;
+    settle(tx, bus, pick, DeadLetterState::Replayed).await?;
     sqlx::query(AssertSqlSafe(bus.sql().unclaim.as_str()))
         .bind(raw.meta.id)
         .execute(tx.conn())
@@ -230,7 +399,7 @@ pub(crate) async fn discard(pick: PickDeadLetter, bus: Bus) -> Result<DeadLetter
         .at("/reason", "must not be empty"));
     }
     let mut tx = bus.begin().await?;
-    settle(&mut tx, &bus, &pick, "discarded").await?;
+    settle(&mut tx, &bus, &pick, DeadLetterState::Discarded).await?;
     tx.commit().await?;
     get(pick, bus).await
 }
@@ -253,19 +422,29 @@ pub(crate) struct Kept {
     pub(crate) stream_sequence: i64,
 }
 
-async fn settle(tx: &mut Tx, bus: &Bus, pick: &PickDeadLetter, state: &str) -> Result<(), Failure> {
-    let settled = sqlx::query(AssertSqlSafe(bus.sql().settle_letter.as_str()))
+async fn settle(
+    tx: &mut Tx,
+    bus: &Bus,
+    pick: &PickDeadLetter,
+    state: DeadLetterState,
+) -> Result<(), Failure> {
+    let now = bus.now();
+    let settled: Option<Settled> = sqlx::query_as(AssertSqlSafe(bus.sql().settle_letter.as_str()))
         .bind(pick.dead_letter_id)
-        .bind(state)
-        .bind(bus.now())
+        .bind(state.name())
+        .bind(now)
         .bind(&pick.actor)
         .bind(&pick.reason)
-        .execute(tx.conn())
+        .fetch_optional(tx.conn())
         .await?;
-    if settled.rows_affected() == 0 {
-        return Err(missing(pick));
-    }
-    Ok(())
+    let letter = settled.ok_or_else(|| missing(pick))?;
+    let said = Said {
+        id: pick.dead_letter_id,
+        state,
+        actor: &pick.actor,
+        reason: &pick.reason,
+    };
+    tell(tx, bus, letter, said, now).await
 }
 
 #[cfg(test)]
@@ -291,5 +470,27 @@ mod tests {
             Some("5.00 EUR")
         );
         assert_eq!(money_impact(b"{").as_deref(), None);
+    }
+
+    #[test]
+    fn money_is_known_by_where_it_came_in_or_by_an_amount_anywhere() {
+        let deep = br#"{"items":[{"disputed":{"amount":"5.00","currency":"EUR"}}]}"#;
+        assert!(carries_money("evt.disputes.case_changed.01", deep));
+        assert!(carries_money("in.bank.receipts.barclays", b"{broken"));
+        assert!(!carries_money("in.bank.receiptsx", b"{broken"));
+        assert!(!carries_money(
+            "in.billing.accounts.erp",
+            br#"{"account_ref":"ACME01","currency":"GBP"}"#
+        ));
+    }
+
+    #[test]
+    fn an_amount_that_no_currency_allows_is_not_told_as_one() {
+        assert_eq!(
+            amount(br#"{"amount":"12.00","currency":"GBP"}"#),
+            Money::parse("12.00", Currency::GBP).ok()
+        );
+        assert_eq!(amount(br#"{"amount":"1.234","currency":"GBP"}"#), None);
+        assert_eq!(amount(br#"{"gross":"5","currency":"???"}"#), None);
     }
 }

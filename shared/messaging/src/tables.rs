@@ -70,7 +70,8 @@ impl Sql {
             ),
             settle_letter: format!(
                 "update {s}.dead_letter set state = $2, settled_at = $3, settled_by = $4, settled_reason = $5 \
-                 where dead_letter_id = $1 and state = 'waiting'"
+                 where dead_letter_id = $1 and state = 'waiting' \
+                 returning message_id, subject, message_type, code, class, failed_at, payload"
             ),
             kept_letter: format!(
                 "select message_id, subject, headers, payload, stream, stream_sequence \

@@ -135,6 +135,7 @@ pub struct Nats {
 #[allow(missing_docs)]
 pub struct Http {
     pub listen: SocketAddr,
+    pub public_url: String,
     pub secure_cookies: bool,
     pub trusted_origins: Vec<String>,
 }
@@ -438,6 +439,17 @@ impl Config {
                 "may have letters, digits, `-` and `_` only (it becomes part of stream names)",
             );
         }
+        let url = &self.http.public_url;
+        let begins = ["http://", "https://"].iter().any(|scheme| {
+            url.strip_prefix(scheme)
+                .is_some_and(|host| !host.is_empty())
+        });
+        if !url.is_empty() && (!begins || url.contains(char::is_whitespace)) {
+            return invalid(
+                "http.public_url",
+                "must begin with https:// or http:// and have no spaces",
+            );
+        }
         if !is_identifier(&self.database.name) {
             return invalid(
                 "database.name",
@@ -467,7 +479,7 @@ impl Config {
             messaging,
             local: _,
             demo,
-            mail: _,
+            mail,
         } = self;
         let mut found = Vec::new();
         let mut warn = |risky: bool, text: &str| {
@@ -515,6 +527,10 @@ impl Config {
         warn(
             demo.enabled && !http.listen.ip().is_loopback(),
             "demo.enabled with a public http.listen: the demo sign-ins are known to everybody",
+        );
+        warn(
+            !mail.host.is_empty() && http.public_url.is_empty() && !http.listen.ip().is_loopback(),
+            "http.public_url is not set: links in e-mails lead to where we listen, which others may not reach",
         );
         let local_database = ["127.0.0.1", "::1", "localhost"].contains(&database.host.as_str());
         warn(
@@ -839,6 +855,7 @@ mod tests {
             ("database.port=many", "`database.port`"),
             ("database.port=70000", "`database.port`"),
             ("http.listen=8080", "`http.listen`"),
+            ("http.public_url=ar.example.org", "`http.public_url`"),
             ("log.format=xml", "`log.format`"),
             ("messaging.batch_max=0", "`messaging.batch_max`"),
             ("telemetry.sample_ratio=2", "`telemetry.sample_ratio`"),
@@ -911,6 +928,7 @@ mod tests {
         let told = |sets: &[&str]| load(None, &[], sets).unwrap().warnings().join("\n");
         assert!(told(&["messaging.retention_days=7"]).contains("taken a second time"));
         assert!(told(&["demo.enabled=true", "http.listen=0.0.0.0:80"]).contains("demo"));
+        assert!(told(&["mail.host=mx", "http.listen=0.0.0.0:80"]).contains("http.public_url"));
         assert!(told(&["admin.listen=0.0.0.0:9090"]).contains("admin.listen"));
         assert!(told(&["database.host=db.example.org"]).contains("unencrypted"));
         assert!(

@@ -44,12 +44,12 @@ fn metadata() -> Metadata {
 /// What each room may import of ours, for use and not for tests.
 fn may_import(name: &str) -> BTreeSet<&'static str> {
     let mut allowed = BTreeSet::new();
-    let shared = ["kernel", "contracts", "messaging", "runtime"];
+    let shared = ["kernel", "contracts", "messaging", "runtime", "mail"];
     match name {
         "kernel" | "load" => {}
         "contracts" => allowed.extend(&shared[..1]),
         "messaging" => allowed.extend(&shared[..2]),
-        "runtime" => allowed.extend(&shared[..3]),
+        "runtime" | "mail" => allowed.extend(&shared[..3]),
         "counterfoil" => {
             allowed.extend(shared);
             allowed.extend(SERVICES);

@@ -648,6 +648,7 @@ async fn a_stakeholder_comments_by_a_link_that_ends() {
         command_id: CommandId::generate(),
         case_id: case.case.case_id,
         stakeholder: "Sam of Operations".into(),
+        email: None,
         question: "Was line 2 delivered whole?".into(),
         person: jo(),
     };
@@ -723,6 +724,7 @@ async fn e103_a_person_is_erased_when_the_case_closes_and_the_ledger_stays() {
         command_id: CommandId::generate(),
         case_id: id,
         stakeholder: "Samantha Smith".into(),
+        email: None,
         question: "Samantha, was line 2 delivered whole?".into(),
         person: jo(),
     };

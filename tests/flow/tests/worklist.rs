@@ -21,6 +21,7 @@ use contracts::{
     },
     catalogue::SLA,
     disputes::{CaseChanged, CaseId, CaseItem, CaseKind, CaseState},
+    dunning::{ContactNotesErased, ContactRecorded},
     worklist::{
         CoverState, OwnerSource, Person, PortfolioRule, SlaBreach, SlaState, WorkItemId, WorkState,
     },
@@ -695,4 +696,98 @@ async fn portfolios_and_the_plan_of_the_day_leave_nothing_to_nobody() {
     };
     let rest = office.gateway.ask(&next).await.unwrap();
     assert_eq!(first.items.len() + rest.items.len(), team.len());
+}
+
+/// E103: somebody's words are erased where they were said. What was copied into
+/// work, and what people wrote beside it, goes too; rows, states and times stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn e103_words_about_somebody_are_gone_from_work_and_its_history() {
+    let office = Office::open().await;
+    let mut open = case(1, CaseState::Assigned, MONDAY);
+    open.reason = "the customer called".into();
+    office.suite.publish_event(&open).await;
+    let item = office.shown(|row| row.subject_ref == "Q-000005").await;
+    let id = item.work_item_id;
+    let snooze = WorkAction::Snooze {
+        until: day("2026-07-10"),
+        reason: "Samantha is on leave".into(),
+    };
+    office.does("user:jo", id, snooze).await.unwrap();
+    let rank = WorkAction::Rank {
+        points: 5,
+        reason: "Samantha will complain".into(),
+    };
+    office.does("user:jo", id, rank).await.unwrap();
+
+    // A contact whose next step quotes what was said.
+    let contact = serde_json::json!({
+        "contact_id": Uuid::from_u128(50), "version": 1, "direction": "in", "channel": "phone", "state": "done",
+        "account_id": Uuid::from_u128(6), "account_ref": "ACME01", "items": [], "outcome": "promised",
+        "next_step": "ask again", "next_on": "2026-06-29", "at": MONDAY, "recorded_at": MONDAY, "actor": "user:jo",
+        "reason": "Samantha rang",
+    });
+    let contact: ContactRecorded = serde_json::from_value(contact).unwrap();
+    office.suite.publish_event(&contact).await;
+    let next = office.shown(|row| row.kind == "follow_up").await;
+    assert!(next.detail.contains("Samantha"));
+    let other = office.pays("one", "10.00").await;
+    let kept = WorkAction::Rank {
+        points: 1,
+        reason: "Tom asked for it".into(),
+    };
+    office
+        .does("user:jo", other.work_item_id, kept)
+        .await
+        .unwrap();
+
+    let named = async || -> i64 {
+        sqlx::query_scalar(
+            "select (select count(*) from worklist.work_item i where i::text ~* 'samantha')
+               + (select count(*) from worklist.work_step s where s::text ~* 'samantha')",
+        )
+        .fetch_one(office.suite.admin_pool())
+        .await
+        .unwrap()
+    };
+    assert_eq!(named().await, 5);
+    let steps = office.get(id).await.history.len();
+    office
+        .suite
+        .publish_event(&case(2, CaseState::Closed, MONDAY))
+        .await;
+    office
+        .until("it is over", id, |row| row.state == WorkState::Closed)
+        .await;
+    let mut erased = case(3, CaseState::Closed, MONDAY);
+    erased.step = "words_erased".into();
+    office.suite.publish_event(&erased).await;
+    let notes = ContactNotesErased {
+        erasure_id: Uuid::from_u128(60),
+        account_id: AccountId::from(Uuid::from_u128(6)),
+        account_ref: "ACME01".into(),
+        notes: 1,
+        cause: None,
+        recorded_at: at(MONDAY),
+        actor: "user:max".into(),
+        reason: "she asked for it".into(),
+    };
+    office.suite.publish_event(&notes).await;
+    eventually("nobody is named", DEADLINE, async || named().await == 0).await;
+    let gone = office.get(id).await;
+    assert_eq!(gone.history.len(), steps + 1, "every line is there");
+    assert_eq!(gone.item.score, office.get(id).await.item.score);
+    let words: Vec<&str> = gone.history.iter().map(|s| s.reason.as_str()).collect();
+    assert!(words.contains(&"erased"), "{words:?}");
+    let still = office.get(other.work_item_id).await;
+    assert!(still.history.iter().any(|s| s.reason == "Tom asked for it"));
+
+    // Nothing else of the history can be changed, not even by the service.
+    let pool = office.suite.pool(Role::Worklist);
+    for sql in [
+        "update worklist.work_step set reason = 'another'",
+        "update worklist.work_step set actor = 'user:tom'",
+        "delete from worklist.work_step",
+    ] {
+        assert!(sqlx::query(sql).execute(&pool).await.is_err(), "{sql}");
+    }
 }

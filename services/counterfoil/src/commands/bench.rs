@@ -8,6 +8,7 @@ mod limits;
 mod matching;
 mod measured;
 mod payments;
+mod rank;
 mod rig;
 mod roles;
 mod sla;

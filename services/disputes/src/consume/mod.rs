@@ -40,7 +40,7 @@ use crate::{
 pub(crate) use approvals::Approvals;
 pub(crate) use follow::item;
 
-const SYSTEM: &str = "system:disputes";
+pub(crate) const SYSTEM: &str = "system:disputes";
 
 /// One fact of allocation.
 #[derive(Debug)]

@@ -177,6 +177,11 @@ impl Policy {
         TimeDelta::days(self.days("close_resolved").into())
     }
 
+    /// How many files a case keeps.
+    pub fn evidence_files(&self) -> i64 {
+        self.days("evidence_files").into()
+    }
+
     /// How long a link lives.
     pub fn nudge_valid(&self) -> TimeDelta {
         TimeDelta::days(self.days("nudge_valid").into())

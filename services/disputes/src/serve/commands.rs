@@ -13,24 +13,21 @@ use kernel::{Currency, DocumentId, Money};
 use messaging::{Bus, Failure};
 use uuid::Uuid;
 
-use super::{Act, text, views::detail};
+use super::{Act, evidence::described, text, views::detail};
 use crate::{
     domain::{
         Case, Origin, Refused,
         steps::{self, Doing, Done, New},
     },
-    store::{self, cases::Paper, words::Words},
+    store::{self, words::Words},
 };
-
-const LABEL_MAX: usize = 200;
-const REFERENCE_MAX: usize = 500;
 
 /// A case's id is that of the command that opens it: repeated, it is the same.
 fn id_of(command: Uuid) -> CaseId {
     command.into()
 }
 
-async fn shown(bus: &Bus, case: CaseId) -> Result<CaseDetail, Refusal> {
+pub(super) async fn shown(bus: &Bus, case: CaseId) -> Result<CaseDetail, Refusal> {
     let mut tx = bus.begin().await?;
     Ok(detail(tx.conn(), case, bus.now()).await?)
 }
@@ -166,8 +163,8 @@ pub(crate) async fn step_case(ask: StepCase, bus: Bus) -> Result<CaseDetail, Ref
                     reference,
                     sha256,
                 } => {
-                    let paper = paper(label, reference.as_deref(), sha256.as_deref())?;
-                    store::cases::attach(
+                    let paper = described(label, reference.as_deref(), sha256.as_deref())?;
+                    store::evidence::put(
                         act.tx.conn(),
                         ask.command_id.as_uuid(),
                         case.id,
@@ -199,40 +196,6 @@ pub(crate) async fn step_case(ask: StepCase, bus: Bus) -> Result<CaseDetail, Ref
     }
     act.finish(&bus).await?;
     shown(&bus, ask.case_id).await
-}
-
-fn paper<'p>(
-    label: &'p str,
-    reference: Option<&'p str>,
-    sha256: Option<&'p str>,
-) -> Result<Paper<'p>, Failure> {
-    let wrong = |pointer: &str, detail: &str| {
-        Failure::permanent(
-            "disputes.bad_evidence",
-            "the evidence is not described well",
-        )
-        .at(pointer, detail)
-    };
-    let label = label.trim();
-    if label.is_empty() || label.len() > LABEL_MAX {
-        return Err(wrong("/label", "between 1 and 200 characters"));
-    }
-    let given = |text: Option<&'p str>| text.map(str::trim).filter(|text| !text.is_empty());
-    let (reference, sha256) = (given(reference), given(sha256));
-    if reference.is_some_and(|text| text.len() > REFERENCE_MAX) {
-        return Err(wrong("/reference", "at most 500 characters"));
-    }
-    if sha256.is_some_and(|text| text.len() != 64 || !text.chars().all(|c| c.is_ascii_hexdigit())) {
-        return Err(wrong("/sha256", "64 hexadecimal digits"));
-    }
-    if reference.is_none() && sha256.is_none() {
-        return Err(wrong("/reference", "say where it is kept, or its hash"));
-    }
-    Ok(Paper {
-        label,
-        reference,
-        sha256,
-    })
 }
 
 /// Billing is asked for each credit.

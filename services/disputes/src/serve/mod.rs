@@ -3,12 +3,14 @@
 
 mod commands;
 mod erasure;
+mod evidence;
 mod nudges;
 mod views;
 
 pub(crate) use commands::{open_case, step_case};
 pub(crate) use erasure::erase_person;
-pub(crate) use nudges::{comment_by_link, nudge_stakeholder, read_nudge};
+pub(crate) use evidence::{fetch as fetch_evidence, keep as keep_evidence};
+pub(crate) use nudges::{comment_by_link, lost_emails, nudge_stakeholder, read_nudge};
 pub(crate) use views::{count_cases, get_case, get_feedback, get_taxonomy, list_cases};
 
 use chrono::{DateTime, Utc};

@@ -4,22 +4,54 @@ use chrono::TimeDelta;
 use contracts::api::{
     Refusal,
     controls::Person,
-    disputes::{CommentByLink, NudgeStakeholder, NudgeView, Nudged, ReadNudge},
+    disputes::{CommentByLink, NudgeMail, NudgeStakeholder, NudgeView, Nudged, ReadNudge},
 };
+use contracts::disputes::CaseId;
 use kernel::london_date;
+use mail::{Email, Handed};
 use messaging::{Bus, Failure};
 use rand::RngCore as _;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{Act, no_case, text, views::detail};
 use crate::{
-    domain::{Refused, link, policy::Policy},
+    consume::SYSTEM,
+    domain::{Refused, link, policy::Policy, question::Question},
+    post::Post,
     store::{self, nudges::Nudge, words::Words},
 };
 
 const STAKEHOLDER_MAX: usize = 200;
+const EMAIL_MAX: usize = 254;
+/// Who hands an e-mail over has long an answer by then, or is gone.
+const LOST_AFTER: TimeDelta = TimeDelta::seconds(60);
+const LOST_AT_ONCE: i64 = 50;
 
-pub(crate) async fn nudge_stakeholder(ask: NudgeStakeholder, bus: Bus) -> Result<Nudged, Refusal> {
+/// Where the question is sent, if it is.
+fn address(email: Option<&str>, post: &Post) -> Result<Option<String>, Failure> {
+    let Some(email) = email.map(str::trim).filter(|email| !email.is_empty()) else {
+        return Ok(None);
+    };
+    let wrong = |detail: &str| {
+        Failure::permanent("disputes.no_email", "the question cannot be sent").at("/email", detail)
+    };
+    if email.len() > EMAIL_MAX || !mail::is_address(email) {
+        return Err(wrong("this is no e-mail address"));
+    }
+    if post.mailer.is_none() {
+        return Err(wrong(
+            "no provider of e-mail is set up: leave it empty, and pass the link on yourself",
+        ));
+    }
+    Ok(Some(email.to_owned()))
+}
+
+pub(crate) async fn nudge_stakeholder(
+    ask: NudgeStakeholder,
+    bus: Bus,
+    post: Post,
+) -> Result<Nudged, Refusal> {
     let question = text(&ask.question, "/question")?;
     let stakeholder = ask.stakeholder.trim().to_owned();
     if stakeholder.is_empty() || stakeholder.len() > STAKEHOLDER_MAX {
@@ -29,6 +61,7 @@ pub(crate) async fn nudge_stakeholder(ask: NudgeStakeholder, bus: Bus) -> Result
                 .into(),
         );
     }
+    let email = address(ask.email.as_deref(), &post)?;
     let id = ask.command_id.as_uuid();
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         let mut tx = bus.begin().await?;
@@ -39,6 +72,7 @@ pub(crate) async fn nudge_stakeholder(ask: NudgeStakeholder, bus: Bus) -> Result
             case: detail(tx.conn(), nudge.case, bus.now()).await?,
             token: None,
             expires_at: nudge.expires_at,
+            mail: nudge.mail.map(|(_, state)| state),
         });
     };
     let (mut cases, _) = act.take_up(&[ask.case_id], &[]).await?;
@@ -64,6 +98,7 @@ pub(crate) async fn nudge_stakeholder(ask: NudgeStakeholder, bus: Bus) -> Result
         expires_at: act.now + act.policy.nudge_valid(),
         stakeholder,
         question,
+        mail: email.map(|email| (email, NudgeMail::Sending)),
     };
     store::nudges::put(act.tx.conn(), &nudge).await?;
     let said = format!("asked {}: {}", nudge.stakeholder, nudge.question);
@@ -74,13 +109,130 @@ pub(crate) async fn nudge_stakeholder(ask: NudgeStakeholder, bus: Bus) -> Result
     };
     act.put_words(case.clone(), &case, "nudged", words, &ask.person)
         .await?;
+    // From here on the e-mail is claimed: nobody sends it again.
     act.finish(&bus).await?;
+    let token = link::token(id, &secret);
+    let mail = send(&bus, &post, &nudge, &case.case_ref, &token).await?;
     let mut tx = bus.begin().await?;
     Ok(Nudged {
         case: detail(tx.conn(), nudge.case, bus.now()).await?,
-        token: Some(link::token(id, &secret)),
+        token: Some(token),
         expires_at: nudge.expires_at,
+        mail,
     })
+}
+
+/// Hands the question over, where it is to be sent, and marks what became of it.
+async fn send(
+    bus: &Bus,
+    post: &Post,
+    nudge: &Nudge,
+    case_ref: &str,
+    token: &str,
+) -> Result<Option<NudgeMail>, Failure> {
+    let (Some((to, _)), Some(mailer)) = (&nudge.mail, &post.mailer) else {
+        return Ok(None);
+    };
+    let mut tx = bus.begin().await?;
+    let account = named(tx.conn(), nudge.case).await?;
+    drop(tx);
+    let (name, from) = &post.options.from;
+    let question = Question {
+        asked_by: &nudge.asked_by,
+        case_ref,
+        account: &account,
+        question: &nudge.question,
+        link: &post.link(token),
+        expires_at: nudge.expires_at,
+        sender: name,
+    };
+    let email = Email {
+        from: (name, from),
+        to,
+        about: nudge.id,
+        at: nudge.asked_at,
+        subject: &question.subject(),
+        text: &question.text(),
+        html: None,
+    };
+    let handed = match email.bytes() {
+        Ok(bytes) => post.send(mailer, to, &bytes).await,
+        Err(error) => Handed::Refused(error.to_string()),
+    };
+    // The provider's words may name whom it was sent to.
+    let (state, said) = match handed {
+        Handed::Sent(_) => (NudgeMail::Sent, "the question went out by e-mail"),
+        Handed::Refused(why) => {
+            tracing::warn!(nudge = %nudge.id, "a question did not go out: {why}");
+            (NudgeMail::Refused, "the question did not go out by e-mail")
+        }
+        Handed::Unknown(why) => {
+            tracing::warn!(nudge = %nudge.id, "nobody knows whether a question went out: {why}");
+            (
+                NudgeMail::Unknown,
+                "nobody knows whether the question went out by e-mail",
+            )
+        }
+    };
+    mark(bus, nudge.id, nudge.case, (state, said), &nudge.asked_by).await?;
+    Ok(Some(state))
+}
+
+async fn named(conn: &mut PgConnection, case: CaseId) -> Result<String, Failure> {
+    let case = store::cases::look_at(conn, case)
+        .await?
+        .ok_or_else(no_link)?;
+    Ok(store::views::account(conn, case.account)
+        .await?
+        .map_or(case.account_ref, |(_, name)| name))
+}
+
+/// Notes once what became of an e-mail: for the case, and for whoever reads it.
+async fn mark(
+    bus: &Bus,
+    nudge: Uuid,
+    case: CaseId,
+    said: (NudgeMail, &str),
+    actor: &str,
+) -> Result<(), Failure> {
+    let Some(mut act) = Act::begin(bus, Uuid::new_v5(&nudge, b"e-mail").into()).await? else {
+        return Ok(());
+    };
+    let (state, words) = said;
+    if !store::nudges::mark(act.tx.conn(), nudge, state).await? {
+        return Ok(());
+    }
+    let (mut cases, _) = act.take_up(&[case], &[]).await?;
+    let case = cases.pop().ok_or_else(|| no_case(case))?;
+    let step = match state {
+        NudgeMail::Sent => "question_sent",
+        NudgeMail::Refused => "question_refused",
+        NudgeMail::Sending | NudgeMail::Unknown => "question_unknown",
+    };
+    let who = Person {
+        actor: actor.to_owned(),
+        roles: Vec::new(),
+    };
+    act.put(case.clone(), Some(&case), step, words.to_owned(), &who)
+        .await?;
+    act.finish(bus).await
+}
+
+/// What was claimed and never marked, because who handed it over is gone: it is
+/// unknown, and not sent again. Its link was shown to nobody else.
+pub(crate) async fn lost_emails(bus: Bus) -> Result<(), Failure> {
+    let mut tx = bus.begin().await?;
+    let before = bus.now() - LOST_AFTER;
+    let lost = store::nudges::lost(tx.conn(), before, LOST_AT_ONCE).await?;
+    drop(tx);
+    for (nudge, case) in lost {
+        let said = (
+            NudgeMail::Unknown,
+            "it was stopped while the question was handed over: ask again if no answer comes",
+        );
+        mark(&bus, nudge, case, said, SYSTEM).await?;
+    }
+    Ok(())
 }
 
 /// The same for a link that never was, one that was changed and one that is

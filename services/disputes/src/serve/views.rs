@@ -141,7 +141,7 @@ pub(crate) async fn detail(
             at: proposal.at,
         }),
         credits: store::views::credits(conn, id).await?,
-        evidence: store::views::evidence(conn, id).await?,
+        evidence: store::evidence::list(conn, id).await?,
         nudges: store::views::nudges(conn, id).await?,
         links: store::views::links(conn, id).await?,
         history: store::views::history(conn, id).await?,

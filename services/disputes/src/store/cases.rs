@@ -506,36 +506,6 @@ pub(crate) async fn link(
     Ok(())
 }
 
-pub(crate) struct Paper<'p> {
-    pub(crate) label: &'p str,
-    pub(crate) reference: Option<&'p str>,
-    pub(crate) sha256: Option<&'p str>,
-}
-
-pub(crate) async fn attach(
-    conn: &mut PgConnection,
-    id: Uuid,
-    case: CaseId,
-    paper: &Paper<'_>,
-    actor: &str,
-    now: DateTime<Utc>,
-) -> Result<(), Failure> {
-    sqlx::query!(
-        "insert into disputes.evidence (evidence_id, case_id, label, reference, sha256, added_by, added_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
-        id,
-        case.as_uuid(),
-        paper.label,
-        paper.reference,
-        paper.sha256,
-        actor,
-        now
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Rejected cases that nobody paid and that were settled before this moment.
 pub(crate) async fn settled_before(
     conn: &mut PgConnection,

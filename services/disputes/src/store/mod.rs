@@ -2,6 +2,7 @@
 //! items, then cases.
 
 pub(crate) mod cases;
+pub(crate) mod evidence;
 pub(crate) mod items;
 pub(crate) mod nudges;
 pub(crate) mod reports;

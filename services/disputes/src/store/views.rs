@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use contracts::{
     api::disputes::{
-        CaseLink, CaseQueue, CaseView, CreditRequestView, CreditState, EvidenceView, SentNudge,
+        CaseLink, CaseQueue, CaseView, CreditRequestView, CreditState, NudgeMail, SentNudge,
         StepView,
     },
     disputes::{CaseId, CaseKind, CaseState, Resolution},
@@ -264,32 +264,30 @@ pub(crate) async fn credits(
         .collect()
 }
 
-pub(crate) async fn evidence(
-    conn: &mut PgConnection,
-    case: CaseId,
-) -> Result<Vec<EvidenceView>, Failure> {
-    Ok(sqlx::query_as!(
-        EvidenceView,
-        r#"select label, reference, sha256, added_by as "by", added_at as "at" from disputes.evidence
-           where case_id = $1 order by added_at limit 500"#,
-        case.as_uuid()
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
 pub(crate) async fn nudges(
     conn: &mut PgConnection,
     case: CaseId,
 ) -> Result<Vec<SentNudge>, Failure> {
-    Ok(sqlx::query_as!(
-        SentNudge,
-        r#"select stakeholder, question, asked_by as "by", asked_at as "at", expires_at, comments from disputes.nudge
-           where case_id = $1 order by asked_at limit 500"#,
+    let rows = sqlx::query!(
+        "select stakeholder, question, asked_by, asked_at, expires_at, comments, email, mail_state
+         from disputes.nudge where case_id = $1 order by asked_at limit 500",
         case.as_uuid()
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| SentNudge {
+            stakeholder: row.stakeholder,
+            question: row.question,
+            by: row.asked_by,
+            at: row.asked_at,
+            expires_at: row.expires_at,
+            comments: row.comments,
+            email: row.email,
+            mail: row.mail_state.as_deref().and_then(NudgeMail::named),
+        })
+        .collect())
 }
 
 pub(crate) async fn links(conn: &mut PgConnection, case: CaseId) -> Result<Vec<CaseLink>, Failure> {

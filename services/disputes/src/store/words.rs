@@ -110,15 +110,10 @@ pub(crate) async fn erase(
     .fetch_all(&mut *conn)
     .await?;
     let papers: Vec<Uuid> = papers.into_iter().flatten().collect();
-    sqlx::query!(
-        "update disputes.evidence set label = $2, reference = null where evidence_id = any($1)",
-        &papers,
-        ERASED
-    )
-    .execute(&mut *conn)
-    .await?;
+    super::evidence::erase(&mut *conn, &papers).await?;
     let nudges = sqlx::query_scalar!(
-        "update disputes.nudge set stakeholder = $3, question = $3, erased_at = $2
+        "update disputes.nudge set stakeholder = $3, question = $3, erased_at = $2,
+           email = case when email is null then null else $3 end
          where case_id = any($1) and erase_asked_at is not null and erased_at is null returning nudge_id",
         &ids,
         now,

@@ -10,11 +10,12 @@ use contracts::{
     dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction},
 };
 use kernel::{Currency, DocumentId, Money};
+use mail::{Email, Handed, Mailer};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use uuid::Uuid;
 
 use crate::{
-    channel::{self, Handed, Mailer, Options},
+    channel::Options,
     consume::{
         credit,
         judge::{SYSTEM, Told},
@@ -393,16 +394,17 @@ async fn decide(
         Channel::Email => {
             let to = one.email.as_deref().unwrap_or_default();
             let html = letter::html(&filled, &facts);
-            let made = channel::email(
-                &dispatch.options.sender,
+            let sender = &dispatch.options.sender;
+            let made = Email {
+                from: (&sender.name, &sender.email),
                 to,
-                contact,
-                now,
-                &filled.subject,
-                text,
-                html,
-            );
-            match made {
+                about: contact,
+                at: now,
+                subject: &filled.subject,
+                text: &text,
+                html: Some(&html),
+            };
+            match made.bytes() {
                 Ok(bytes) => (
                     ContactState::Claimed,
                     "message/rfc822",

@@ -28,7 +28,7 @@ use super::{
     Path, Query,
     controls::person,
     json, list,
-    once::{command_of, once},
+    once::{Answers, answered, command_of},
     page_request, search,
 };
 use crate::{App, auth::Caller, openapi, problem::Problem};
@@ -53,12 +53,30 @@ impl Asked {
         route: &'static str,
         command: impl FnOnce(CommandId, B, Person) -> C,
     ) -> Result<Response, Problem> {
+        self.answered(route, Answers::Kept, command).await
+    }
+
+    /// The same for what is answered with people's words.
+    async fn answered<B: DeserializeOwned, C: Call>(
+        self,
+        route: &'static str,
+        answers: Answers,
+        command: impl FnOnce(CommandId, B, Person) -> C,
+    ) -> Result<Response, Problem> {
         let said = [self.uri.path().as_bytes(), &self.body];
         let (app, caller) = (&self.app, &self.caller);
-        once(app, caller, route, &self.headers, said, async |id| {
-            let body: B = json(&self.headers, &self.body)?;
-            Ok(app.bus.ask(&command(id, body, person(caller))).await?)
-        })
+        answered(
+            answers,
+            app,
+            caller,
+            route,
+            &self.headers,
+            said,
+            async |id| {
+                let body: B = json(&self.headers, &self.body)?;
+                Ok(app.bus.ask(&command(id, body, person(caller))).await?)
+            },
+        )
         .await
     }
 }
@@ -225,8 +243,10 @@ pub(crate) struct CaseRequest {
 )]
 pub(crate) async fn open(asked: Asked) -> Result<Response, Problem> {
     asked
-        .once("open_dispute", |command_id, body: CaseRequest, person| {
-            OpenCase {
+        .answered(
+            "open_dispute",
+            Answers::Anew,
+            |command_id, body: CaseRequest, person| OpenCase {
                 command_id,
                 kind: body.kind,
                 account_id: body.account_id,
@@ -237,8 +257,8 @@ pub(crate) async fn open(asked: Asked) -> Result<Response, Problem> {
                 processor: body.processor,
                 linked: body.linked,
                 person,
-            }
-        })
+            },
+        )
         .await
 }
 
@@ -266,8 +286,9 @@ pub(crate) struct CaseStepRequest {
 )]
 pub(crate) async fn step(Path(case_id): Path<CaseId>, asked: Asked) -> Result<Response, Problem> {
     asked
-        .once(
+        .answered(
             "step_dispute",
+            Answers::Anew,
             |command_id, body: CaseStepRequest, person| StepCase {
                 command_id,
                 case_id,
@@ -284,6 +305,10 @@ pub(crate) async fn step(Path(case_id): Path<CaseId>, asked: Asked) -> Result<Re
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct NudgeRequest {
     pub stakeholder: String,
+    /// Where the question is sent with the link, once; absent: the link is only
+    /// answered.
+    #[serde(default)]
+    pub email: Option<String>,
     pub question: String,
 }
 
@@ -306,6 +331,7 @@ pub(crate) async fn nudge(Path(case_id): Path<CaseId>, asked: Asked) -> Result<R
         command_id: command_of(&asked.caller, "nudge", &asked.headers)?,
         case_id,
         stakeholder: body.stakeholder,
+        email: body.email,
         question: body.question,
         person: person(&asked.caller),
     };

@@ -25,7 +25,7 @@ use crate::{App, auth::Caller, openapi, problem::Problem};
 const FIELD_MAX: usize = 100;
 
 /// A form with files in it, not yet read.
-pub(crate) struct Upload(Multipart);
+pub(crate) struct Upload(pub(super) Multipart);
 
 impl<S: Send + Sync> FromRequest<S> for Upload {
     type Rejection = Problem;

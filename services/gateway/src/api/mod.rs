@@ -9,6 +9,7 @@ pub(crate) mod contacts;
 pub(crate) mod controls;
 pub(crate) mod disputes;
 pub(crate) mod editions;
+pub(crate) mod evidence;
 pub(crate) mod holds;
 pub(crate) mod import_undo;
 pub(crate) mod imports;

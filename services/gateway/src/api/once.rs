@@ -52,9 +52,37 @@ pub(super) fn key(headers: &HeaderMap) -> Result<&str, Problem> {
     }
 }
 
+/// What is answered when a command is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// As it was answered the first time; kept for a day.
+    Kept,
+    /// The service is asked again, which carries nothing out twice: for answers
+    /// with what people said in them, which must be nowhere but where it can be
+    /// erased (E103).
+    Anew,
+}
+
 /// Carries out `act` unless the caller's key was used before; then repeats the
 /// answer of that time. `said` is all that the client said, path and body.
 pub(super) async fn once<R, Fut>(
+    app: &App,
+    caller: &Caller,
+    route: &'static str,
+    headers: &HeaderMap,
+    said: [&[u8]; 2],
+    act: impl FnOnce(CommandId) -> Fut,
+) -> Result<Response, Problem>
+where
+    R: Serialize,
+    Fut: Future<Output = Result<R, Problem>>,
+{
+    answered(Answers::Kept, app, caller, route, headers, said, act).await
+}
+
+/// The same, where a repetition is answered as `answers` says.
+pub(super) async fn answered<R, Fut>(
+    answers: Answers,
     app: &App,
     caller: &Caller,
     route: &'static str,
@@ -94,13 +122,24 @@ where
                 "this `Idempotency-Key` was used for another request",
             ));
         }
-        Begun::Answered { status, body } => return Ok(answer(status, body.into(), true)),
+        Begun::Answered { status, body } if answers == Answers::Kept => {
+            return Ok(answer(status, body.into(), true));
+        }
+        Begun::Answered { status, .. } => {
+            let reply = act(command_id(caller.user_id, route, key)).await?;
+            let body = serde_json::to_vec(&reply).map_err(messaging::Failure::from)?;
+            return Ok(answer(status, body.into(), true));
+        }
     }
     match act(command_id(caller.user_id, route, key)).await {
         Ok(reply) => {
             let body = serde_json::to_vec(&reply)
                 .map_err(|error| Problem::from(messaging::Failure::from(error)))?;
-            idempotency::finish(pool, command, 200, &body).await?;
+            let kept: &[u8] = match answers {
+                Answers::Kept => &body,
+                Answers::Anew => &[],
+            };
+            idempotency::finish(pool, command, 200, kept).await?;
             Ok(answer(200, body.into(), false))
         }
         Err(problem) => {

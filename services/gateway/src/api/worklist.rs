@@ -24,7 +24,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
-use super::{Path, Query, json, list, once::once, page_request, search};
+use super::{
+    Path, Query, json, list,
+    once::{Answers, answered},
+    page_request, search,
+};
 use crate::{
     App,
     auth::{Access, Caller, UserRole},
@@ -77,7 +81,8 @@ async fn command<Q: DeserializeOwned, C: Call>(
     make: impl FnOnce(CommandId, Q, String) -> Result<C, Problem>,
 ) -> Result<Response, Problem> {
     let said = [sent.uri.path().as_bytes(), &sent.body];
-    once(
+    answered(
+        Answers::Anew,
         &sent.app,
         &sent.caller,
         route,

@@ -4,7 +4,7 @@
 mod approvals;
 mod work;
 
-pub(crate) use work::Known;
+pub(crate) use work::{Erased, Known};
 
 use std::marker::PhantomData;
 
@@ -27,6 +27,8 @@ pub(crate) struct Disputes;
 pub(crate) struct Dunning;
 /// What worklist itself decided: it ends the work of deciding.
 pub(crate) struct Own;
+/// What reporting could not handle.
+pub(crate) struct Reporting;
 
 impl Source for Ingestion {
     const STREAM: &'static str = catalogue::INGESTION;
@@ -42,6 +44,10 @@ impl Source for Disputes {
 
 impl Source for Dunning {
     const STREAM: &'static str = catalogue::DUNNING;
+}
+
+impl Source for Reporting {
+    const STREAM: &'static str = catalogue::REPORTING;
 }
 
 impl Source for Own {

@@ -3,6 +3,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod clocks;
+pub(crate) mod erasure;
 pub(crate) mod people;
 pub(crate) mod work;
 

@@ -161,6 +161,49 @@ pub struct StepCase {
 
 call!(StepCase => Disputes."case"."step" -> CaseDetail);
 
+/// Keeps a file as evidence, of at most [`KeepEvidence::MAX_BYTES`] before base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeepEvidence {
+    pub command_id: CommandId,
+    pub case_id: CaseId,
+    /// The version that the person saw; refused when it is another now.
+    #[serde(default)]
+    pub version: Option<i64>,
+    pub label: String,
+    pub file_name: String,
+    pub base64: String,
+    /// Of the file, hex; refused when it differs.
+    pub sha256: String,
+    /// What it shows.
+    pub reason: String,
+    pub person: Person,
+}
+
+call!(KeepEvidence => Disputes."evidence"."keep" -> CaseDetail);
+
+impl KeepEvidence {
+    pub const MAX_BYTES: usize = 2_000_000;
+}
+
+/// A file that is kept as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FetchEvidence {
+    pub case_id: CaseId,
+    pub evidence_id: Uuid,
+    pub person: Person,
+}
+
+call!(FetchEvidence => Disputes."evidence"."fetch" -> EvidenceFile);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EvidenceFile {
+    pub name: String,
+    pub media_type: String,
+    /// Compared with the bytes before they were given out.
+    pub sha256: String,
+    pub base64: String,
+}
+
 /// Asks somebody without an account for a comment: makes a link that serves
 /// this one case, for some days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -169,9 +212,25 @@ pub struct NudgeStakeholder {
     pub case_id: CaseId,
     /// Name or address of who is asked.
     pub stakeholder: String,
+    /// Where the question is sent with the link; absent: the link is only shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// What they are asked.
     pub question: String,
     pub person: Person,
+}
+
+names! {
+    /// What became of the e-mail of a nudge. It goes out at most once.
+    NudgeMail {
+        /// It is being handed over.
+        Sending = "sending",
+        Sent = "sent",
+        /// It did not go out.
+        Refused = "refused",
+        /// Nobody knows whether it went out.
+        Unknown = "unknown",
+    }
 }
 
 /// The link of a nudge. Only now: what is kept is a hash of it.
@@ -182,6 +241,9 @@ pub struct Nudged {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     pub expires_at: DateTime<Utc>,
+    /// Where an e-mail was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<NudgeMail>,
 }
 
 call!(NudgeStakeholder => Disputes."case"."nudge" -> Nudged);
@@ -407,6 +469,18 @@ pub struct EvidenceView {
     pub sha256: Option<String>,
     pub by: String,
     pub at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_id: Option<Uuid>,
+    /// The file, where it is kept here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<KeptFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptFile {
+    pub name: String,
+    pub media_type: String,
+    pub bytes: i32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -417,6 +491,11 @@ pub struct SentNudge {
     pub at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub comments: i32,
+    /// Where the question was sent by e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<NudgeMail>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,7 @@
 //! SLA clocks under load: worklist as a process of its own, killed in the
 //! middle, and every breach that dashboards should have heard counted.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context as _, bail};
 use async_nats::jetstream::{
@@ -14,18 +11,16 @@ use async_nats::jetstream::{
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use contracts::{
-    Event as _, Role,
+    Role,
     catalogue::SLA,
-    disputes::{CaseChanged, CaseId, CaseKind, CaseState},
     worklist::{SlaBreach, WorkItemId},
 };
 use futures::StreamExt as _;
-use kernel::{AccountId, Clock as _, Currency, Money, SystemClock};
-use uuid::Uuid;
+use kernel::{Clock as _, SystemClock};
 
 use super::{
     figures::Figures,
-    progress,
+    progress, rank,
     rig::{Rig, load_average},
 };
 use crate::{Context, commands::run::on_signal};
@@ -108,7 +103,7 @@ impl Sla {
         let mut figures = self.lateness(&told, outage);
         if self.events > 0 {
             progress("ranking");
-            self.rank(rig, &mut figures).await?;
+            rank::measure(rig, self.events, self.clocks, &mut figures).await?;
         }
         let peaks = roles.peak_rss_mib()?;
         figures.set("peak_rss_mib", peaks.get(&Role::Worklist).copied());
@@ -267,73 +262,5 @@ impl Sla {
             during.into_iter().reduce(f64::max),
         );
         figures
-    }
-
-    /// Events of new cases: each finds an owner, starts a clock, works out a
-    /// score, and is in the list.
-    async fn rank(&self, rig: &mut Rig, figures: &mut Figures) -> anyhow::Result<()> {
-        let began = Instant::now();
-        let now = SystemClock.now();
-        for n in 0..self.events {
-            let case = case(n, now);
-            let mut headers = async_nats::HeaderMap::new();
-            headers.insert("Nats-Msg-Id", Uuid::now_v7().to_string().as_str());
-            headers.insert("ce-type", CaseChanged::event_type().as_str());
-            let payload = serde_json::to_vec(&case)?;
-            // Acknowledged by what is counted below.
-            drop(
-                rig.js
-                    .publish_with_headers(rig.prefix.event(&case), headers, payload.into())
-                    .await?,
-            );
-        }
-        loop {
-            let there: i64 = sqlx::query_scalar(
-                "select count(*) from worklist.work_item where kind = 'dispute'",
-            )
-            .fetch_one(&mut rig.ledger)
-            .await?;
-            if there >= i64::from(self.events) {
-                break;
-            }
-            if began.elapsed() > PATIENCE {
-                bail!("{there} of {} cases became work", self.events);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let spent = began.elapsed().as_secs_f64();
-        figures.set("rank_events", self.events);
-        figures.set("rank_open_items", self.clocks);
-        figures.set("rank_us_per_event", spent * 1e6 / f64::from(self.events));
-        Ok(())
-    }
-}
-
-fn case(n: u32, now: DateTime<Utc>) -> CaseChanged {
-    CaseChanged {
-        case_id: CaseId::from(Uuid::now_v7()),
-        version: 1,
-        case_ref: format!("Q-{n:06}"),
-        kind: CaseKind::Dispute,
-        state: CaseState::Confirmed,
-        from: None,
-        step: "opened".into(),
-        account_id: AccountId::from(Uuid::from_u128(u128::from(n % 500) + 1)),
-        account_ref: format!("BENCH{:05}", n % 500),
-        items: Vec::new(),
-        disputed: Money::zero(Currency::GBP),
-        reason_code: Some("price".into()),
-        coordinator: None,
-        processor: None,
-        responsible: None,
-        department: None,
-        resolution: None,
-        raised_at: now,
-        since: now,
-        related: None,
-        cause: None,
-        recorded_at: now,
-        actor: "user:bench".into(),
-        reason: "bench".into(),
     }
 }

@@ -12,10 +12,10 @@ use contracts::{
 };
 use kernel::{CommandId, Currency, Money};
 
-use super::{Pairs, Place, Typed, assemble, field, key, some};
+use super::{Link, Pairs, Place, Typed, assemble, field, key, some};
 use crate::{
     App,
-    api::{Path, controls::person, once::command_id},
+    api::{Path, controls::person, evidence::Sent, imports::Upload, once::command_id},
     pages::{PageProblem, Toast, Visit, show::typed_amount},
     problem::Problem,
 };
@@ -289,6 +289,42 @@ pub(crate) async fn act(
     }
 }
 
+/// `POST /disputes/{id}/evidence`: a form with a file in it.
+pub(crate) async fn evidence(
+    State(app): State<App>,
+    visit: Visit,
+    Path(case_id): Path<CaseId>,
+    upload: Result<Upload, Problem>,
+) -> Result<Response, PageProblem> {
+    let (sent, read) = match upload {
+        Ok(upload) => Sent::read(upload).await,
+        Err(problem) => (Sent::default(), Err(problem)),
+    };
+    let mut place = Place::read(&sent.pairs);
+    place.case = case_id.to_string();
+    let kept = async {
+        read?;
+        let command_id = command(&visit, &sent.pairs)?;
+        let ask = sent.command(command_id, case_id, &visit.caller)?;
+        Ok::<_, Problem>(app.bus.ask(&ask).await?)
+    }
+    .await;
+    match kept {
+        Ok(_) => {
+            let toast = Toast {
+                text: "The file is kept.".to_owned(),
+                warning: false,
+                undo: None,
+            };
+            Ok(visit.go(&place.with(&case_id.to_string()), &toast))
+        }
+        Err(problem) if problem.status().is_client_error() => {
+            again(&app, &visit, place, sent.pairs, problem).await
+        }
+        Err(problem) => Err(visit.give_up()(problem)),
+    }
+}
+
 /// `POST /disputes/{id}/nudges`: shows the link this once, so there is no
 /// redirect.
 pub(crate) async fn nudge(
@@ -305,6 +341,7 @@ pub(crate) async fn nudge(
             command_id: command(&visit, &pairs)?,
             case_id,
             stakeholder: field(&pairs, "stakeholder").to_owned(),
+            email: some(field(&pairs, "email")),
             question: field(&pairs, "reason").to_owned(),
             person: person(&visit.caller),
         };
@@ -322,9 +359,12 @@ pub(crate) async fn nudge(
             } else {
                 "http"
             };
-            let link = nudged
-                .token
-                .map(|token| (format!("{scheme}://{host}/n/{token}"), nudged.expires_at));
+            let mail = nudged.mail;
+            let link = nudged.token.map(|token| Link {
+                href: format!("{scheme}://{host}/n/{token}"),
+                until: nudged.expires_at,
+                mail,
+            });
             let page = assemble(&app, &visit, place, Typed::default(), link)
                 .await
                 .map_err(visit.give_up())?;

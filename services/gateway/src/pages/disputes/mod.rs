@@ -17,7 +17,7 @@ use contracts::{
         PageRequest,
         disputes::{
             CaseCounts, CaseDetail, CaseKey, CaseQueue, CaseView, CountCases, GetCase, GetTaxonomy,
-            ListCases, StepView, Taxonomy,
+            ListCases, NudgeMail, StepView, Taxonomy,
         },
     },
     disputes::CaseState,
@@ -136,6 +136,14 @@ struct Column {
     rows: Vec<Row>,
 }
 
+/// A link that was just made: shown this once.
+struct Link {
+    href: String,
+    until: DateTime<Utc>,
+    /// What became of the e-mail with it.
+    mail: Option<NudgeMail>,
+}
+
 /// What was typed into a form that was refused, and why.
 #[derive(Default)]
 pub(super) struct Typed {
@@ -178,9 +186,22 @@ pub(super) struct DisputesPage {
     missing: Option<String>,
     taxonomy: Taxonomy,
     typed: Typed,
-    /// A link that was just made: shown this once.
-    link: Option<(String, DateTime<Utc>)>,
+    link: Option<Link>,
     may_work: bool,
+}
+
+/// What became of the e-mail with a question.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates pass references"
+)]
+fn mailed(mail: &NudgeMail) -> &'static str {
+    match mail {
+        NudgeMail::Sending => "is being sent",
+        NudgeMail::Sent => "sent",
+        NudgeMail::Refused => "not sent",
+        NudgeMail::Unknown => "perhaps not sent",
+    }
 }
 
 /// A state as people say it; waiting for the customer is marked, because clocks
@@ -266,6 +287,14 @@ impl DisputesPage {
         self.may_work && !is_one_of(case, &["resolved", "closed"])
     }
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "templates pass references"
+    )]
+    fn kb(bytes: &i32) -> String {
+        format!("{} kB", (bytes + 999) / 1000)
+    }
+
     fn moved(step: &StepView) -> bool {
         step.from != Some(step.to)
     }
@@ -333,7 +362,7 @@ async fn assemble(
     visit: &Visit,
     place: Place,
     typed: Typed,
-    link: Option<(String, DateTime<Utc>)>,
+    link: Option<Link>,
 ) -> Result<DisputesPage, Problem> {
     let mine = place.mine.then(|| who(visit));
     let counting = CountCases { who: mine.clone() };

@@ -10,10 +10,11 @@ use axum::{
 use contracts::{
     api::{
         PageRequest,
+        dunning::{ListPromises, PromiseTab},
         reporting::GetAgedDebt,
         worklist::{
-            ActOnWork, CountWork, GetWork, ListPeople, ListWork, NextStep, PersonView, WorkAction,
-            WorkCounts, WorkDetail, WorkRow, WorkView,
+            ActOnWork, CountWork, GetWork, ListDeadlines, ListPeople, ListWork, NextStep,
+            PersonView, Tally, WorkAction, WorkCounts, WorkDetail, WorkRow, WorkView,
         },
     },
     worklist::{SlaState, WorkItemId, WorkState},
@@ -21,7 +22,7 @@ use contracts::{
 
 use kernel::Money;
 
-use super::{Clock, Pairs, clock, command, field, money, some};
+use super::{Clock, Pairs, clock, command, field, money, some, two_units};
 use crate::{
     App,
     api::{
@@ -34,6 +35,17 @@ use crate::{
     },
     problem::Problem,
 };
+
+/// Kinds that always have a tile, because their counts say how the day stands.
+const TILES: [(&str, &str); 3] = [
+    ("Broken promises", "broken_promise"),
+    ("Unallocated", "unallocated_receipt"),
+    ("Replies", "reply_to_read"),
+];
+/// Other kinds with a tile.
+const OTHERS: usize = 3;
+/// A deadline is told of from so long before it.
+const TOLD_BEFORE: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 
 /// Rows of a page: a day of one person.
 const ROWS: u16 = 100;
@@ -60,6 +72,13 @@ struct Tile {
     count: i64,
     money: String,
     class: &'static str,
+}
+
+/// A deadline of today that is not met yet.
+struct Warning {
+    text: String,
+    href: Option<String>,
+    late: bool,
 }
 
 struct Row {
@@ -93,6 +112,7 @@ struct TodayPage {
     shell: Shell,
     tabs: Vec<Tab>,
     tiles: Vec<Tile>,
+    warnings: Vec<Warning>,
     view: &'static str,
     place: Place,
     rows: Vec<Row>,
@@ -188,6 +208,7 @@ fn subject(item: &WorkRow) -> Option<String> {
         }
         "debtor_to_trace" | "address_missing" => format!("/accounts/{}/contacts", item.account_id?),
         "dispute" | "suspected_query" => format!("/disputes/{id}"),
+        "broken_promise" | "plan_defaulted" => format!("/accounts/{}", item.account_id?),
         _ => return None,
     };
     Some(href)
@@ -274,13 +295,16 @@ async fn assemble(
         .succ_opt()
         .map_or_else(String::new, |day| day.to_string());
     let mut tiles = tiles(&place, &counts);
+    tiles.extend(promised(app).await);
     if wanted == WorkView::Team {
         tiles.extend(ledger(app).await);
     }
+    let warnings = warnings(app, visit).await?;
     Ok(TodayPage {
         shell: visit.shell(Section::Today, "Today"),
         tabs: tabs(&counts, view),
         tiles,
+        warnings,
         view,
         rows,
         drawer,
@@ -321,36 +345,121 @@ fn tabs(counts: &WorkCounts, view: &str) -> Vec<Tab> {
 /// Tiles are filters: everything due, what is at risk, what is late, and the
 /// kinds that matter most.
 fn tiles(place: &Place, counts: &WorkCounts) -> Vec<Tile> {
-    let tile =
-        |title: &str, kind: &str, sla: &str, tally: &contracts::api::worklist::Tally, class| {
-            let to = Place {
-                kind: kind.to_owned(),
-                sla: sla.to_owned(),
-                cursor: String::new(),
-                ..place.clone()
-            };
-            Tile {
-                title: title.to_owned(),
-                href: to.address(None),
-                current: place.kind == kind && place.sla == sla,
-                count: tally.count,
-                money: money(tally),
-                class,
-            }
+    let tile = |title: &str, kind: &str, sla: &str, tally: &Tally, class| {
+        let to = Place {
+            kind: kind.to_owned(),
+            sla: sla.to_owned(),
+            cursor: String::new(),
+            ..place.clone()
         };
+        Tile {
+            title: title.to_owned(),
+            href: to.address(None),
+            current: place.kind == kind && place.sla == sla,
+            count: tally.count,
+            money: money(tally),
+            class,
+        }
+    };
     let mut tiles = vec![
         tile("Due now", "", "", &counts.due, ""),
         tile("Nearly late", "", "warned", &counts.at_risk, "soon"),
         tile("Late", "", "breached", &counts.breached, "late"),
     ];
+    let none = Tally::default();
+    for (title, kind) in TILES {
+        let found = counts.kinds.iter().find(|one| one.kind == kind);
+        let tally = found.map_or(&none, |one| &one.tally);
+        tiles.push(tile(title, kind, "", tally, ""));
+    }
+    // The one that is looked at has a tile, however little it presses.
+    let others = counts
+        .kinds
+        .iter()
+        .filter(|one| !TILES.iter().any(|(_, kind)| one.kind == *kind));
+    let (chosen, rest): (Vec<_>, Vec<_>) = others.partition(|one| one.kind == place.kind);
     tiles.extend(
-        counts
-            .kinds
-            .iter()
-            .take(5)
+        chosen
+            .into_iter()
+            .chain(rest)
+            .take(OTHERS)
             .map(|kind| tile(&kind.title, &kind.kind, "", &kind.tally, "")),
     );
     tiles
+}
+
+/// What was promised for today, of the whole ledger: as dunning says, and nothing
+/// while it cannot be asked. What was broken is work, with a tile of its own.
+async fn promised(app: &App) -> Option<Tile> {
+    let ask = ListPromises {
+        tab: Some(PromiseTab::DueToday),
+        account_id: None,
+        page: PageRequest {
+            cursor: None,
+            limit: Some(PageRequest::MAX),
+        },
+    };
+    let found = app.bus.ask(&ask).await.ok()?;
+    let mut sums: Vec<Money> = Vec::new();
+    for promise in &found.items {
+        let left = promise.amount.checked_sub(promise.received).ok()?;
+        match sums
+            .iter_mut()
+            .find(|sum| sum.currency() == left.currency())
+        {
+            Some(sum) => *sum = sum.checked_add(left).ok()?,
+            None => sums.push(left),
+        }
+    }
+    let title = if found.next_cursor.is_some() {
+        "Promised for today, and more"
+    } else {
+        "Promised for today"
+    };
+    Some(Tile {
+        title: title.to_owned(),
+        href: format!("/promises?tab={}", PromiseTab::DueToday.name()),
+        current: false,
+        count: i64::try_from(found.items.len()).unwrap_or(i64::MAX),
+        money: sums.uk(),
+        class: "",
+    })
+}
+
+/// Deadlines of today that are near or over and not met.
+async fn warnings(app: &App, visit: &Visit) -> Result<Vec<Warning>, Problem> {
+    let today = kernel::london_date(visit.now);
+    let ask = ListDeadlines {
+        from: Some(today),
+        to: Some(today),
+    };
+    let found = app.bus.ask(&ask).await?;
+    let near = found.items.into_iter().filter(|one| {
+        matches!(one.state.as_str(), "open" | "late") && one.due_at - TOLD_BEFORE <= visit.now
+    });
+    Ok(near
+        .map(|one| {
+            let late = one.due_at <= visit.now;
+            let by = one
+                .due_at
+                .with_timezone(&chrono_tz::Europe::London)
+                .format("%H:%M");
+            let text = if late {
+                let over = two_units(visit.now - one.due_at);
+                format!("{}: not done, was due {by} ({over} ago)", one.title)
+            } else {
+                let left = two_units(one.due_at - visit.now);
+                format!("{}: not done, due {by} (in {left})", one.title)
+            };
+            Warning {
+                text,
+                href: one
+                    .work_item_id
+                    .map(|id| format!("/today?view=team&open={id}")),
+                late,
+            }
+        })
+        .collect())
 }
 
 /// What is to be collected, and the credit beside it: as the aged debt says, and

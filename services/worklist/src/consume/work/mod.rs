@@ -4,8 +4,10 @@
 mod accounts;
 mod contacts;
 mod controls;
+mod dead_letters;
 mod disputes;
 mod dunning;
+mod erasure;
 mod legal;
 mod receipts;
 
@@ -18,6 +20,7 @@ use messaging::{Failure, Raw, Tx};
 use uuid::Uuid;
 
 pub(crate) use accounts::Known;
+pub(crate) use erasure::Erased;
 
 use super::{Part, Said};
 use crate::{
@@ -36,6 +39,8 @@ const TOPIC: &str = "worklist";
 pub(crate) enum Fact {
     Signals(Vec<Signal>),
     Account(Known),
+    /// What was written about somebody is to go.
+    Erased(Erased),
 }
 
 #[derive(Default)]
@@ -52,6 +57,7 @@ pub(crate) struct State {
 pub(crate) struct Changes {
     touched: Vec<Touched>,
     accounts: Vec<Known>,
+    erased: Vec<Erased>,
 }
 
 pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
@@ -61,6 +67,9 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
     let signals = match name {
         "ingestion.account_recorded.v1" => {
             return Ok(Some(Fact::Account(accounts::read(raw)?)));
+        }
+        "dunning.contact_notes_erased.v1" => {
+            return Ok(Some(Fact::Erased(erasure::of_account(raw)?)));
         }
         "allocation.receipt_posted.v1"
         | "allocation.receipt_allocated.v1"
@@ -78,7 +87,12 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         "worklist.limit_change_requested.v1" => controls::limit(raw)?,
         "worklist.approval_decided.v1" => controls::decided(raw)?,
         "allocation.refund_changed.v1" => controls::refund(raw)?,
-        "disputes.case_changed.v1" => disputes::case(raw)?,
+        "disputes.case_changed.v1" => {
+            if let Some(erased) = erasure::of_case(raw)? {
+                return Ok(Some(Fact::Erased(erased)));
+            }
+            disputes::case(raw)?
+        }
         "disputes.credit_requested.v1" => disputes::credit(raw)?,
         "dunning.promise_changed.v1" => dunning::promise(raw)?,
         "dunning.hold_changed.v1" => dunning::hold(raw)?,
@@ -88,6 +102,7 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         "dunning.contact_changed.v1" => contacts::changed(raw)?,
         "dunning.contact_recorded.v1" => contacts::recorded(raw)?,
         "dunning.reach_changed.v1" => contacts::reach(raw)?,
+        _ if name.ends_with(dead_letters::CHANGED) => dead_letters::changed(raw)?,
         _ => return Ok(None),
     };
     Ok((!signals.is_empty()).then_some(Fact::Signals(signals)))
@@ -110,6 +125,7 @@ pub(super) async fn load(tx: &mut Tx, part: &Part<'_, Fact>) -> Result<State, Fa
                 accounts.insert(known.account_id);
                 told.insert(known.account_id);
             }
+            Fact::Erased(_) => {}
             Fact::Signals(signals) => {
                 for signal in signals {
                     subjects.insert(signal.subject_id);
@@ -152,7 +168,11 @@ pub(super) fn decide(
     }
     // Who an account belongs to first: what else came with it finds its owner.
     let mut newer = Vec::new();
+    let mut erased = Vec::new();
     for (_, _, fact) in part {
+        if let Fact::Erased(words) = fact {
+            erased.push(*words);
+        }
         if let Fact::Account(known) = fact {
             let version = state.versions.entry(known.account_id).or_default();
             if known.version > *version {
@@ -194,6 +214,7 @@ pub(super) fn decide(
     said.changes = Changes {
         touched,
         accounts: accounts::newest(newer),
+        erased,
     };
     Ok(said)
 }
@@ -201,6 +222,7 @@ pub(super) fn decide(
 pub(super) async fn record(tx: &mut Tx, changes: Changes) -> Result<(), Failure> {
     store::work::put_accounts(tx.conn(), &changes.accounts).await?;
     store::work::put(tx.conn(), &changes.touched).await?;
+    store::erasure::erase(tx.conn(), &changes.erased).await?;
     if changes
         .touched
         .iter()

@@ -1,0 +1,206 @@
+//! How what was written leaves the house: e-mail by SMTP, for the services that
+//! write to people. What is sent once, and what is done about what nobody knows
+//! the fate of, is each service's own.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use lettre::{
+    Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    address::Envelope,
+    message::{
+        Mailbox, MultiPart, SinglePart,
+        header::{ContentType, HeaderName, HeaderValue},
+    },
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Tls, TlsParameters},
+    },
+};
+use messaging::Failure;
+use uuid::Uuid;
+
+/// The provider.
+#[derive(Clone)]
+pub struct MailOptions {
+    pub host: String,
+    pub port: u16,
+    /// TLS from the first byte; else none, for a provider on this machine.
+    pub tls: bool,
+    /// Name and password.
+    pub credentials: Option<(String, String)>,
+    /// The provider drops a Message-ID that it has: only then is anything sent
+    /// twice to it.
+    pub idempotent: bool,
+    pub timeout: Duration,
+}
+
+/// What became of an e-mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handed {
+    Sent(Option<String>),
+    /// The provider refused it.
+    Refused(String),
+    /// Nobody knows whether it was taken (E65).
+    Unknown(String),
+}
+
+/// The connection to the provider.
+#[derive(Clone)]
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    pub idempotent: bool,
+}
+
+fn wrong(error: impl std::fmt::Display) -> Failure {
+    Failure::permanent("mail.wrong", error.to_string())
+}
+
+impl Mailer {
+    pub fn new(options: &MailOptions) -> Result<Self, Failure> {
+        let mut builder =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(options.host.clone())
+                .port(options.port)
+                .timeout(Some(options.timeout));
+        if options.tls {
+            let parameters = TlsParameters::new(options.host.clone()).map_err(wrong)?;
+            builder = builder.tls(Tls::Wrapper(parameters));
+        }
+        if let Some((user, password)) = &options.credentials {
+            builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
+        }
+        Ok(Self {
+            transport: builder.build(),
+            idempotent: options.idempotent,
+        })
+    }
+
+    /// Whether the provider answers: while it does not, nothing is claimed.
+    pub async fn answers(&self) -> bool {
+        self.transport.test_connection().await.unwrap_or(false)
+    }
+
+    /// Hands over exactly these bytes.
+    pub async fn send(&self, from: &str, to: &str, bytes: &[u8]) -> Handed {
+        let envelope = from
+            .parse::<Address>()
+            .map_err(|e| e.to_string())
+            .and_then(|from| Ok((from, to.parse::<Address>().map_err(|e| e.to_string())?)))
+            .and_then(|(from, to)| Envelope::new(Some(from), vec![to]).map_err(|e| e.to_string()));
+        let envelope = match envelope {
+            Ok(envelope) => envelope,
+            Err(error) => return Handed::Refused(format!("no e-mail address: {error}")),
+        };
+        match self.transport.send_raw(&envelope, bytes).await {
+            Ok(answer) => Handed::Sent(answer.first_line().map(str::to_owned)),
+            Err(error) if error.is_permanent() || error.is_transient() => {
+                Handed::Refused(error.to_string())
+            }
+            Err(error) => Handed::Unknown(error.to_string()),
+        }
+    }
+}
+
+/// An e-mail that is to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Email<'e> {
+    /// Who writes: name and address.
+    pub from: (&'e str, &'e str),
+    pub to: &'e str,
+    /// What it is about: the Message-ID, and the token by which an answer is
+    /// found.
+    pub about: Uuid,
+    pub at: DateTime<Utc>,
+    pub subject: &'e str,
+    pub text: &'e str,
+    /// The same as a page, where there is one.
+    pub html: Option<&'e str>,
+}
+
+impl Email<'_> {
+    /// As it is sent: the same e-mail gives the same bytes.
+    ///
+    /// # Errors
+    /// When an address is none.
+    pub fn bytes(&self) -> Result<Vec<u8>, Failure> {
+        let address: Address = self.from.1.parse().map_err(wrong)?;
+        let domain = address.domain().to_owned();
+        let from = Mailbox::new(Some(self.from.0.to_owned()), address.clone());
+        let reply: Address = format!("{}+{}@{domain}", address.user(), self.about.simple())
+            .parse()
+            .map_err(wrong)?;
+        let text = SinglePart::builder()
+            .header(ContentType::TEXT_PLAIN)
+            .body(self.text.to_owned());
+        let message = Message::builder()
+            .from(from)
+            .reply_to(Mailbox::new(None, reply))
+            .to(Mailbox::new(None, self.to.parse().map_err(wrong)?))
+            .date(self.at.into())
+            .message_id(Some(format!("<{}@{domain}>", self.about)))
+            .subject(self.subject)
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ));
+        let message = match self.html {
+            Some(html) => message.multipart(
+                MultiPart::alternative()
+                    .boundary(self.about.simple().to_string())
+                    .singlepart(text)
+                    .singlepart(
+                        SinglePart::builder()
+                            .header(ContentType::TEXT_HTML)
+                            .body(html.to_owned()),
+                    ),
+            ),
+            None => message.singlepart(text),
+        };
+        Ok(message.map_err(wrong)?.formatted())
+    }
+}
+
+/// Whether an e-mail can go to it.
+pub fn is_address(text: &str) -> bool {
+    text.parse::<Address>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_email_has_the_same_bytes_and_its_own_message_id() {
+        let email = Email {
+            from: ("Ledger", "ar@example.org"),
+            to: "sam@example.net",
+            about: Uuid::from_u128(7),
+            at: DateTime::UNIX_EPOCH,
+            subject: "A question\r\nBcc: other@example.net",
+            text: "What was delivered?",
+            html: None,
+        };
+        let bytes = email.bytes().unwrap();
+        assert_eq!(bytes, email.bytes().unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains("Message-ID: <00000000-0000-0000-0000-000000000007@example.org>"));
+        // A subject is one header, whatever is in it.
+        assert!(!text.lines().any(|line| line.starts_with("Bcc:")), "{text}");
+        assert!(
+            Email {
+                to: "nobody",
+                ..email
+            }
+            .bytes()
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn an_address_has_a_name_and_a_domain() {
+        assert!(is_address("sam@example.net"));
+        for wrong in ["", "sam", "sam@", "a@b@c", "sam@example.net\r\nX: y"] {
+            assert!(!is_address(wrong), "{wrong}");
+        }
+    }
+}
