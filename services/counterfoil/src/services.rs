@@ -18,6 +18,7 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
     let trusted_origins = config.http.trusted_origins.clone();
     let demo = config.demo.enabled;
     let letters = letters(config);
+    let principals = config.mail.principals_file.clone();
     // Only the first start of the gateway tells; after a restart it has the
     // same address.
     let bound = Arc::new(Mutex::new(bound));
@@ -28,7 +29,14 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
         Service::new(allocation::ROLE, &allocation::MIGRATOR, allocation::run),
         Service::new(disputes::ROLE, &disputes::MIGRATOR, disputes::run),
         Service::new(dunning::ROLE, &dunning::MIGRATOR, move |bus| {
-            dunning::run_with(bus, letters.clone())
+            let (letters, file) = (letters.clone(), principals.clone());
+            async move {
+                let letters = match file {
+                    Some(file) => letters.with_principals(&file)?,
+                    None => letters,
+                };
+                dunning::run_with(bus, letters).await
+            }
         }),
         Service::new(worklist::ROLE, &worklist::MIGRATOR, worklist::run),
         Service::new(reporting::ROLE, &reporting::MIGRATOR, reporting::run),
@@ -63,6 +71,7 @@ fn letters(config: &Config) -> dunning::Options {
             email: mail.from.clone(),
             how_to_pay: mail.how_to_pay.clone(),
         },
+        principals: std::collections::BTreeMap::new(),
         mail: (!mail.host.is_empty()).then(|| dunning::MailOptions {
             host: mail.host.clone(),
             port: mail.port,

@@ -179,6 +179,7 @@ async fn propose(client: &Client, title: &str) -> anyhow::Result<(f64, RunView)>
     let began = Instant::now();
     let mut run = client
         .ask(&ProposeRun {
+            kind: contracts::dunning::RunKind::Reminders,
             command_id: CommandId::generate(),
             as_of: None,
             title: title.to_owned(),
