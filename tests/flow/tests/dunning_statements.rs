@@ -288,6 +288,10 @@ impl Office {
     }
 }
 
+fn hex_of(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Pounds in a quoted-printable or plain part.
 fn says(mail: &str, amount: &str) -> bool {
     mail.contains(&format!("£{amount}")) || mail.contains(&format!("=C2=A3{amount}"))
@@ -456,13 +460,12 @@ async fn a_red_run_sends_exactly_what_is_owed_at_that_moment() {
         panic!("one letter, not {}", letters.len());
     };
     let words = String::from_utf8_lossy(letter);
-    for said in [
-        "Albion Insurance plc",
-        "Less commission and credit notes",
-        "850.00",
-    ] {
+    for said in ["Albion Insurance plc", "Less commission and credit notes"] {
         assert!(words.contains(said), "the letter does not say {said}");
     }
+    // A text with a pound sign in it is written in hexadecimal digits.
+    let net_total = hex_of("850.00");
+    assert!(words.to_lowercase().contains(&net_total), "it is not net");
     assert!(!words.contains("Example Collections"), "the firm is named");
     let kept = office.gateway.ask(&preview).await.unwrap();
     assert!(kept.sent, "what was sent is shown as it was sent");
@@ -538,6 +541,23 @@ async fn a_plain_run_has_everything_open_and_the_second_in_a_row_makes_red() {
         1,
         "a plain statement does not count in the budget"
     );
+
+    // A month later something else is overdue for nine days: the second in a row.
+    office.clock.advance(TimeDelta::days(27));
+    let mut other = document("P1-C", "PLN1", "45.00");
+    other.issued_on = "2026-02-12".parse().unwrap();
+    other.due_on = "2026-03-01".parse().unwrap();
+    office.suite.publish_document("P1-C", &other).await;
+    office.pay("P1-A", "100.00").await;
+    office.open_is("PLN1", ["30.00", "45.00"].into_iter()).await;
+    let red = office.propose(RunKind::RedStatement).await;
+    let why = office.accounts(&red).await["PLN1"].excluded;
+    assert_eq!(why, Some(StatementExclusion::NotRedYet));
+    let second = office.propose(RunKind::Statement).await;
+    office.approve(&second).await;
+    office.until(&second, RunState::Sent).await;
+    let red = office.propose(RunKind::RedStatement).await;
+    assert_eq!(red.amounts, [gbp("45.00")]);
 }
 
 /// Stopped between claim and mark: what the provider drops twice is handed over

@@ -194,7 +194,7 @@ fn what_is_in_query_stands_in_it_and_not_in_what_is_due() {
         .collect();
     let expected = [
         ("Overdue in all", "£160.00"),
-        ("Less in query", "-£45.00"),
+        ("Less in query", "(£45.00)"),
         ("Total due now", "£115.00"),
     ];
     assert_eq!(sums, expected);
@@ -224,7 +224,7 @@ fn e80_a_principal_is_asked_for_the_net() {
             .sums
             .iter()
             .find(|sum| sum.title == "Less commission and credit notes");
-        assert_eq!(less.unwrap().amount, "-£150.00");
+        assert_eq!(less.unwrap().amount, "(£150.00)");
         assert_eq!(sheet.sums.last().unwrap().amount, "£850.00");
     }
 }
