@@ -84,6 +84,7 @@ describe('statements', { timeout: 900_000 }, () => {
       await page.reload();
       assert.equal(await page.locator('#run-head .tag').first().innerText(), 'Sent');
     }, 90_000);
+    await page.locator('#accounts').getByRole('link', { name: OWES.reference }).click();
     await page.getByRole('link', { name: 'What was sent' }).waitFor();
     await noBarrier(page, 'a run that was sent');
     await screenshot(page, 'statement-run-sent');
@@ -93,6 +94,17 @@ describe('statements', { timeout: 900_000 }, () => {
     await page.locator('#run-head').getByText('0 red statements').waitFor();
     await page.getByRole('link', { name: /^Had one/ }).waitFor();
     await screenshot(page, 'statement-run-again');
+
+    const { items } = await api(`/api/v1/accounts?search=${OWES.reference}`);
+    await page.goto(`/accounts/${items[0].account_id}`);
+    await page.getByRole('link', { name: 'Reconciliation' }).click();
+    await page.getByRole('heading', { name: 'Account reconciliation' }).waitFor();
+    await page.getByLabel('From').fill(daysAgo(80));
+    await page.keyboard.press('Enter');
+    await page.getByText('Closing balance').waitFor();
+    await page.getByText('£1,250.00').first().waitFor();
+    await noBarrier(page, 'the reconciliation of an account');
+    await screenshot(page, 'account-reconciliation');
   });
 
   journey('needs no scripts', { as: 'controller', javaScriptEnabled: false }, async (visitor) => {

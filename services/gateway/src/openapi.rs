@@ -196,6 +196,7 @@ fn components() -> Value {
     component::<disputes::Feedback>(&mut answers);
     component::<disputes::Nudged>(&mut answers);
     component::<Page<dunning::RunView>>(&mut answers);
+    component::<reporting::AccountStatement>(&mut answers);
     component::<Page<dunning::RunAccount>>(&mut answers);
     component::<dunning::RunPreview>(&mut answers);
     component::<dunning::Standing>(&mut answers);

@@ -445,6 +445,12 @@ pub(crate) fn table() -> Vec<Entry> {
         ),
         Entry::page(
             GET,
+            "/accounts/{id}/reconciliation",
+            READ,
+            get(pages::account_statement::show),
+        ),
+        Entry::page(
+            GET,
             "/accounts/{id}/statement",
             READ,
             get(pages::dunning::statement::statement),
@@ -856,6 +862,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(READ, routes!(api::accounts::list_accounts)),
         Entry::api(READ, routes!(api::accounts::get_account)),
         Entry::api(READ, routes!(api::accounts::get_ledger)),
+        Entry::api(READ, routes!(api::accounts::get_statement)),
         Entry::api(READ, routes!(api::accounts::get_timeline)),
         Entry::api(READ, routes!(api::reports::aged_debt)),
         Entry::api(READ, routes!(api::reports::aged_items)),

@@ -22,7 +22,7 @@ use contracts::{
             GetRun, GetStanding, ListRunAccounts, ListRuns, PlaceHold, PreviewRunAccount,
             ProposeRun, RunAccount, RunAccountState, RunScope, RunStep, RunView, StepRun,
         },
-        reporting::{AccountKey, GetAccount},
+        reporting::{AccountKey, GetAccount, GetAccountStatement},
     },
     controls::ApprovalKind,
     disputes::CaseKind,
@@ -558,6 +558,66 @@ async fn a_plain_run_has_everything_open_and_the_second_in_a_row_makes_red() {
     office.until(&second, RunState::Sent).await;
     let red = office.propose(RunKind::RedStatement).await;
     assert_eq!(red.amounts, [gbp("45.00")]);
+}
+
+/// The account reconciliation: what it began with, each movement, and what it came
+/// to, with the cash that is set against nothing.
+#[tokio::test]
+async fn an_account_reconciles_between_two_days_to_the_penny() {
+    let office = Office::open().await;
+    let _dunning = office.dunning(office.sink.address()).await;
+    let account_id = office
+        .debtor("REC1", &[("RC-A", "100.00"), ("RC-B", "60.00")], |_| {})
+        .await;
+    let mut credit = document("RC-CN", "REC1", "25.50");
+    credit.kind = DocumentKind::CreditNote;
+    credit.issued_on = "2026-02-03".parse().unwrap();
+    credit.due_on = credit.issued_on;
+    office.suite.publish_document("RC-CN", &credit).await;
+    office.pay("RC-A", "100.00").await;
+    office.open_is("REC1", ["60.00"].into_iter()).await;
+    let ask = |from: &str, to: &str| GetAccountStatement {
+        account_id,
+        from: from.parse().unwrap(),
+        to: to.parse().unwrap(),
+    };
+    let march = eventually_some("reporting has all of it", DEADLINE, async || {
+        let all = office
+            .gateway
+            .ask(&ask("2026-02-01", "2026-03-10"))
+            .await
+            .ok()?;
+        let [gbp] = all.currencies.as_slice() else {
+            return None;
+        };
+        (gbp.lines.len() == 2).then(|| gbp.clone())
+    })
+    .await;
+    let lines: Vec<(&str, Money, Money)> = march
+        .lines
+        .iter()
+        .map(|line| (line.kind.as_str(), line.amount, line.balance))
+        .collect();
+    assert_eq!(march.opening, gbp("160.00"));
+    assert_eq!(
+        lines,
+        [
+            ("credit_note", gbp("-25.50"), gbp("134.50")),
+            ("receipt", gbp("-100.00"), gbp("34.50")),
+        ]
+    );
+    assert_eq!(
+        (march.closing, march.unallocated),
+        (gbp("34.50"), gbp("0.00"))
+    );
+    let january = office.gateway.ask(&ask("2026-01-01", "2026-01-31")).await;
+    let january = &january.unwrap().currencies[0];
+    assert_eq!(
+        (january.opening, january.closing),
+        (gbp("0.00"), gbp("160.00"))
+    );
+    let later: Result<_, Refusal> = office.gateway.ask(&ask("2026-03-01", "2026-03-11")).await;
+    assert!(later.is_err(), "a day to come");
 }
 
 /// Stopped between claim and mark: what the provider drops twice is handed over

@@ -106,9 +106,11 @@ async fn now(conn: &mut PgConnection, one: &Queued, by: By<'_>) -> Result<Option
         one.run_id.into(),
     )
     .await?;
-    let Some(holder) = holders.into_iter().next() else {
+    let Some(mut holder) = holders.into_iter().next() else {
         return Ok(None);
     };
+    // Whichever run comes first sends it; the other is told that there was one.
+    holder.in_run = false;
     let asked = Asked {
         kind,
         as_at: one.as_of,

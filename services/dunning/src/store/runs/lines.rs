@@ -72,7 +72,7 @@ pub(crate) async fn put_lines(
         &of(lines, |l| l.policy.as_ref().map(|(p, _)| p.clone())) as &[Option<String>],
         &of(lines, |l| l.policy.as_ref().map(|(_, v)| *v)) as &[Option<i32>],
         &of(lines, |l| l.contact.as_ref().map(|c| c.stage.clone())) as &[Option<String>],
-        &of(lines, |l| l.rank()) as &[Option<i16>],
+        &of(lines, Line::rank) as &[Option<i16>],
         &of(lines, |l| l.contact.as_ref().map(|c| c.template.clone())) as &[Option<String>],
         &of(lines, |l| l.contact.as_ref().map(|c| c.channel.name().to_owned())) as &[Option<String>],
         &amounts?,
