@@ -208,7 +208,7 @@ impl Place {
 /// A reason in the words of a statement.
 fn why(item: &RunItem) -> &'static str {
     match item.reason {
-        ChaseReason::ChaseNow => "due",
+        ChaseReason::ChaseNow | ChaseReason::SuspectedQuery => "due",
         other => other.name(),
     }
 }
