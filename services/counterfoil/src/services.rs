@@ -19,6 +19,7 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
     let demo = config.demo.enabled;
     let letters = letters(config);
     let questions = questions(config);
+    let principals = config.mail.principals_file.clone();
     // Only the first start of the gateway tells; after a restart it has the
     // same address.
     let bound = Arc::new(Mutex::new(bound));
@@ -31,7 +32,14 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
             disputes::run_with(bus, questions.clone())
         }),
         Service::new(dunning::ROLE, &dunning::MIGRATOR, move |bus| {
-            dunning::run_with(bus, letters.clone())
+            let (letters, file) = (letters.clone(), principals.clone());
+            async move {
+                let letters = match file {
+                    Some(file) => letters.with_principals(&file)?,
+                    None => letters,
+                };
+                dunning::run_with(bus, letters).await
+            }
         }),
         Service::new(worklist::ROLE, &worklist::MIGRATOR, worklist::run),
         Service::new(reporting::ROLE, &reporting::MIGRATOR, reporting::run),
@@ -66,6 +74,7 @@ fn letters(config: &Config) -> dunning::Options {
             email: mail.from.clone(),
             how_to_pay: mail.how_to_pay.clone(),
         },
+        principals: std::collections::BTreeMap::new(),
         mail: provider(config),
     }
 }

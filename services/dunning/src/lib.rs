@@ -7,7 +7,9 @@ mod jobs;
 mod serve;
 mod store;
 
-pub use channel::{MailOptions, Options};
+pub use channel::{MailOptions, Options, Principal};
+use std::sync::Arc;
+
 use contracts::Role;
 use messaging::{Bus, Failure, Host};
 
@@ -32,6 +34,8 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
 pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
     let sender = options.sender.clone();
     let of_letters = sender.clone();
+    let made_with = Arc::new(options.clone());
+    let previewed_with = made_with.clone();
     let dispatch = jobs::dispatch::Dispatch::new(options)?;
     serve::begin(&bus).await?;
     let prefix = bus.prefix().clone();
@@ -65,7 +69,10 @@ pub async fn run_with(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(serve::list_run_accounts)
         .serve(serve::edit_run)
         .serve(serve::step_run)
-        .job("propose_runs", jobs::EVERY, jobs::propose)
+        .serve(move |ask, bus| serve::preview_run_account(ask, bus, previewed_with.clone()))
+        .job("propose_runs", jobs::EVERY, move |bus| {
+            jobs::propose(bus, made_with.clone())
+        })
         .job("queue_runs", jobs::EVERY, jobs::queue)
         .serve(serve::place_hold)
         .serve(serve::step_hold)

@@ -216,7 +216,9 @@ fn components() -> Value {
     component::<disputes::Feedback>(&mut answers);
     component::<disputes::Nudged>(&mut answers);
     component::<Page<dunning::RunView>>(&mut answers);
+    component::<reporting::AccountStatement>(&mut answers);
     component::<Page<dunning::RunAccount>>(&mut answers);
+    component::<dunning::RunPreview>(&mut answers);
     component::<dunning::Standing>(&mut answers);
     component::<Page<dunning::DunningPolicyView>>(&mut answers);
     component::<dunning::DunningPolicyDetail>(&mut answers);

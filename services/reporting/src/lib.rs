@@ -15,8 +15,9 @@ use contracts::{
     api::{
         Call, Refusal,
         reporting::{
-            CheckInvariants, GetAccount, GetAgedDebt, GetAgedItems, GetLedger, GetRebuild,
-            GetTimeline, GetUnallocated, ListAccounts, RebuildProjections, TraceProjection,
+            CheckInvariants, GetAccount, GetAccountStatement, GetAgedDebt, GetAgedItems, GetLedger,
+            GetRebuild, GetTimeline, GetUnallocated, ListAccounts, RebuildProjections,
+            TraceProjection,
         },
     },
 };
@@ -42,6 +43,9 @@ fn host(bus: Bus) -> Host {
         .serve(answer::<ListAccounts, _, _>(serve::list_accounts))
         .serve(answer::<GetAccount, _, _>(serve::get_account))
         .serve(answer::<GetLedger, _, _>(serve::get_ledger))
+        .serve(answer::<GetAccountStatement, _, _>(
+            serve::get_account_statement,
+        ))
         .serve(answer::<GetTimeline, _, _>(serve::get_timeline))
         .serve(answer::<GetAgedDebt, _, _>(serve::get_aged_debt))
         .serve(answer::<GetAgedItems, _, _>(serve::get_aged_items))

@@ -4,9 +4,10 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contracts::api::{
     Page,
     reporting::{
-        AccountKey, AccountView, AgedDebt, AgedItem, AgeingBasis, GetAccount, GetAgedDebt,
-        GetAgedItems, GetLedger, GetTimeline, GetUnallocated, LedgerLine, ListAccounts,
-        ProjectionTrace, TimelineEntry, TraceProjection, UnallocatedCash,
+        AccountKey, AccountMovement, AccountMovements, AccountStatement, AccountView, AgedDebt,
+        AgedItem, AgeingBasis, GetAccount, GetAccountStatement, GetAgedDebt, GetAgedItems,
+        GetLedger, GetTimeline, GetUnallocated, LedgerLine, ListAccounts, ProjectionTrace,
+        TimelineEntry, TraceProjection, UnallocatedCash,
     },
 };
 use kernel::{AccountId, london_date};
@@ -17,9 +18,10 @@ use crate::{
     cursor,
     domain::ageing,
     store::{
-        self,
+        self, account_statement,
         accounts::{self, LedgerPlace},
         aged_debt::{self, AgedPlace, Cell, Filter, ItemPlace},
+        generation,
         timeline::{self, TimelinePlace},
         unallocated::{self, UnallocatedPlace},
     },
@@ -163,6 +165,85 @@ pub(crate) async fn get_ledger(call: GetLedger, bus: Bus) -> Result<Page<LedgerL
         return Err(no_account(call.account_id));
     }
     cursor::page(found, rows, LedgerPlace::of)
+}
+
+/// An account between two days. What the books come to by their lines must be
+/// what every report says: else nothing is shown.
+pub(crate) async fn get_account_statement(
+    call: GetAccountStatement,
+    bus: Bus,
+) -> Result<AccountStatement, Failure> {
+    let now = AsAt::now(&bus);
+    if call.to > now.as_of {
+        return Err(invalid("/to", "must not be after today"));
+    }
+    let at = AsAt::asked(&bus, Some(call.to), Some(now.known_at))?;
+    let before = call.from.pred_opt().filter(|_| call.from <= call.to);
+    let before = before.ok_or_else(|| invalid("/from", "must not be after the last day"))?;
+    let mut conn = bus.pool().acquire().await?;
+    // The lines and the balance that they must come to are of one moment.
+    let mut moment = generation::snapshot(&mut conn).await?;
+    let account = accounts::find(&mut moment, at, Some(call.account_id), None)
+        .await?
+        .ok_or_else(|| no_account(call.account_id))?;
+    let books = account_statement::books(&mut moment, call.account_id, at).await?;
+    let most = usize::try_from(account_statement::MOST).unwrap_or(usize::MAX);
+    let largest = books.documents.len().max(books.receipts.len());
+    if largest.max(books.lines.len()) > most {
+        return Err(invalid("/account_id", "has too many lines for a statement"));
+    }
+    let moves = books.moves();
+    let mut currencies = Vec::new();
+    for currency in books.currencies() {
+        let opening = books.balance(currency, before);
+        let mut balance = opening;
+        let mut lines = Vec::new();
+        let within = |on| (call.from..=call.to).contains(&on);
+        for one in moves
+            .iter()
+            .filter(|one| one.currency == currency && within(one.on))
+        {
+            balance += one.amount;
+            lines.push(AccountMovement {
+                on: one.on,
+                kind: one.kind.clone(),
+                reference: one.reference.clone(),
+                amount: store::money(one.amount, currency)?,
+                balance: store::money(balance, currency)?,
+                document_id: one.document.map(Into::into),
+                receipt_id: one.receipt.map(Into::into),
+            });
+        }
+        let closing = store::money(balance, currency)?;
+        let reported = account
+            .balances
+            .iter()
+            .find(|one| one.balance.currency() == closing.currency());
+        if reported.map_or(!closing.is_zero(), |one| one.balance != closing) {
+            return Err(Failure::bug(
+                "reporting.statement_does_not_add_up",
+                format!(
+                    "account {} comes to {balance} by its lines",
+                    call.account_id
+                ),
+            ));
+        }
+        currencies.push(AccountMovements {
+            opening: store::money(opening, currency)?,
+            lines,
+            closing,
+            unallocated: store::money(books.unallocated(currency, call.to), currency)?,
+        });
+    }
+    Ok(AccountStatement {
+        account_id: call.account_id,
+        account_ref: account.account_ref,
+        name: account.name,
+        from: call.from,
+        to: call.to,
+        known_at: at.known_at,
+        currencies,
+    })
 }
 
 pub(crate) async fn get_timeline(

@@ -221,6 +221,8 @@ pub struct Mail {
     pub address: String,
     pub phone: String,
     pub how_to_pay: String,
+    #[serde(with = "empty_is_none")]
+    pub principals_file: Option<PathBuf>,
 }
 
 /// `[demo]`.

@@ -111,6 +111,7 @@ impl Office {
     async fn try_propose(&self, title: &str) -> Result<RunView, Refusal> {
         self.gateway
             .ask(&ProposeRun {
+                kind: contracts::dunning::RunKind::Reminders,
                 command_id: CommandId::generate(),
                 as_of: None,
                 title: title.to_owned(),
@@ -136,6 +137,7 @@ impl Office {
 
     async fn accounts(&self, run: &RunView) -> Vec<RunAccount> {
         let all = ListRunAccounts {
+            excluded: None,
             run_id: run.run_id,
             state: None,
             reason: None,
@@ -306,6 +308,7 @@ async fn e57_no_run_for_an_earlier_day_than_a_later_one_or_for_tomorrow() {
     office.debtor("RUN11", &[("INV-11", "100.00")]).await;
     office.propose("today").await;
     let ask = |as_of: &str| ProposeRun {
+        kind: contracts::dunning::RunKind::Reminders,
         command_id: CommandId::generate(),
         as_of: Some(as_of.parse().unwrap()),
         title: "other day".to_owned(),

@@ -237,6 +237,7 @@ impl Office {
     /// Jo works out who is written to today.
     async fn propose(&self) -> RunView {
         let ask = ProposeRun {
+            kind: contracts::dunning::RunKind::Reminders,
             command_id: CommandId::generate(),
             as_of: None,
             title: "Weekly".to_owned(),

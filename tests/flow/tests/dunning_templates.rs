@@ -229,6 +229,7 @@ impl Office {
         let run = self
             .gateway
             .ask(&ProposeRun {
+                kind: contracts::dunning::RunKind::Reminders,
                 command_id: CommandId::generate(),
                 as_of: None,
                 title: title.to_owned(),

@@ -64,6 +64,8 @@ pub struct Position {
     pub parent_ref: Option<String>,
     pub kind: Option<AccountKind>,
     pub segment: Option<String>,
+    /// Whose debt it is, where it is not the firm's own.
+    pub principal: Option<String>,
     /// Of each kind whether there is an address that is not known to be wrong.
     pub has_email: bool,
     pub has_address: bool,
@@ -163,19 +165,28 @@ impl Classified for ChaseError {
 }
 
 /// Why an item is not chased by what is said of it, with what is left to chase.
-struct Standing {
-    blocked: Option<(ChaseReason, Option<HoldKind>, Option<NaiveDate>)>,
-    chaseable: Money,
-    suspected: bool,
+pub(super) struct Standing {
+    pub(super) blocked: Option<(ChaseReason, Option<HoldKind>, Option<NaiveDate>)>,
+    pub(super) chaseable: Money,
+    /// What takes off what is open, each as far as something was left: with what
+    /// may be chased it comes to what is open.
+    pub(super) parts: Vec<(ChaseReason, Money)>,
+    pub(super) suspected: bool,
     /// Only a person may contact them.
-    by_person: bool,
+    pub(super) by_person: bool,
 }
 
-fn standing(item: &Item, stops: &[Stop], today: NaiveDate) -> Result<Standing, ChaseError> {
+/// How an item stands by what is said of it, whatever stage it is at.
+pub(super) fn standing(
+    item: &Item,
+    stops: &[Stop],
+    today: NaiveDate,
+) -> Result<Standing, ChaseError> {
     let zero = Money::zero(item.open.currency());
     let mut standing = Standing {
         blocked: None,
         chaseable: item.open,
+        parts: Vec::new(),
         suspected: false,
         by_person: false,
     };
@@ -226,7 +237,8 @@ fn standing(item: &Item, stops: &[Stop], today: NaiveDate) -> Result<Standing, C
         entry.0 += amount;
         entry.1 = entry.1.max(next);
     }
-    if standing.blocked.is_some() {
+    if let Some((reason, ..)) = standing.blocked {
+        standing.parts.push((reason, item.open));
         return Ok(standing);
     }
     for (reason, amount) in [
@@ -243,6 +255,8 @@ fn standing(item: &Item, stops: &[Stop], today: NaiveDate) -> Result<Standing, C
     }
     let mut left = item.open.amount();
     for (reason, (amount, next)) in off {
+        let taken = Money::try_new(amount.min(left), item.open.currency())?;
+        standing.parts.push((reason, taken));
         left -= amount;
         if left <= Decimal::ZERO {
             standing.blocked = Some((reason, None, next));
@@ -326,7 +340,7 @@ fn next_stage<'p>(
 }
 
 /// Whether a way reaches the debtor; which they want or not is another question.
-fn reaches(channel: Channel, position: &Position, by_person: bool) -> bool {
+pub(super) fn reaches(channel: Channel, position: &Position, by_person: bool) -> bool {
     match channel {
         Channel::Email => position.has_email && !by_person,
         Channel::Letter => position.has_address && !by_person,
@@ -489,6 +503,21 @@ fn sums(amounts: impl IntoIterator<Item = Money>) -> Result<BTreeMap<Currency, M
     Ok(sums)
 }
 
+/// Days of contacts that count in the budget of a policy, the oldest first.
+pub(super) fn recent(position: &Position, policy: &Policy, today: NaiveDate) -> Vec<NaiveDate> {
+    let window = today
+        .checked_sub_days(Days::new(policy.budget.days.into()))
+        .unwrap_or(today);
+    let mut recent: Vec<NaiveDate> = position
+        .contacts
+        .iter()
+        .copied()
+        .filter(|day| *day > window && *day <= today)
+        .collect();
+    recent.sort_unstable();
+    recent
+}
+
 /// What is left to be contacted about after minimum and budget; the reasons of
 /// what falls away are changed.
 fn contact(
@@ -542,16 +571,7 @@ fn contact(
         }
         enough
     });
-    let window = today
-        .checked_sub_days(Days::new(policy.budget.days.into()))
-        .unwrap_or(today);
-    let mut recent: Vec<NaiveDate> = position
-        .contacts
-        .iter()
-        .copied()
-        .filter(|day| *day > window && *day <= today)
-        .collect();
-    recent.sort_unstable();
+    let recent = recent(position, policy, today);
     let budget = policy.budget.contacts as usize;
     if recent.len() >= budget {
         // The oldest that must leave the window first.

@@ -65,6 +65,7 @@ fn position(items: Vec<Item>) -> Position {
         parent_ref: None,
         kind: Some(AccountKind::Company),
         segment: None,
+        principal: None,
         has_email: true,
         has_address: true,
         has_phone: true,

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 
 use pdf_writer::{Content, Finish as _, Name, Pdf, Rect, Ref, Str};
 
-use super::template::{Block, Facts, Filled, date_uk};
+use super::{
+    sheet::{self, Sheet},
+    template::{Block, Facts, Filled, date_uk},
+};
 
 /// A4 in points, and where the text stands.
 const WIDTH: f32 = 595.0;
@@ -117,9 +120,7 @@ impl Paper {
     fn down(&mut self, by: f32) {
         self.y -= by;
         if self.y < BOTTOM {
-            let full = std::mem::replace(&mut self.page, Content::new());
-            self.done.push(full);
-            self.y = TOP;
+            self.next_page();
         }
     }
 
@@ -130,6 +131,132 @@ impl Paper {
             .move_to(LEFT, y)
             .line_to(RIGHT, y)
             .stroke();
+    }
+
+    /// As `put_right`, for bold too, which is a little wider than the widths say.
+    fn put_right_of(&mut self, font: Name<'_>, size: f32, x: f32, text: &str) {
+        let wider = if font == BOLD { 1.06 } else { 1.0 };
+        self.put(font, size, x - width(text, size) * wider, text);
+    }
+
+    /// What is overdue is in red, under a mark, and says so.
+    fn red(&mut self, on: bool) {
+        let shade = if on { 0.65 } else { 0.0 };
+        self.page.set_fill_rgb(shade, 0.0, 0.0);
+    }
+
+    /// A small triangle that points up: the fonts have none.
+    fn mark(&mut self, x: f32) {
+        self.page
+            .move_to(x, self.y)
+            .line_to(x + 6.0, self.y)
+            .line_to(x + 3.0, self.y + 6.0)
+            .close_path()
+            .fill_nonzero();
+    }
+
+    fn sheet(&mut self, sheet: &Sheet) {
+        const SMALL: f32 = 9.0;
+        const ROW: f32 = 13.0;
+        let columns = [
+            LEFT,
+            LEFT + 115.0,
+            LEFT + 178.0,
+            LEFT + 243.0,
+            RIGHT - 65.0,
+            RIGHT,
+        ];
+        self.sheet_head(&columns, SMALL);
+        for row in &sheet.rows {
+            let reference = wrapped(&row.cells[0], 110.0, SMALL);
+            let notes = if row.note.is_empty() {
+                Vec::new()
+            } else {
+                wrapped(&row.note, RIGHT - LEFT - 20.0, SMALL - 1.0)
+            };
+            let lines = reference.len() + notes.len();
+            if self.y - ROW * lines as f32 <= BOTTOM {
+                self.next_page();
+                self.sheet_head(&columns, SMALL);
+            }
+            let last = reference.len().saturating_sub(1);
+            for (n, line) in reference.iter().enumerate() {
+                self.put(PLAIN, SMALL, LEFT, line);
+                if n < last {
+                    self.y -= ROW;
+                }
+            }
+            for (n, (cell, x)) in row.cells.iter().zip(columns).enumerate() {
+                match n {
+                    0 => {}
+                    3 if row.overdue => {
+                        self.red(true);
+                        self.mark(x);
+                        self.put(BOLD, SMALL, x + 9.0, &format!("overdue {cell}"));
+                        self.red(false);
+                    }
+                    4 | 5 => self.put_right(PLAIN, SMALL, x, cell),
+                    _ => self.put(PLAIN, SMALL, x, cell),
+                }
+            }
+            self.y -= ROW;
+            for line in notes {
+                self.put(PLAIN, SMALL - 1.0, LEFT + 10.0, &line);
+                self.y -= ROW;
+            }
+        }
+        self.y += ROW;
+        self.rule();
+        self.y -= ROW + 4.0;
+        self.keep(ROW * (sheet.sums.len() as f32 + 4.0));
+        for sum in &sheet.sums {
+            let font = if sum.strong { BOLD } else { PLAIN };
+            let red = sheet.red && sum.strong;
+            if red {
+                self.red(true);
+            }
+            self.put(font, SIZE, LEFT + 200.0, &sum.title);
+            self.put_right_of(font, SIZE, RIGHT, &sum.amount);
+            if red {
+                self.red(false);
+            }
+            self.y -= LEADING;
+        }
+        self.y -= LEADING * 0.5;
+        let room = (RIGHT - LEFT) / sheet.ageing.len().max(5) as f32;
+        for (n, (title, amount)) in sheet.ageing.iter().enumerate() {
+            let right = LEFT + room * (n as f32 + 1.0);
+            self.put_right_of(BOLD, SMALL, right, title);
+            self.y -= ROW;
+            self.put_right(PLAIN, SMALL, right, amount);
+            self.y += ROW;
+        }
+        self.down(ROW + LEADING * 1.6);
+    }
+
+    fn sheet_head(&mut self, columns: &[f32; 6], size: f32) {
+        for (n, (title, x)) in sheet::HEAD.iter().zip(columns).enumerate() {
+            if n > 3 {
+                self.put_right_of(BOLD, size, *x, title);
+            } else {
+                self.put(BOLD, size, *x, title);
+            }
+        }
+        self.rule();
+        self.y -= LEADING + 3.0;
+    }
+
+    /// The next page, when so much does not fit on this one.
+    fn keep(&mut self, room: f32) {
+        if self.y - room < BOTTOM {
+            self.next_page();
+        }
+    }
+
+    fn next_page(&mut self) {
+        let full = std::mem::replace(&mut self.page, Content::new());
+        self.done.push(full);
+        self.y = TOP;
     }
 
     fn table(&mut self, facts: &Facts) {
@@ -193,7 +320,10 @@ pub fn pdf(filled: &Filled, facts: &Facts, reference: &str) -> Vec<u8> {
     paper.down(LEADING * 0.6);
     for block in &filled.blocks {
         match block {
-            Block::Items => paper.table(facts),
+            Block::Items => match &facts.sheet {
+                Some(sheet) => paper.sheet(sheet),
+                None => paper.table(facts),
+            },
             Block::Heading(text) => {
                 for line in wrapped(text, RIGHT - LEFT - 30.0, 12.0) {
                     paper.put(BOLD, 12.0, LEFT, &line);
@@ -263,6 +393,10 @@ pub fn text(filled: &Filled, facts: &Facts) -> String {
                 let _ = writeln!(out, "{text}\n");
             }
             Block::Items => {
+                if let Some(sheet) = &facts.sheet {
+                    let _ = writeln!(out, "{}", sheet.text());
+                    continue;
+                }
                 for item in &facts.items {
                     let due = date_uk(item.due_on);
                     let _ = writeln!(out, "  {}   due {due}   {}", item.document_ref, item.amount);
@@ -297,6 +431,10 @@ pub fn html(filled: &Filled, facts: &Facts) -> String {
                 let _ = writeln!(out, "<p>{}</p>", escaped(text).replace('\n', "<br>"));
             }
             Block::Items => {
+                if let Some(sheet) = &facts.sheet {
+                    out.push_str(&sheet.html(escaped));
+                    continue;
+                }
                 out.push_str(
                     "<table cellpadding=\"4\"><tr><th align=\"left\">Document</th><th align=\"left\">Due</th><th align=\"right\">Amount</th></tr>\n",
                 );

@@ -34,6 +34,10 @@ pub mod referral_steps;
 #[cfg(test)]
 mod referral_tests;
 pub mod run;
+pub mod sheet;
+pub mod statement;
+#[cfg(test)]
+mod statement_tests;
 pub mod stops;
 pub mod template;
 pub mod wording;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use contracts::{
     api::dunning::{RunAccountState, RunScope},
-    dunning::{Channel, ChaseReason, RunState, RunTally},
+    dunning::{Channel, ChaseReason, RunState, RunTally, StatementExclusion},
 };
 use kernel::{AccountId, Classified, Currency, DocumentId, ErrorClass, Money, MoneyError};
 use rust_decimal::Decimal;
@@ -22,6 +22,32 @@ pub struct Line {
     /// Nobody is contacted without.
     pub contact: Option<Contacting>,
     pub verdicts: Vec<Verdict>,
+    /// Of a statement, what only it has.
+    pub statement: Option<OfStatement>,
+}
+
+/// What the line of a statement has beside that of a reminder. A verdict is a
+/// line of it, and what may be chased is what is due now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfStatement {
+    /// What is open of each document.
+    pub opens: Vec<Money>,
+    /// Which of them are overdue.
+    pub overdue: Vec<bool>,
+    pub excluded: Option<StatementExclusion>,
+    pub in_name_of: Option<String>,
+}
+
+/// Whether a scope has an account, as far as its debts do not matter.
+pub fn inside(position: &Position, scope: &RunScope) -> bool {
+    fits(&scope.segments, position.segment.as_deref())
+        && fits(&scope.principals, position.principal.as_deref())
+        && fits(&scope.accounts, Some(&position.account_ref))
+}
+
+fn fits(wanted: &[String], has: Option<&str>) -> bool {
+    wanted.is_empty()
+        || has.is_some_and(|has| wanted.iter().any(|one| one.eq_ignore_ascii_case(has)))
 }
 
 impl Line {
@@ -31,27 +57,40 @@ impl Line {
         if judgement.verdicts.is_empty() {
             return None;
         }
-        let fits = |wanted: &[String], has: Option<&str>| {
-            wanted.is_empty()
-                || has.is_some_and(|has| wanted.iter().any(|one| one.eq_ignore_ascii_case(has)))
-        };
         let policy = judgement.policy.as_ref().map(|(policy, _)| policy.as_str());
         let by_channel = scope.channels.is_empty()
             || judgement
                 .contact
                 .as_ref()
                 .is_none_or(|contact| scope.channels.contains(&contact.channel));
-        let inside = fits(&scope.policies, policy)
-            && fits(&scope.segments, position.segment.as_deref())
-            && fits(&scope.accounts, Some(&position.account_ref))
-            && by_channel;
-        inside.then(|| Self {
+        let wanted = fits(&scope.policies, policy) && inside(position, scope) && by_channel;
+        wanted.then(|| Self {
             account: position.account,
             account_ref: position.account_ref.clone(),
             policy: judgement.policy,
             contact: judgement.contact,
             verdicts: judgement.verdicts,
+            statement: None,
         })
+    }
+
+    /// The stage that it brings them to; a statement brings them to none.
+    pub fn rank(&self) -> Option<i16> {
+        let contact = self.contact.as_ref()?;
+        self.statement.is_none().then_some(contact.rank)
+    }
+
+    /// Of a statement what is open of each document.
+    pub fn opens(&self) -> &[Money] {
+        self.statement.as_ref().map_or(&[], |of| &of.opens)
+    }
+
+    pub fn excluded(&self) -> Option<StatementExclusion> {
+        self.statement.as_ref()?.excluded
+    }
+
+    pub fn in_name_of(&self) -> Option<&str> {
+        self.statement.as_ref()?.in_name_of.as_deref()
     }
 
     pub const fn state(&self) -> RunAccountState {
@@ -59,6 +98,19 @@ impl Line {
             Some(_) => RunAccountState::Proposed,
             None => RunAccountState::Excluded,
         }
+    }
+
+    /// What a run counts by reason: overdue items, and those that a stage before
+    /// the due day has come for.
+    pub fn counted(&self) -> impl Iterator<Item = &Verdict> {
+        let overdue = self.statement.as_ref().map(|of| &of.overdue);
+        self.verdicts
+            .iter()
+            .enumerate()
+            .filter_map(move |(n, one)| {
+                let counts = overdue.is_none_or(|all| all.get(n).copied().unwrap_or_default());
+                counts.then_some(one)
+            })
     }
 
     pub fn frozen(&self) -> Option<Frozen<'_>> {
@@ -69,14 +121,33 @@ impl Line {
             channel: contact.channel,
             template: &contact.template,
             sentence: "",
-            items: self
-                .verdicts
-                .iter()
-                .filter(|verdict| verdict.is_chased())
-                .map(|verdict| (verdict.document, verdict.to, verdict.chaseable))
-                .collect(),
+            in_name_of: self.in_name_of(),
+            items: match &self.statement {
+                None => self
+                    .verdicts
+                    .iter()
+                    .filter(|verdict| verdict.is_chased())
+                    .map(|verdict| (verdict.document, verdict.to, verdict.chaseable))
+                    .collect(),
+                Some(of) => shown(
+                    self.verdicts
+                        .iter()
+                        .zip(&of.opens)
+                        .map(|(verdict, open)| (verdict.document, *open, verdict.chaseable)),
+                ),
+            },
         })
     }
+}
+
+/// Every line of a statement is frozen: with what is open of it, and with what is
+/// due now.
+pub fn shown(
+    lines: impl Iterator<Item = (DocumentId, Money, Money)>,
+) -> Vec<(DocumentId, Option<i16>, Money)> {
+    lines
+        .flat_map(|(document, open, due_now)| [(document, None, open), (document, None, due_now)])
+        .collect()
 }
 
 /// What a second person approves of one account, and nothing else.
@@ -87,6 +158,7 @@ pub struct Frozen<'a> {
     pub channel: Channel,
     pub template: &'a str,
     pub sentence: &'a str,
+    pub in_name_of: Option<&'a str>,
     pub items: Vec<(DocumentId, Option<i16>, Money)>,
 }
 
@@ -108,6 +180,10 @@ impl Freezer {
             frozen.sentence
         );
         self.0.update(head.as_bytes());
+        if let Some(name) = frozen.in_name_of {
+            self.0
+                .update(format!("|for {}:{name}", name.len()).as_bytes());
+        }
         for (document, rank, amount) in &frozen.items {
             let item = format!(
                 "|{document}:{}:{} {}",
@@ -142,7 +218,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts an account: each of its items once, itself once for each reason.
-    pub fn add(&mut self, verdicts: &[Verdict]) {
+    pub fn add<'v>(&mut self, verdicts: impl IntoIterator<Item = &'v Verdict>) {
         let mut seen: Vec<(ChaseReason, Currency)> = Vec::new();
         for verdict in verdicts {
             let key = (verdict.reason, verdict.chaseable.currency());
@@ -244,6 +320,7 @@ mod tests {
             channel: Channel::Email,
             template: "reminder",
             sentence,
+            in_name_of: None,
             items: vec![(DocumentId::generate(), Some(20), gbp("10.00"))],
         }
     }
@@ -266,6 +343,7 @@ mod tests {
             |one: &mut Frozen<'_>| one.stage = "final_demand",
             |one: &mut Frozen<'_>| one.channel = Channel::Letter,
             |one: &mut Frozen<'_>| one.template = "other",
+            |one: &mut Frozen<'_>| one.in_name_of = Some("Principal"),
             |one: &mut Frozen<'_>| one.items[0].1 = Some(30),
             |one: &mut Frozen<'_>| one.items[0].2 = gbp("10.01"),
         ] {

@@ -9,7 +9,7 @@ use kernel::{Classified, ErrorClass};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
-use super::{policy::LegalClass, wording};
+use super::{policy::LegalClass, sheet::Sheet, wording};
 
 /// Steps that rendering one text may take.
 const FUEL: u64 = 50_000;
@@ -125,6 +125,9 @@ pub struct Facts {
     /// What a person added for this debtor.
     #[serde(skip)]
     pub sentence: Option<String>,
+    /// Of a statement: the table instead of the items'.
+    #[serde(skip)]
+    pub sheet: Option<Sheet>,
 }
 
 /// A day as it is written in a British letter.
@@ -159,6 +162,7 @@ impl Facts {
             },
             on,
             sentence,
+            sheet: None,
         }
     }
 

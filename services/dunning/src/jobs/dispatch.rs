@@ -7,10 +7,10 @@ use std::{collections::HashMap, time::Duration};
 use chrono::{NaiveDate, TimeDelta};
 use contracts::{
     Event,
-    dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction},
+    dunning::{Channel, ContactChanged, ContactItem, ContactState, RunKind},
 };
 use kernel::{Currency, DocumentId, Money};
-use mail::{Email, Handed, Mailer};
+use mail::{Handed, Mailer};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use uuid::Uuid;
 
@@ -22,17 +22,15 @@ use crate::{
     },
     domain::{
         chase::{self, Judgement, Moment, Position, Verdict},
-        letter,
         policy::{Policies, Stage},
         template::{Addressee, Facts, Line},
     },
-    serve::{late_sums, moment},
-    store::{
-        self,
-        contacts::{Claimed, New},
-        dispatch::Queued,
-        templates::Templates,
+    jobs::{
+        statements::{self, By},
+        written::{Making, write},
     },
+    serve::{late_sums, moment},
+    store::{self, contacts::Claimed, dispatch::Queued, templates::Templates},
 };
 
 /// How often.
@@ -161,7 +159,17 @@ async fn claim(
     let mut claimed = Vec::new();
     let mut accounts = Vec::new();
     for one in &queued {
-        let made = decide(tx.conn(), bus, dispatch, one, &policies, &templates, moment).await?;
+        let made = if one.kind == RunKind::Reminders.name() {
+            decide(tx.conn(), bus, dispatch, one, &policies, &templates, moment).await?
+        } else {
+            let by = By {
+                options: &dispatch.options,
+                policies: &policies,
+                templates: &templates,
+                moment,
+            };
+            statements::decide(tx.conn(), bus.now(), one, by).await?
+        };
         match made {
             Err(why) => {
                 store::dispatch::settle(
@@ -363,7 +371,6 @@ async fn decide(
             amount: kept.amount.display_uk(),
         });
     }
-    let ranks: Vec<i16> = kept.iter().map(|kept| kept.rank).collect();
     let mut amounts: Vec<Money> = sums.into_values().collect();
     amounts.sort_by_key(|amount| amount.currency().code());
     let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
@@ -383,103 +390,31 @@ async fn decide(
         let documents: Vec<DocumentId> = items.iter().map(|item| item.document_id).collect();
         facts.late = late_sums(conn, account, &documents, moment.today).await?;
     }
-    let filled = match template.fill(&facts) {
-        Ok(filled) => filled,
-        Err(error) => return Ok(Err(error.to_string())),
+    let written = write(
+        conn,
+        now,
+        Making {
+            sender: &dispatch.options.sender,
+            one,
+            channel,
+            template,
+            facts: &facts,
+            stage: &stage.code,
+            title: &stage.title,
+            items,
+            ranks: kept.iter().map(|kept| Some(kept.rank)).collect(),
+            amounts,
+            counted_on: Some(moment.today),
+        },
+    )
+    .await?;
+    let (event, bytes) = match written {
+        Ok(written) => written,
+        Err(why) => return Ok(Err(why)),
     };
-    // The same for the same run and account, so that a provider knows it again.
-    let contact = Uuid::new_v5(&one.run_id, one.account_id.as_bytes());
-    let text = letter::text(&filled, &facts);
-    let (state, media_type, bytes, address) = match channel {
-        Channel::Email => {
-            let to = one.email.as_deref().unwrap_or_default();
-            let html = letter::html(&filled, &facts);
-            let sender = &dispatch.options.sender;
-            let made = Email {
-                from: (&sender.name, &sender.email),
-                to,
-                about: contact,
-                at: now,
-                subject: &filled.subject,
-                text: &text,
-                html: Some(&html),
-            };
-            match made.bytes() {
-                Ok(bytes) => (
-                    ContactState::Claimed,
-                    "message/rfc822",
-                    bytes,
-                    one.email.as_deref(),
-                ),
-                Err(error) => return Ok(Err(format!("no e-mail can be made: {error}"))),
-            }
-        }
-        Channel::Letter => {
-            let number = contact.simple().to_string();
-            let reference = format!(
-                "{}/{}",
-                one.account_ref,
-                number.get(..8).unwrap_or_default()
-            );
-            let bytes = letter::pdf(&filled, &facts, &reference);
-            (
-                ContactState::Printed,
-                "application/pdf",
-                bytes,
-                one.address.as_deref(),
-            )
-        }
-        Channel::Phone => (
-            ContactState::Todo,
-            "text/plain",
-            text.into_bytes(),
-            one.phone.as_deref(),
-        ),
-        Channel::Visit => (
-            ContactState::Todo,
-            "text/plain",
-            text.into_bytes(),
-            one.address.as_deref(),
-        ),
-    };
-    let sha256 = store::templates::archive(conn, media_type, &bytes, now).await?;
-    let todo = state == ContactState::Todo;
-    let event = ContactChanged {
-        contact_id: contact.into(),
-        version: 1,
-        direction: Direction::Out,
-        channel,
-        state,
-        account_id: account,
-        account_ref: one.account_ref.clone(),
-        run_id: Some(one.run_id.into()),
-        stage: Some(stage.code.clone()),
-        items,
-        amounts,
-        content_sha256: Some(sha256),
-        outcome: None,
-        next_step: todo.then(|| stage.title.clone()),
-        next_on: todo.then_some(moment.today),
-        at: now,
-        cause: Some(one.run_id),
-        recorded_at: now,
-        actor: SYSTEM.to_owned(),
-        reason: stage.title.clone(),
-    };
-    let new = New {
-        event: &event,
-        ranks: &ranks,
-        policy: one.policy.as_deref(),
-        policy_version: one.policy_version,
-        template: &template.template,
-        template_version: template.version,
-        address,
-        counted_on: moment.today,
-    };
-    store::contacts::insert(conn, &new).await?;
-    let written = matches!(channel, Channel::Email | Channel::Letter);
-    if written && (policy.interest.posts() || !stage.charge.is_empty()) {
-        store::claims::expect(conn, contact).await?;
+    let by_us = matches!(channel, Channel::Email | Channel::Letter);
+    if by_us && (policy.interest.posts() || !stage.charge.is_empty()) {
+        store::claims::expect(conn, event.contact_id.as_uuid()).await?;
     }
     Ok(Ok((event, bytes)))
 }

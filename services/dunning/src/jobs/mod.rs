@@ -5,5 +5,7 @@ pub(crate) mod dispatch;
 pub(crate) mod due;
 pub(crate) mod legal;
 mod propose;
+pub(crate) mod statements;
+mod written;
 
 pub(crate) use propose::{EVERY, propose, queue};

@@ -2,23 +2,26 @@
 //! one transaction each, so that a crash loses one range at most and replicas
 //! share the work.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use contracts::dunning::{RunId, RunState};
+use contracts::dunning::{RunId, RunKind, RunState};
 use messaging::{Bus, Failure, Meta};
 use uuid::Uuid;
 
 use crate::{
+    channel::Options,
     consume::judge::{SYSTEM, Told},
     domain::{
         chase::{self, Moment},
         policy::Policies,
         run::{Freezer, Line, Tally},
     },
+    jobs::statements::{self, By},
     serve::runs::{freeze, step},
     store::{
         self,
-        runs::{Proposed, Run},
+        runs::{Proposed, Range, Run},
+        templates::Templates,
     },
 };
 
@@ -26,19 +29,18 @@ use crate::{
 pub(crate) const EVERY: Duration = Duration::from_millis(500);
 
 /// Works out every run that waits for it.
-pub(crate) async fn propose(bus: Bus) -> Result<(), Failure> {
+pub(crate) async fn propose(bus: Bus, options: Arc<Options>) -> Result<(), Failure> {
     let mut tx = bus.begin().await?;
     let runs = store::runs::in_state(tx.conn(), RunState::Proposing).await?;
     if runs.is_empty() {
         return Ok(());
     }
     let policies = store::policies::all(tx.conn()).await?;
-    let mut moment = crate::serve::standing::moment(tx.conn(), &bus).await?;
+    let moment = crate::serve::standing::moment(tx.conn(), &bus).await?;
     drop(tx);
     for run in runs {
-        moment.today = run.as_of;
         // While the database answers one, the rules decide about another.
-        let worker = || ranges(&bus, &run, &policies, moment);
+        let worker = || ranges(&bus, &run, &policies, moment, &options);
         let (one, other) = tokio::join!(worker(), worker());
         one?;
         other?;
@@ -48,37 +50,39 @@ pub(crate) async fn propose(bus: Bus) -> Result<(), Failure> {
 }
 
 /// Range after range, until none is left or the service ends.
-async fn ranges(bus: &Bus, run: &Run, policies: &Policies, moment: Moment) -> Result<(), Failure> {
+async fn ranges(
+    bus: &Bus,
+    run: &Run,
+    policies: &Policies,
+    moment: Moment,
+    options: &Options,
+) -> Result<(), Failure> {
+    let templates = Templates::default();
     while !bus.shutdown().is_cancelled() {
         let mut tx = bus.begin().await?;
         let Some(range) = store::runs::claim(tx.conn(), run.id).await? else {
             return Ok(());
         };
-        let positions = store::positions::load(tx.conn(), range.from, range.to).await?;
-        let mut lines = Vec::with_capacity(positions.len());
+        let (lines, overdue) = if run.kind == RunKind::Reminders {
+            reminders(tx.conn(), run, range, policies, moment).await?
+        } else {
+            let by = By {
+                options,
+                policies,
+                templates: &templates,
+                moment,
+            };
+            statements::range(tx.conn(), run, range, by).await?
+        };
         let mut freezer = Freezer::default();
         let mut tally = Tally::default();
-        let (mut contacts, mut overdue) = (0, 0);
-        for position in &positions {
-            let judgement = chase::judge(position, policies, moment).map_err(Failure::of)?;
-            let Some(line) = Line::of(position, judgement, &run.scope) else {
-                continue;
-            };
-            let late = |item: &&chase::Item| item.due_on < moment.today;
-            let early = |verdict: &&chase::Verdict| {
-                position
-                    .items
-                    .iter()
-                    .any(|item| item.document == verdict.document && item.due_on >= moment.today)
-            };
-            overdue += position.items.iter().filter(late).count()
-                + line.verdicts.iter().filter(early).count();
-            tally.add(&line.verdicts);
+        let mut contacts = 0;
+        for line in &lines {
+            tally.add(line.counted());
             if let Some(frozen) = line.frozen() {
                 freezer.add(&frozen);
                 contacts += 1;
             }
-            lines.push(line);
         }
         store::runs::put_lines(tx.conn(), run.id, &lines).await?;
         let what = Proposed {
@@ -91,6 +95,37 @@ async fn ranges(bus: &Bus, run: &Run, policies: &Policies, moment: Moment) -> Re
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// What a range of accounts comes to: its lines, and how many items of it are
+/// overdue.
+async fn reminders(
+    conn: &mut sqlx::PgConnection,
+    run: &Run,
+    range: Range,
+    policies: &Policies,
+    mut moment: Moment,
+) -> Result<(Vec<Line>, usize), Failure> {
+    moment.today = run.as_of;
+    let positions = store::positions::load(conn, range.from, range.to).await?;
+    let (mut lines, mut overdue) = (Vec::with_capacity(positions.len()), 0);
+    for position in &positions {
+        let judgement = chase::judge(position, policies, moment).map_err(Failure::of)?;
+        let Some(line) = Line::of(position, judgement, &run.scope) else {
+            continue;
+        };
+        let late = |item: &&chase::Item| item.due_on < moment.today;
+        let early = |verdict: &&chase::Verdict| {
+            position
+                .items
+                .iter()
+                .any(|item| item.document == verdict.document && item.due_on >= moment.today)
+        };
+        overdue +=
+            position.items.iter().filter(late).count() + line.verdicts.iter().filter(early).count();
+        lines.push(line);
+    }
+    Ok((lines, overdue))
 }
 
 /// When every range is worked out, the run is frozen.

@@ -13,6 +13,7 @@ mod promises;
 mod referral_pack;
 mod referrals;
 mod referrals_act;
+mod run_preview;
 pub(crate) mod runs;
 pub(crate) mod standing;
 mod statements;
@@ -32,6 +33,7 @@ pub(crate) use promises::{
 };
 pub(crate) use referrals::{get_legal, get_pack, get_referral, list_referrals};
 pub(crate) use referrals_act::{acknowledge_debt, open_referral, step_referral};
+pub(crate) use run_preview::preview_run_account;
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::{get_standing, moment};
 pub(crate) use statements::get_statement;

@@ -12,7 +12,7 @@ use contracts::{
         },
     },
     controls::{ApprovalId, ApprovalKind, ApprovalRequested, ApprovalWithdrawn, frozen},
-    dunning::{RequestedByDunning, RunId, RunState, WithdrawnByDunning},
+    dunning::{Channel, RequestedByDunning, RunId, RunKind, RunState, WithdrawnByDunning},
 };
 use kernel::{Currency, Money};
 use messaging::{Bus, Failure, Outgoing, Tx};
@@ -99,7 +99,7 @@ pub(crate) async fn propose_run(ask: ProposeRun, bus: Bus) -> Result<RunView, Re
     if as_of > act.today {
         return Err(refused(RunRefused::Future).into());
     }
-    let (latest, busy) = store::runs::latest(act.tx.conn()).await?;
+    let (latest, busy) = store::runs::latest(act.tx.conn(), ask.kind).await?;
     if let Some(busy) = busy {
         return Err(refused(RunRefused::Busy(busy)).into());
     }
@@ -109,6 +109,7 @@ pub(crate) async fn propose_run(ask: ProposeRun, bus: Bus) -> Result<RunView, Re
     let run = Run {
         id,
         version: 1,
+        kind: ask.kind,
         state: RunState::Proposing,
         as_of,
         title,
@@ -149,9 +150,12 @@ async fn view(
 ) -> Result<RunView, Failure> {
     let (all, proposed) = store::runs::progress(conn, run.id).await?;
     let moment = moment(conn, bus).await?;
-    let (mut states, mut unclassified) = (Vec::new(), 0);
+    let (mut states, mut excluded, mut unclassified) = (Vec::new(), Vec::new(), 0);
     if whole {
         states = store::runs::states(conn, run.id).await?;
+        if !run.kind.is_reminders() {
+            excluded = store::runs::excluded(conn, run.id).await?;
+        }
         if run.state != RunState::Proposing {
             let mut tally = Tally::default();
             tally.take_in(&run.tally);
@@ -161,6 +165,7 @@ async fn view(
     Ok(RunView {
         run_id: run.id,
         version: run.version,
+        kind: run.kind,
         state: run.state,
         as_of: run.as_of,
         title: run.title,
@@ -171,6 +176,7 @@ async fn view(
         tally: run.tally,
         unclassified,
         states,
+        excluded,
         content_sha256: run.content_sha256,
         approval_id: run.approval,
         requester: run.requester,
@@ -191,7 +197,7 @@ pub(crate) async fn list_runs(ask: ListRuns, bus: Bus) -> Result<Page<RunView>, 
     let before = cursor(ask.page.cursor.as_deref())?;
     let mut tx = bus.begin().await?;
     let conn = tx.conn();
-    let mut runs = store::runs::list(conn, before, rows + 1).await?;
+    let mut runs = store::runs::list(conn, &ask.kinds, before, rows + 1).await?;
     let more = runs.len() > usize::try_from(rows).unwrap_or(usize::MAX);
     if more {
         runs.pop();
@@ -214,6 +220,7 @@ pub(crate) async fn list_run_accounts(
         account: None,
         state: ask.state,
         reason: ask.reason,
+        excluded: ask.excluded,
         after: cursor(ask.page.cursor.as_deref())?,
         rows: rows + 1,
     };
@@ -283,6 +290,7 @@ pub(crate) async fn edit_run(ask: EditRun, bus: Bus) -> Result<RunAccount, Refus
         account: Some(ask.account_id.as_uuid()),
         state: None,
         reason: None,
+        excluded: None,
         after: None,
         rows: 1,
     };
@@ -308,6 +316,11 @@ async fn edit(tx: &mut Tx, ask: &EditRun, told: Told<'_>) -> Result<(), Failure>
         (RunEdit::Remove, RunAccountState::Proposed) => (RunAccountState::Removed, "removed"),
         (RunEdit::Restore, RunAccountState::Removed) => (RunAccountState::Proposed, "restored"),
         (RunEdit::Channel { channel }, RunAccountState::Proposed) => {
+            if line.is_statement() && !matches!(channel, Channel::Email | Channel::Letter) {
+                return Err(refused(RunRefused::NotContacted(
+                    "a statement is a letter or an e-mail",
+                )));
+            }
             line.channel = Some(*channel);
             (line.state, "another channel")
         }
@@ -421,7 +434,7 @@ pub(crate) fn content(run: &Run) -> serde_json::Value {
         };
         *into.entry(row.reason.name()).or_default() += row.items;
     }
-    json!({
+    let mut content = json!({
         "run": run.id,
         "as_of": run.as_of,
         "title": run.title,
@@ -430,7 +443,12 @@ pub(crate) fn content(run: &Run) -> serde_json::Value {
         "items_chased": chased,
         "items_not_chased": not,
         "letters_sha256": run.content_sha256,
-    })
+    });
+    // What a reminders' run froze before there were others stays as it is.
+    if !run.kind.is_reminders() {
+        content["kind"] = json!(run.kind);
+    }
+    content
 }
 
 async fn request(tx: &mut Tx, run: &mut Run, told: Told<'_>) -> Result<(), Failure> {
@@ -452,9 +470,14 @@ async fn request(tx: &mut Tx, run: &mut Run, told: Told<'_>) -> Result<(), Failu
         kind: ApprovalKind::DunningRun,
         subject_id: run.id.as_uuid(),
         title: format!(
-            "{}: {} contact{} about {}",
+            "{}: {} {}{} about {}",
             run.title,
             run.contacts,
+            match run.kind {
+                RunKind::Reminders => "contact",
+                RunKind::Statement => "statement",
+                RunKind::RedStatement => "red statement",
+            },
             if run.contacts == 1 { "" } else { "s" },
             amount.display_uk()
         ),

@@ -13,16 +13,10 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 
 use super::standing::moment;
-use crate::{domain::chase, store};
-
-/// How late a line is, in days: the last band is open.
-const BANDS: [(&str, i64); 5] = [
-    ("Not due", 0),
-    ("1–30 days", 30),
-    ("31–60 days", 60),
-    ("61–90 days", 90),
-    ("Over 90 days", i64::MAX),
-];
+use crate::{
+    domain::{chase, statement::BANDS},
+    store,
+};
 
 pub(crate) async fn get_statement(ask: GetStatement, bus: Bus) -> Result<Statement, Refusal> {
     let mut tx = bus.begin().await?;

@@ -20,13 +20,14 @@ fn name(value: impl serde::Serialize) -> Result<String, Failure> {
 pub(crate) struct New<'a> {
     pub(crate) event: &'a ContactChanged,
     /// In the order of the event's items.
-    pub(crate) ranks: &'a [i16],
+    pub(crate) ranks: &'a [Option<i16>],
     pub(crate) policy: Option<&'a str>,
     pub(crate) policy_version: Option<i32>,
     pub(crate) template: &'a str,
     pub(crate) template_version: i32,
     pub(crate) address: Option<&'a str>,
-    pub(crate) counted_on: NaiveDate,
+    /// The day that counts in the contact budget, if it does.
+    pub(crate) counted_on: Option<NaiveDate>,
 }
 
 /// Which of these documents were contacted about at which rank already.
@@ -65,7 +66,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &New<'_>) -> Result<(),
         event.account_ref,
         event.run_id.map(contracts::dunning::RunId::as_uuid),
         event.stage,
-        new.ranks.iter().max().copied(),
+        new.ranks.iter().copied().max().flatten(),
         new.policy,
         new.policy_version,
         new.template,
@@ -208,6 +209,9 @@ pub(crate) async fn mark(
         return Ok(None);
     };
     let void = state == contracts::dunning::ContactState::Failed;
+    if void {
+        super::statements::void(&mut *conn, contact).await?;
+    }
     let items = sqlx::query!(
         "update dunning.contact_item set void = $2 where contact_id = $1
          returning document_id, document_ref, stage, amount, currency",

@@ -1,7 +1,7 @@
 //! What is still to be sent of runs, and the end of a run.
 
 use chrono::{DateTime, Utc};
-use contracts::dunning::{RunChanged, RunState};
+use contracts::dunning::{RunChanged, RunKind, RunState};
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -18,6 +18,11 @@ pub(crate) struct Queued {
     pub(crate) ranks_to: Vec<Option<i16>>,
     pub(crate) chaseable: Vec<rust_decimal::Decimal>,
     pub(crate) currencies: Vec<String>,
+    pub(crate) kind: String,
+    pub(crate) as_of: chrono::NaiveDate,
+    /// Of a statement what was open of each document.
+    pub(crate) opens: Vec<rust_decimal::Decimal>,
+    pub(crate) in_name_of: Option<String>,
     pub(crate) sentence: Option<String>,
     pub(crate) channel: Option<String>,
     pub(crate) name: String,
@@ -39,6 +44,28 @@ pub(crate) async fn is_idle(conn: &mut PgConnection) -> Result<bool, Failure> {
     .await?)
 }
 
+/// An account of a run as it would be sent, whether it waits for that or not.
+pub(crate) async fn one(
+    conn: &mut PgConnection,
+    run: Uuid,
+    account: Uuid,
+) -> Result<Option<Queued>, Failure> {
+    Ok(sqlx::query_as!(
+        Queued,
+        r#"select ra.run_id, ra.account_id, ra.account_ref, ra.policy, ra.policy_version, ra.documents, ra.reasons,
+             ra.ranks_to as "ranks_to: Vec<Option<i16>>", ra.chaseable as "chaseable: Vec<rust_decimal::Decimal>", ra.currencies, ra.sentence, ra.channel,
+             r.kind, r.as_of, ra.opens as "opens: Vec<rust_decimal::Decimal>", ra.in_name_of,
+             a.name, a.email, a.address, a.phone, null::text as debtor
+           from dunning.run_account ra join dunning.run r using (run_id)
+             join dunning.account a on a.account_id = ra.account_id
+           where ra.run_id = $1 and ra.account_id = $2"#,
+        run,
+        account
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// The next ones of runs that are being sent, locked; others skip them. Without
 /// a provider e-mails wait.
 pub(crate) async fn take(
@@ -50,6 +77,7 @@ pub(crate) async fn take(
         Queued,
         r#"select ra.run_id, ra.account_id, ra.account_ref, ra.policy, ra.policy_version, ra.documents, ra.reasons,
              ra.ranks_to as "ranks_to: Vec<Option<i16>>", ra.chaseable as "chaseable: Vec<rust_decimal::Decimal>", ra.currencies, ra.sentence, ra.channel,
+             r.kind, r.as_of, ra.opens as "opens: Vec<rust_decimal::Decimal>", ra.in_name_of,
              a.name, a.email, a.address, a.phone,
              coalesce(a.parent_ref, (select c.parent_ref from dunning.account c where c.parent_ref = a.account_ref limit 1))
                as debtor
@@ -106,7 +134,7 @@ pub(crate) async fn finish(
         "update dunning.run r set state = 'sent', version = version + 1, changed_at = $1
          where state = 'sending' and not exists (select from dunning.run_account ra
            where ra.run_id = r.run_id and ra.state in ('queued', 'claimed'))
-         returning run_id, version, as_of, title, contacts, amounts, tally, content_sha256, reason",
+         returning run_id, version, kind, as_of, title, contacts, amounts, tally, content_sha256, reason",
         now
     )
     .fetch_all(&mut *conn)
@@ -116,6 +144,7 @@ pub(crate) async fn finish(
         events.push(RunChanged {
             run_id: row.run_id.into(),
             version: row.version,
+            kind: super::known(RunKind::named(&row.kind), &row.kind)?,
             state: RunState::Sent,
             from: Some(RunState::Sending),
             as_of: row.as_of,

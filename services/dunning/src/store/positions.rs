@@ -21,6 +21,18 @@ pub(crate) async fn load(
     from: AccountId,
     to: AccountId,
 ) -> Result<Vec<Position>, Failure> {
+    let mut all = load_all(conn, from, to, false).await?;
+    all.retain(|position| !position.items.is_empty());
+    Ok(all)
+}
+
+/// As [`load`], with accounts of which nothing is open if `idle`.
+pub(crate) async fn load_all(
+    conn: &mut PgConnection,
+    from: AccountId,
+    to: AccountId,
+    idle: bool,
+) -> Result<Vec<Position>, Failure> {
     let (from, to) = (from.as_uuid(), to.as_uuid());
     let rows = sqlx::query!(
         r#"select i.document_id, i.document_ref as "document_ref!", i.account_id as "account_id!", i.due_on as "due_on!",
@@ -34,11 +46,11 @@ pub(crate) async fn load(
     .fetch_all(&mut *conn)
     .await?;
     let mut positions: BTreeMap<Uuid, Position> = BTreeMap::new();
-    if rows.is_empty() {
+    if rows.is_empty() && !idle {
         return Ok(Vec::new());
     }
     let accounts = sqlx::query!(
-        r#"select account_id, account_ref, parent_ref, kind, segment, email is not null as "has_email!",
+        r#"select account_id, account_ref, parent_ref, kind, segment, principal, email is not null as "has_email!",
              address is not null as "has_address!", phone is not null as "has_phone!"
            from dunning.account where account_id between $1 and $2"#,
         from,
@@ -55,6 +67,7 @@ pub(crate) async fn load(
                 parent_ref: row.parent_ref,
                 kind: row.kind.as_deref().and_then(kind_named),
                 segment: row.segment,
+                principal: row.principal,
                 has_email: row.has_email,
                 has_address: row.has_address,
                 has_phone: row.has_phone,
@@ -121,10 +134,7 @@ pub(crate) async fn load(
             position.stops.push(stops::stop(row)?);
         }
     }
-    Ok(positions
-        .into_values()
-        .filter(|position| !position.items.is_empty())
-        .collect())
+    Ok(positions.into_values().collect())
 }
 
 /// The stages that items have come to; the days of contacts go to their accounts.
@@ -172,7 +182,7 @@ async fn in_runs(conn: &mut PgConnection, from: Uuid, to: Uuid) -> Result<HashSe
     let rows = sqlx::query!(
         "select a.documents, a.reasons from dunning.run_account a join dunning.run r using (run_id)
          where a.account_id between $1 and $2 and a.state in ('proposed', 'queued', 'claimed')
-           and r.state not in ('sent', 'rejected', 'cancelled')",
+           and r.kind = 'reminders' and r.state not in ('sent', 'rejected', 'cancelled')",
         from,
         to
     )

@@ -195,8 +195,9 @@ pub(crate) async fn put(
             "update dunning.contact_item set void = true where contact_id = $1",
             contact.id.as_uuid()
         )
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+        super::statements::void(conn, contact.id.as_uuid()).await?;
     }
     Ok(())
 }

@@ -9,13 +9,13 @@ pub(crate) use ranges::{
     Proposed, Range, all_queued, claim, digests, freeze_range, plan, progress, proposed, range_of,
     unqueued,
 };
-pub(crate) use views::{Filter, accounts, amounts, list, overdue, states};
+pub(crate) use views::{Filter, accounts, amounts, excluded, list, overdue, states};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     api::dunning::RunScope,
     controls::ApprovalId,
-    dunning::{RunChanged, RunId, RunState, RunTally},
+    dunning::{RunChanged, RunId, RunKind, RunState, RunTally},
 };
 use kernel::Money;
 use messaging::Failure;
@@ -29,6 +29,7 @@ use super::known;
 pub(crate) struct Run {
     pub(crate) id: RunId,
     pub(crate) version: i64,
+    pub(crate) kind: RunKind,
     pub(crate) state: RunState,
     pub(crate) as_of: NaiveDate,
     pub(crate) title: String,
@@ -58,6 +59,7 @@ impl Run {
         RunChanged {
             run_id: self.id,
             version: self.version,
+            kind: self.kind,
             state: self.state,
             from,
             as_of: self.as_of,
@@ -77,6 +79,7 @@ impl Run {
 struct Row {
     run_id: Uuid,
     version: i64,
+    kind: String,
     state: String,
     as_of: NaiveDate,
     title: String,
@@ -97,6 +100,7 @@ fn run(row: Row) -> Result<Run, Failure> {
     Ok(Run {
         id: row.run_id.into(),
         version: row.version,
+        kind: known(RunKind::named(&row.kind), &row.kind)?,
         state: known(RunState::named(&row.state), &row.state)?,
         as_of: row.as_of,
         title: row.title,
@@ -118,8 +122,8 @@ fn run(row: Row) -> Result<Run, Failure> {
 pub(crate) async fn put(conn: &mut PgConnection, run: &Run) -> Result<(), Failure> {
     sqlx::query!(
         "insert into dunning.run (run_id, version, state, as_of, title, scope, contacts, amounts, tally, content_sha256,
-           approval_id, requester, approver, reason, created_at, changed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+           approval_id, requester, approver, reason, created_at, changed_at, kind)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          on conflict (run_id) do update set version = excluded.version, state = excluded.state,
            contacts = excluded.contacts, amounts = excluded.amounts, tally = excluded.tally,
            content_sha256 = excluded.content_sha256, approval_id = excluded.approval_id, approver = excluded.approver,
@@ -139,7 +143,8 @@ pub(crate) async fn put(conn: &mut PgConnection, run: &Run) -> Result<(), Failur
         run.approver,
         run.reason,
         run.created_at,
-        run.changed_at
+        run.changed_at,
+        run.kind.name()
     )
     .execute(conn)
     .await?;
@@ -150,7 +155,7 @@ pub(crate) async fn put(conn: &mut PgConnection, run: &Run) -> Result<(), Failur
 pub(crate) async fn lock(conn: &mut PgConnection, id: RunId) -> Result<Option<Run>, Failure> {
     let row = sqlx::query_as!(
         Row,
-        "select run_id, version, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
+        "select run_id, version, kind, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
            requester, approver, reason, created_at, changed_at
          from dunning.run where run_id = $1 for update",
         id.as_uuid()
@@ -164,7 +169,7 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: RunId) -> Result<Option<Ru
 pub(crate) async fn get(conn: &mut PgConnection, id: RunId) -> Result<Option<Run>, Failure> {
     let row = sqlx::query_as!(
         Row,
-        "select run_id, version, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
+        "select run_id, version, kind, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
            requester, approver, reason, created_at, changed_at
          from dunning.run where run_id = $1",
         id.as_uuid()
@@ -181,7 +186,7 @@ pub(crate) async fn in_state(
 ) -> Result<Vec<Run>, Failure> {
     let rows = sqlx::query_as!(
         Row,
-        "select run_id, version, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
+        "select run_id, version, kind, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
            requester, approver, reason, created_at, changed_at
          from dunning.run where state = $1 order by created_at limit 20",
         state.name()
@@ -191,10 +196,11 @@ pub(crate) async fn in_state(
     rows.into_iter().map(run).collect()
 }
 
-/// The last day that a run is for which was not given up, and one that is being
-/// worked out. New runs wait for each other here.
+/// The last day that a run of a kind is for which was not given up, and one that
+/// is being worked out. New runs wait for each other here.
 pub(crate) async fn latest(
     conn: &mut PgConnection,
+    kind: RunKind,
 ) -> Result<(Option<NaiveDate>, Option<Uuid>), Failure> {
     sqlx::query!("lock table dunning.run in share row exclusive mode")
         .execute(&mut *conn)
@@ -202,7 +208,8 @@ pub(crate) async fn latest(
     let row = sqlx::query!(
         r#"select max(as_of) filter (where state not in ('rejected', 'cancelled')) as latest,
              (array_agg(run_id) filter (where state = 'proposing'))[1] as busy
-           from dunning.run"#
+           from dunning.run where kind = $1"#,
+        kind.name()
     )
     .fetch_one(conn)
     .await?;

@@ -1,12 +1,19 @@
-//! What stands open on an account, for a statement.
+//! What stands open on accounts, for statements, and which were sent.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use contracts::api::dunning::StatementItem;
-use kernel::AccountId;
+use contracts::{
+    api::dunning::StatementItem,
+    dunning::{RunId, RunKind},
+};
+use kernel::{AccountId, DocumentId};
 use messaging::Failure;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::money;
+use crate::domain::statement::{Credit, Holder};
 
 /// Lines of one statement.
 const LINES_MAX: i64 = 2000;
@@ -65,4 +72,163 @@ pub(crate) async fn open(
             })
         })
         .collect()
+}
+
+/// Accounts with all that decides what their statements say, from one id to
+/// another, both with; `but` is the run that asks.
+pub(crate) async fn holders(
+    conn: &mut PgConnection,
+    (from, to): (AccountId, AccountId),
+    kind: RunKind,
+    period: NaiveDate,
+    but: RunId,
+) -> Result<Vec<Holder>, Failure> {
+    let positions = super::positions::load_all(conn, from, to, true).await?;
+    let (from, to) = (from.as_uuid(), to.as_uuid());
+    let mut holders: BTreeMap<Uuid, Holder> = positions
+        .into_iter()
+        .map(|position| {
+            let holder = Holder {
+                position,
+                credits: Vec::new(),
+                issued: BTreeMap::new(),
+                had_one: false,
+                in_run: false,
+                was_shut: false,
+                in_a_row: 0,
+            };
+            (holder.position.account.as_uuid(), holder)
+        })
+        .collect();
+    let rows = sqlx::query!(
+        r#"select account_id as "account_id!", document_id, document_ref as "document_ref!", issued_on as "issued_on!",
+             currency, open as "open!"
+           from dunning.item
+           where account_id between $1 and $2 and open <> 0 and document_ref is not null and issued_on is not null
+           order by account_id, issued_on, document_id"#,
+        from,
+        to
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in rows {
+        let Some(holder) = holders.get_mut(&row.account_id) else {
+            continue;
+        };
+        let document: DocumentId = row.document_id.into();
+        holder.issued.insert(document, row.issued_on);
+        let open = money(row.open, &row.currency)?;
+        if open.is_negative() {
+            holder.credits.push(Credit {
+                document,
+                document_ref: row.document_ref,
+                issued_on: row.issued_on,
+                open,
+            });
+        }
+    }
+    for (account, _) in super::ways::of_range(conn, from, to).await? {
+        if let Some(holder) = holders.get_mut(&account) {
+            holder.was_shut = true;
+        }
+    }
+    let rows = sqlx::query!(
+        "select account_id, kind, period, overdue from dunning.statement_sent
+         where account_id between $1 and $2 and not void and period > $3::date - 400
+         order by account_id, period desc",
+        from,
+        to,
+        period
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut over = BTreeSet::new();
+    for row in rows {
+        let Some(holder) = holders.get_mut(&row.account_id) else {
+            continue;
+        };
+        holder.had_one |= row.kind == kind.name() && row.period == period;
+        if row.kind != RunKind::Statement.name() || row.period > period {
+            continue;
+        }
+        // Counted back from the last one, to the first that had nothing overdue.
+        if !row.overdue {
+            over.insert(row.account_id);
+        } else if !over.contains(&row.account_id) {
+            holder.in_a_row += 1;
+        }
+    }
+    let rows = sqlx::query_scalar!(
+        "select a.account_id from dunning.run_account a join dunning.run r using (run_id)
+         where a.account_id between $1 and $2 and a.state in ('proposed', 'queued', 'claimed')
+           and r.kind = $3 and r.run_id <> $4 and r.state not in ('sent', 'rejected', 'cancelled')",
+        from,
+        to,
+        kind.name(),
+        but.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    for account in rows {
+        if let Some(holder) = holders.get_mut(&account) {
+            holder.in_run = true;
+        }
+    }
+    Ok(holders.into_values().collect())
+}
+
+/// A statement that is being sent.
+pub(crate) struct Sent {
+    pub(crate) contact: Uuid,
+    pub(crate) account: Uuid,
+    pub(crate) kind: RunKind,
+    pub(crate) period: NaiveDate,
+    pub(crate) as_at: NaiveDate,
+    pub(crate) overdue: bool,
+}
+
+/// Claims the one statement of a kind, account and period.
+pub(crate) async fn claim(conn: &mut PgConnection, sent: &Sent) -> Result<(), Failure> {
+    sqlx::query!(
+        "insert into dunning.statement_sent (contact_id, account_id, kind, period, as_at, overdue)
+         values ($1, $2, $3, $4, $5, $6)",
+        sent.contact,
+        sent.account,
+        sent.kind.name(),
+        sent.period,
+        sent.as_at,
+        sent.overdue
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The provider refused it, or it came back: there may be another.
+pub(crate) async fn void(conn: &mut PgConnection, contact: Uuid) -> Result<(), Failure> {
+    sqlx::query!(
+        "update dunning.statement_sent set void = true where contact_id = $1",
+        contact
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What was sent to an account by a run, as it is kept: its type, hash and bytes.
+pub(crate) async fn kept(
+    conn: &mut PgConnection,
+    run: RunId,
+    account: AccountId,
+) -> Result<Option<(String, String, Vec<u8>)>, Failure> {
+    let row = sqlx::query!(
+        "select a.media_type, a.sha256, a.bytes from dunning.run_account ra join dunning.contact c using (contact_id)
+           join dunning.archive a on a.sha256 = c.content_sha256
+         where ra.run_id = $1 and ra.account_id = $2",
+        run.as_uuid(),
+        account.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| (row.media_type, row.sha256, row.bytes)))
 }

@@ -6,8 +6,9 @@ use axum::{
     http::Uri,
     response::{IntoResponse as _, Response},
 };
+use chrono::NaiveDate;
 use contracts::api::reporting::{
-    AccountKey, AccountView, GetAccount, GetLedger, GetTimeline, ListAccounts,
+    AccountKey, AccountView, GetAccount, GetAccountStatement, GetLedger, GetTimeline, ListAccounts,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -104,6 +105,36 @@ pub(crate) async fn get_ledger(
         })
         .await?;
     Ok(list(&uri, &page))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StatementQuery {
+    /// The first day.
+    from: NaiveDate,
+    /// The last day: today at the latest.
+    to: NaiveDate,
+}
+
+/// An account between two days: the opening balance, everything that moved it, and
+/// the closing balance. It adds up to the penny, or is not shown.
+#[utoipa::path(
+    get, path = "/api/v1/accounts/{id}/reconciliation", tag = "accounts", operation_id = "getAccountStatement",
+    params(("id" = String, Path, description = "The account's id or its reference"), StatementQuery),
+    responses((status = 200, description = "The statement", body = ref("#/components/schemas/AccountStatement")))
+)]
+pub(crate) async fn get_statement(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<StatementQuery>,
+) -> Result<Response, Problem> {
+    let account = find(&app, id).await?;
+    let ask = GetAccountStatement {
+        account_id: account.account_id,
+        from: query.from,
+        to: query.to,
+    };
+    Ok(Json(app.bus.ask(&ask).await?).into_response())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

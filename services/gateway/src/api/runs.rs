@@ -9,10 +9,10 @@ use axum::{
 use chrono::NaiveDate;
 use contracts::{
     api::dunning::{
-        EditRun, GetRun, GetStanding, ListDunningPolicies, ListRunAccounts, ListRuns, ProposeRun,
-        RunAccountState, RunEdit, RunScope, RunStep, StepRun,
+        EditRun, GetRun, GetStanding, ListDunningPolicies, ListRunAccounts, ListRuns,
+        PreviewRunAccount, ProposeRun, RunAccountState, RunEdit, RunScope, RunStep, StepRun,
     },
-    dunning::{ChaseReason, RunId},
+    dunning::{ChaseReason, RunId, RunKind, StatementExclusion},
 };
 use kernel::AccountId;
 use schemars::JsonSchema;
@@ -25,6 +25,9 @@ use crate::{App, problem::Problem};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunsQuery {
+    /// Only these: `reminders`, `statement` or `red_statement`.
+    #[param(value_type = Option<String>)]
+    kind: Option<RunKind>,
     /// Where the page begins, from `next_cursor`.
     cursor: Option<String>,
     /// 50 when absent, at most 200.
@@ -43,6 +46,7 @@ pub(crate) async fn list_runs(
     Query(query): Query<RunsQuery>,
 ) -> Result<Response, Problem> {
     let ask = ListRuns {
+        kinds: query.kind.into_iter().collect(),
         page: page_request(query.cursor, query.limit),
     };
     Ok(list(&uri, &app.bus.ask(&ask).await?))
@@ -70,6 +74,9 @@ pub(crate) struct RunAccountsQuery {
     /// Only accounts with an item that has this reason, such as `promised`.
     #[param(value_type = Option<String>)]
     reason: Option<ChaseReason>,
+    /// Only accounts without a statement for this reason, such as `nothing_owed`.
+    #[param(value_type = Option<String>)]
+    excluded: Option<StatementExclusion>,
     /// Where the page begins, from `next_cursor`.
     cursor: Option<String>,
     /// 50 when absent, at most 200.
@@ -93,14 +100,37 @@ pub(crate) async fn accounts(
         run_id,
         state: query.state,
         reason: query.reason,
+        excluded: query.excluded,
         page: page_request(query.cursor, query.limit),
     };
     Ok(list(&uri, &app.bus.ask(&ask).await?))
 }
 
+/// The statement of an account of a run: as it would be now, or byte for byte as
+/// it was sent.
+#[utoipa::path(
+    get, path = "/api/v1/dunning/runs/{id}/accounts/{account}/statement", tag = "dunning",
+    operation_id = "previewRunStatement",
+    params(
+        ("id" = String, Path, format = Uuid, description = "The run"),
+        ("account" = String, Path, format = Uuid, description = "The account"),
+    ),
+    responses((status = 200, description = "The statement", body = ref("#/components/schemas/RunPreview")))
+)]
+pub(crate) async fn preview(
+    State(app): State<App>,
+    Path((run_id, account_id)): Path<(RunId, AccountId)>,
+) -> Result<Response, Problem> {
+    let ask = PreviewRunAccount { run_id, account_id };
+    Ok(Json(app.bus.ask(&ask).await?).into_response())
+}
+
 /// A run to work out.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DunningRunRequest {
+    /// Reminders when absent; else statements or red statements.
+    #[serde(default)]
+    pub kind: RunKind,
     /// Today when absent; never after it, nor before that of a later run.
     #[serde(default)]
     pub as_of: Option<NaiveDate>,
@@ -123,6 +153,7 @@ pub(crate) async fn propose(asked: Asked) -> Result<Response, Problem> {
             "propose_run",
             |command_id, body: DunningRunRequest, person| ProposeRun {
                 command_id,
+                kind: body.kind,
                 as_of: body.as_of,
                 title: body.title,
                 scope: body.scope,

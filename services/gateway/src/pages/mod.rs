@@ -1,6 +1,7 @@
 //! The web pages: plain HTML with links and forms, made livelier by scripts
 //! where those run.
 
+pub(crate) mod account_statement;
 pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod cash;

@@ -2,5 +2,6 @@
 
 pub(crate) mod ageing;
 pub(crate) mod invariants;
+pub(crate) mod movements;
 pub(crate) mod receipt;
 pub(crate) mod timeline;

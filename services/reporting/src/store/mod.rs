@@ -1,5 +1,6 @@
 //! The only SQL of reporting.
 
+pub(crate) mod account_statement;
 pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod control;

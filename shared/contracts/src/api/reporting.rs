@@ -98,6 +98,59 @@ pub struct LedgerLine {
     pub days_past_due: Option<i64>,
 }
 
+/// An account between two days: what it began with, everything that moved it, and
+/// what it came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GetAccountStatement {
+    pub account_id: AccountId,
+    pub from: NaiveDate,
+    /// The last day that counts: today at the latest.
+    pub to: NaiveDate,
+}
+call!(GetAccountStatement => Reporting."accounts"."statement" -> AccountStatement);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountStatement {
+    pub account_id: AccountId,
+    pub account_ref: String,
+    pub name: String,
+    pub from: NaiveDate,
+    pub to: NaiveDate,
+    /// As known at this moment: what is recorded later for these days changes it.
+    pub known_at: DateTime<Utc>,
+    /// One for each currency.
+    pub currencies: Vec<AccountMovements>,
+}
+
+/// The opening balance and all lines together are the closing balance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountMovements {
+    /// Open documents less unallocated cash, at the end of the day before.
+    pub opening: Money,
+    pub lines: Vec<AccountMovement>,
+    pub closing: Money,
+    /// Cash that is in the closing balance and set against no document.
+    pub unallocated: Money,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountMovement {
+    pub on: NaiveDate,
+    /// `invoice`, `credit_note`, `receipt`, the kind of an adjustment or of an
+    /// outflow, `paid_by_another`, `paid_to_another` account; with `_undone` its
+    /// contra.
+    pub kind: String,
+    pub reference: String,
+    /// Signed: what it adds to the balance.
+    pub amount: Money,
+    /// After it.
+    pub balance: Money,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_id: Option<DocumentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_id: Option<ReceiptId>,
+}
+
 /// Everything that happened to an account, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetTimeline {

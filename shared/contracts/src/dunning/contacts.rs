@@ -48,6 +48,8 @@ names! {
         /// Nothing explains it and it was never asked about: the first contact
         /// confirms or clears it. Chased, by a person.
         SuspectedQuery = "suspected_query",
+        /// On a statement only: it is open, and its day has not come.
+        NotDue = "not_due",
     }
 }
 
@@ -65,6 +67,62 @@ names! {
     Direction {
         Out = "out",
         In = "in",
+    }
+}
+
+names! {
+    /// What a run makes for each account.
+    #[schemars(rename = "DunningRunKind")]
+    #[derive(Default)]
+    RunKind {
+        /// The contact of the next stage.
+        #[default]
+        Reminders = "reminders",
+        /// What is open, due or not: moves no stage.
+        Statement = "statement",
+        /// What is overdue and asked for, in red: moves no stage.
+        RedStatement = "red_statement",
+    }
+}
+
+impl RunKind {
+    pub fn is_reminders(&self) -> bool {
+        *self == Self::Reminders
+    }
+}
+
+names! {
+    /// Why an account gets no statement by a run: exactly one, the first that
+    /// holds in this order.
+    StatementExclusion {
+        /// Nothing is open, or more is owed to them.
+        NothingOwed = "nothing_owed",
+        /// Everything open is under a hold: insolvency, breathing space, a death.
+        OnHold = "on_hold",
+        /// Everything open is with a solicitor, a court or an agency.
+        WithLegal = "with_legal",
+        /// Somebody said that only a person may contact them.
+        OnlyByPerson = "only_by_person",
+        /// Everything that could stand in it is in query.
+        OnlyInQuery = "only_in_query",
+        /// Everything is promised, on plan, in query, or being collected.
+        NothingAskedFor = "nothing_asked_for",
+        NothingOverdue = "nothing_overdue",
+        /// Something is overdue, and neither for so long nor for so many
+        /// statements that a red one follows.
+        NotRedYet = "not_red_yet",
+        BelowMinimum = "below_minimum",
+        /// There was one for the same period.
+        HadOne = "had_one",
+        /// Another run of the kind is not over, and has one for them.
+        InRun = "in_run",
+        /// A bank feed is older than the policy bears.
+        FeedStale = "feed_stale",
+        /// Every address came back, or they do not want to be written to.
+        WayShut = "way_shut",
+        NoAddress = "no_address",
+        /// Within the contact budget of the debtor.
+        ContactedRecently = "contacted_recently",
     }
 }
 
@@ -101,6 +159,8 @@ pub struct RunTally {
 pub struct RunChanged {
     pub run_id: RunId,
     pub version: i64,
+    #[serde(default, skip_serializing_if = "RunKind::is_reminders")]
+    pub kind: RunKind,
     pub state: RunState,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<RunState>,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{super::known, Range};
 use crate::{
-    domain::run::{Freezer, Frozen, Line},
+    domain::run::{Freezer, Frozen, Line, shown},
     store::money,
 };
 
@@ -54,15 +54,17 @@ pub(crate) async fn put_lines(
     // Arrays of arrays do not go through `unnest`: the inner ones are literals.
     sqlx::query!(
         r#"insert into dunning.run_account (run_id, account_id, account_ref, state, policy, policy_version, stage, rank,
-             template, channel, amounts, documents, reasons, ranks_from, ranks_to, chaseable, currencies)
+             template, channel, amounts, documents, reasons, ranks_from, ranks_to, chaseable, currencies, opens, excluded,
+             in_name_of)
            select $1, l.account_id, l.account_ref, l.state, l.policy, l.policy_version, l.stage, l.rank, l.template,
              l.channel, l.amounts::jsonb, l.documents::uuid[], l.reasons::text[], l.ranks_from::smallint[],
-             l.ranks_to::smallint[], l.chaseable::numeric[], l.currencies::text[]
+             l.ranks_to::smallint[], l.chaseable::numeric[], l.currencies::text[], l.opens::numeric[], l.excluded,
+             l.in_name_of
            from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::smallint[],
              $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-             $17::text[])
+             $17::text[], $18::text[], $19::text[], $20::text[])
              as l(account_id, account_ref, state, policy, policy_version, stage, rank, template, channel, amounts,
-               documents, reasons, ranks_from, ranks_to, chaseable, currencies)"#,
+               documents, reasons, ranks_from, ranks_to, chaseable, currencies, opens, excluded, in_name_of)"#,
         run.as_uuid(),
         &of(lines, |l| l.account.as_uuid()),
         &of(lines, |l| l.account_ref.clone()),
@@ -70,7 +72,7 @@ pub(crate) async fn put_lines(
         &of(lines, |l| l.policy.as_ref().map(|(p, _)| p.clone())) as &[Option<String>],
         &of(lines, |l| l.policy.as_ref().map(|(_, v)| *v)) as &[Option<i32>],
         &of(lines, |l| l.contact.as_ref().map(|c| c.stage.clone())) as &[Option<String>],
-        &of(lines, |l| l.contact.as_ref().map(|c| c.rank)) as &[Option<i16>],
+        &of(lines, Line::rank) as &[Option<i16>],
         &of(lines, |l| l.contact.as_ref().map(|c| c.template.clone())) as &[Option<String>],
         &of(lines, |l| l.contact.as_ref().map(|c| c.channel.name().to_owned())) as &[Option<String>],
         &amounts?,
@@ -80,6 +82,9 @@ pub(crate) async fn put_lines(
         &each(lines, |v| rank(v.to)),
         &each(lines, |v| v.chaseable.amount().to_string()),
         &each(lines, |v| v.chaseable.currency().code().to_owned()),
+        &of(lines, |l| literal(l.opens().iter().map(|open| open.amount().to_string()))),
+        &of(lines, |l| l.excluded().map(|why| why.name().to_owned())) as &[Option<String>],
+        &of(lines, |l| l.in_name_of().map(str::to_owned)) as &[Option<String>],
     )
     .execute(conn)
     .await?;
@@ -97,6 +102,9 @@ pub(crate) struct Editable {
     pub(crate) sentence: Option<String>,
     pub(crate) note: Option<String>,
     items: Vec<(Uuid, ChaseReason, Option<i16>, Money)>,
+    /// Of a statement only.
+    opens: Vec<Money>,
+    in_name_of: Option<String>,
 }
 
 struct Row {
@@ -112,9 +120,17 @@ struct Row {
     ranks_to: Vec<Option<i16>>,
     chaseable: Vec<Decimal>,
     currencies: Vec<String>,
+    opens: Vec<Decimal>,
+    in_name_of: Option<String>,
 }
 
 fn editable(row: Row) -> Result<Editable, Failure> {
+    let opens = row
+        .opens
+        .into_iter()
+        .zip(&row.currencies)
+        .map(|(open, currency)| money(open, currency))
+        .collect::<Result<_, Failure>>()?;
     let items = row
         .documents
         .into_iter()
@@ -144,10 +160,16 @@ fn editable(row: Row) -> Result<Editable, Failure> {
         sentence: row.sentence,
         note: row.note,
         items,
+        opens,
+        in_name_of: row.in_name_of,
     })
 }
 
 impl Editable {
+    pub(crate) const fn is_statement(&self) -> bool {
+        !self.opens.is_empty()
+    }
+
     fn frozen(&self) -> Option<Frozen<'_>> {
         let (Some(stage), Some(channel), Some(template)) =
             (&self.stage, self.channel, &self.template)
@@ -160,12 +182,23 @@ impl Editable {
             channel,
             template,
             sentence: self.sentence.as_deref().unwrap_or_default(),
-            items: self
-                .items
-                .iter()
-                .filter(|(_, reason, ..)| crate::domain::chase::is_chased(*reason))
-                .map(|(document, _, rank, amount)| ((*document).into(), *rank, *amount))
-                .collect(),
+            in_name_of: self.in_name_of.as_deref(),
+            items: if self.is_statement() {
+                shown(
+                    self.items
+                        .iter()
+                        .zip(&self.opens)
+                        .map(|((document, _, _, due_now), open)| {
+                            ((*document).into(), *open, *due_now)
+                        }),
+                )
+            } else {
+                self.items
+                    .iter()
+                    .filter(|(_, reason, ..)| crate::domain::chase::is_chased(*reason))
+                    .map(|(document, _, rank, amount)| ((*document).into(), *rank, *amount))
+                    .collect()
+            },
         })
     }
 }
@@ -179,7 +212,8 @@ pub(crate) async fn line(
     let row = sqlx::query_as!(
         Row,
         r#"select account_id, state, stage, channel, template, sentence, note, documents, reasons,
-             ranks_to as "ranks_to: Vec<Option<i16>>", chaseable as "chaseable: Vec<Decimal>", currencies
+             ranks_to as "ranks_to: Vec<Option<i16>>", chaseable as "chaseable: Vec<Decimal>", currencies,
+             opens as "opens: Vec<Decimal>", in_name_of
            from dunning.run_account where run_id = $1 and account_id = $2 for update"#,
         run.as_uuid(),
         account.as_uuid()
@@ -211,7 +245,8 @@ pub(crate) async fn edit(
     let rows = sqlx::query_as!(
         Row,
         r#"select account_id, state, stage, channel, template, sentence, note, documents, reasons,
-             ranks_to as "ranks_to: Vec<Option<i16>>", chaseable as "chaseable: Vec<Decimal>", currencies
+             ranks_to as "ranks_to: Vec<Option<i16>>", chaseable as "chaseable: Vec<Decimal>", currencies,
+             opens as "opens: Vec<Decimal>", in_name_of
            from dunning.run_account
            where run_id = $1 and account_id between $2 and $3 and state = 'proposed' order by account_id"#,
         run.as_uuid(),

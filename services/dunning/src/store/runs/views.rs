@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use contracts::{
-    api::dunning::{RunAccount, RunAccountState, RunCount, RunItem},
-    dunning::{Channel, ChaseReason, RunId},
+    api::dunning::{ExcludedCount, RunAccount, RunAccountState, RunCount, RunItem},
+    dunning::{Channel, ChaseReason, RunId, RunKind, StatementExclusion},
 };
 use kernel::Money;
 use messaging::Failure;
@@ -19,19 +19,25 @@ use crate::{
     store::{accounts::kind_named, money},
 };
 
-/// Runs, the newest first.
+/// Runs of these kinds, or all, the newest first.
 pub(crate) async fn list(
     conn: &mut PgConnection,
+    kinds: &[RunKind],
     before: Option<Uuid>,
     rows: i64,
 ) -> Result<Vec<Run>, Failure> {
     let rows = sqlx::query_as!(
         Row,
-        "select run_id, version, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
+        "select run_id, version, kind, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
            requester, approver, reason, created_at, changed_at
-         from dunning.run where $1::uuid is null or run_id < $1 order by run_id desc limit $2",
+         from dunning.run where ($1::uuid is null or run_id < $1) and (cardinality($3::text[]) = 0 or kind = any($3))
+         order by run_id desc limit $2",
         before,
-        rows
+        rows,
+        &kinds
+            .iter()
+            .map(|kind| kind.name().to_owned())
+            .collect::<Vec<_>>()
     )
     .fetch_all(conn)
     .await?;
@@ -52,6 +58,28 @@ pub(crate) async fn states(conn: &mut PgConnection, run: RunId) -> Result<Vec<Ru
             Ok(RunCount {
                 state: known(RunAccountState::named(&row.state), &row.state)?,
                 channel: row.channel.as_deref().and_then(Channel::named),
+                accounts: row.accounts,
+            })
+        })
+        .collect()
+}
+
+/// Accounts without a statement, by why.
+pub(crate) async fn excluded(
+    conn: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<ExcludedCount>, Failure> {
+    let rows = sqlx::query!(
+        r#"select excluded as "reason!", count(*) as "accounts!" from dunning.run_account
+           where run_id = $1 and excluded is not null group by excluded order by count(*) desc, excluded"#,
+        run.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(ExcludedCount {
+                reason: known(StatementExclusion::named(&row.reason), &row.reason)?,
                 accounts: row.accounts,
             })
         })
@@ -90,6 +118,7 @@ pub(crate) struct Filter {
     pub(crate) account: Option<Uuid>,
     pub(crate) state: Option<RunAccountState>,
     pub(crate) reason: Option<ChaseReason>,
+    pub(crate) excluded: Option<StatementExclusion>,
     pub(crate) after: Option<Uuid>,
     pub(crate) rows: i64,
 }
@@ -104,23 +133,26 @@ pub(crate) async fn accounts(
         r#"select r.account_id, r.account_ref, a.name as "name?", a.kind as "kind?", r.state, r.policy, r.policy_version, r.stage, r.template,
              r.channel, r.amounts, r.documents, r.reasons, r.ranks_from as "ranks_from: Vec<Option<i16>>",
              r.ranks_to as "ranks_to: Vec<Option<i16>>", r.chaseable as "chaseable: Vec<Decimal>", r.currencies, r.note, r.sentence, r.contact_id,
+             r.opens as "opens: Vec<Decimal>", r.excluded, r.in_name_of,
              b.stage as "before_stage?", b.documents as "before_documents?", b.amounts as "before_amounts?",
              b.as_of as "before_on?"
-           from dunning.run_account r
+           from dunning.run_account r join dunning.run m using (run_id)
            left join dunning.account a using (account_id)
            left join lateral (
              select o.stage, o.documents, o.amounts, n.as_of from dunning.run_account o join dunning.run n using (run_id)
-             where o.account_id = r.account_id and o.run_id < r.run_id and n.state = 'sent'
+             where o.account_id = r.account_id and o.run_id < r.run_id and n.state = 'sent' and n.kind = m.kind
              order by o.run_id desc limit 1) b on true
            where r.run_id = $1 and ($2::uuid is null or r.account_id = $2) and ($3::text is null or r.state = $3)
              and ($4::text is null or $4 = any(r.reasons)) and ($5::uuid is null or r.account_id > $5)
+             and ($7::text is null or r.excluded = $7)
            order by r.account_id limit $6"#,
         filter.run.as_uuid(),
         filter.account,
         filter.state.map(RunAccountState::name),
         filter.reason.map(ChaseReason::name),
         filter.after,
-        filter.rows
+        filter.rows,
+        filter.excluded.map(StatementExclusion::name)
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -148,6 +180,10 @@ pub(crate) async fn accounts(
                     chaseable: money(amount, currency)?,
                     stage: stage(row.ranks_from.get(n).copied().flatten()),
                     next_stage: stage(row.ranks_to.get(n).copied().flatten()),
+                    open: match row.opens.get(n) {
+                        Some(open) => Some(money(*open, currency)?),
+                        None => None,
+                    },
                 });
             }
             let mut changes = Vec::new();
@@ -182,6 +218,11 @@ pub(crate) async fn accounts(
                 sentence: row.sentence,
                 contact_id: row.contact_id.map(Into::into),
                 changes,
+                excluded: match &row.excluded {
+                    Some(why) => Some(known(StatementExclusion::named(why), why)?),
+                    None => None,
+                },
+                in_name_of: row.in_name_of,
             })
         })
         .collect()

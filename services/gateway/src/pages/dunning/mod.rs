@@ -10,6 +10,7 @@ pub(crate) mod policies;
 pub(crate) mod referral;
 pub(crate) mod runs;
 pub(crate) mod statement;
+pub(crate) mod statement_runs;
 pub(crate) mod templates;
 
 use contracts::api::Call;

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::{
     Form,
     extract::{Query, State},
-    http::StatusCode,
+    http::{StatusCode, Uri},
     response::Response,
 };
 use contracts::{
@@ -13,10 +13,10 @@ use contracts::{
         Call, PageRequest, Refusal,
         dunning::{
             EditRun, GetRun, ListRunAccounts, ListRuns, ProposeRun, RunAccount, RunAccountState,
-            RunEdit, RunScope, RunStep, RunView, StepRun,
+            RunEdit, RunItem, RunScope, RunStep, RunView, StepRun,
         },
     },
-    dunning::{Channel, ChaseReason, RunId, RunState},
+    dunning::{Channel, ChaseReason, RunId, RunKind, RunState, StatementExclusion},
 };
 use kernel::{AccountId, london_date};
 
@@ -34,6 +34,8 @@ use crate::{
 use super::{Pairs, field, form_key, problems, some, sums};
 
 const PLACE: &str = "/dunning/runs";
+/// Where runs of statements are: the same pages.
+pub(super) const STATEMENTS: &str = "/dunning/statements";
 
 #[derive(Template)]
 #[template(path = "runs.html")]
@@ -58,6 +60,7 @@ async fn list(
     let found = app
         .bus
         .ask(&ListRuns {
+            kinds: vec![RunKind::Reminders],
             page: PageRequest {
                 cursor: some(field(pairs, "cursor")),
                 limit: None,
@@ -94,7 +97,7 @@ pub(crate) async fn show(
 }
 
 /// Words between commas.
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     text.split(',')
         .filter_map(|word| some(word.trim()))
         .collect()
@@ -109,6 +112,7 @@ pub(crate) async fn propose(
     let command = || {
         let as_of = field(&pairs, "as_of");
         Ok(ProposeRun {
+            kind: RunKind::Reminders,
             command_id: command_id(visit.caller.user_id, "page", form_key(&pairs)?),
             as_of: match as_of {
                 "" => None,
@@ -121,7 +125,7 @@ pub(crate) async fn propose(
                 policies: words(field(&pairs, "policies")),
                 segments: words(field(&pairs, "segments")),
                 accounts: words(field(&pairs, "accounts")),
-                channels: Vec::new(),
+                ..RunScope::default()
             },
             reason: field(&pairs, "reason").to_owned(),
             person: person(&visit.caller),
@@ -153,17 +157,25 @@ pub(crate) async fn propose(
 /// Which accounts the page lists, and which one is open.
 #[derive(Debug, Clone, Default)]
 struct Place {
+    base: &'static str,
     run: Option<RunId>,
     state: Option<RunAccountState>,
     reason: Option<ChaseReason>,
+    excluded: Option<StatementExclusion>,
     cursor: String,
     account: Option<AccountId>,
 }
 
 impl Place {
-    fn read(run: RunId, pairs: &Pairs) -> Self {
+    fn read(uri: &Uri, run: RunId, pairs: &Pairs) -> Self {
         Self {
+            base: if uri.path().starts_with(STATEMENTS) {
+                STATEMENTS
+            } else {
+                PLACE
+            },
             run: Some(run),
+            excluded: StatementExclusion::named(field(pairs, "excluded")),
             state: RunAccountState::named(field(pairs, "state")),
             reason: ChaseReason::named(field(pairs, "reason_is")),
             cursor: field(pairs, "cursor").to_owned(),
@@ -172,7 +184,7 @@ impl Place {
     }
 
     fn href(&self) -> String {
-        let mut href = PLACE.to_owned();
+        let mut href = self.base.to_owned();
         if let Some(run) = self.run {
             href = format!("{href}/{run}");
         }
@@ -180,6 +192,7 @@ impl Place {
         for (name, value) in [
             ("state", self.state.map(|s| s.name().to_owned())),
             ("reason_is", self.reason.map(|r| r.name().to_owned())),
+            ("excluded", self.excluded.map(|why| why.name().to_owned())),
             ("cursor", some(&self.cursor)),
             ("account", self.account.map(|a| a.to_string())),
         ] {
@@ -189,6 +202,14 @@ impl Place {
             }
         }
         href
+    }
+}
+
+/// A reason in the words of a statement.
+fn why(item: &RunItem) -> &'static str {
+    match item.reason {
+        ChaseReason::ChaseNow | ChaseReason::SuspectedQuery => "due",
+        other => other.name(),
     }
 }
 
@@ -209,6 +230,7 @@ struct RunPage {
     place: Place,
     states: Vec<Facet>,
     reasons: Vec<Facet>,
+    excluded: Vec<Facet>,
     rows: Vec<(RunAccount, String)>,
     open: Option<RunAccount>,
     next: Option<String>,
@@ -229,6 +251,24 @@ impl RunPage {
         self.open
             .as_ref()
             .is_some_and(|open| open.account_id == row.account_id)
+    }
+
+    /// What a contact of the run is.
+    fn what(&self) -> &'static str {
+        match self.run.kind {
+            RunKind::Reminders => "contact",
+            RunKind::Statement => "statement",
+            RunKind::RedStatement => "red statement",
+        }
+    }
+
+    /// The ways that a person may choose.
+    fn channels(&self) -> &'static [Channel] {
+        if self.run.kind.is_reminders() {
+            Channel::ALL
+        } else {
+            &[Channel::Email, Channel::Letter]
+        }
     }
 
     fn may_edit(&self) -> bool {
@@ -271,6 +311,7 @@ async fn assemble(
             run_id,
             state: place.state,
             reason: place.reason,
+            excluded: place.excluded,
             page: PageRequest {
                 cursor: some(&place.cursor),
                 limit: None,
@@ -278,6 +319,7 @@ async fn assemble(
         })
         .await?;
     let plain = Place {
+        base: place.base,
         run: Some(run_id),
         ..Place::default()
     };
@@ -321,6 +363,21 @@ async fn assemble(
             detail: format!("{} items, {}", row.items, row.amount.uk()),
         })
         .collect();
+    let excluded = run
+        .excluded
+        .iter()
+        .map(|row| Facet {
+            title: row.reason.name().words(),
+            href: Place {
+                excluded: Some(row.reason),
+                ..plain.clone()
+            }
+            .href(),
+            current: place.excluded == Some(row.reason),
+            accounts: row.accounts,
+            detail: String::new(),
+        })
+        .collect();
     let open = place
         .account
         .and_then(|id| found.items.iter().find(|row| row.account_id == id))
@@ -351,6 +408,7 @@ async fn assemble(
         run,
         states: by_state,
         reasons,
+        excluded,
         rows,
         open,
         may_act: routes::DISPUTE.allows(&visit.caller.roles),
@@ -363,10 +421,12 @@ async fn assemble(
 pub(crate) async fn one(
     State(app): State<App>,
     visit: Visit,
+    uri: Uri,
     Path(run_id): Path<RunId>,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, PageProblem> {
-    let page = assemble(&app, &visit, Place::read(run_id, &pairs), run_id, None)
+    let place = Place::read(&uri, run_id, &pairs);
+    let page = assemble(&app, &visit, place, run_id, None)
         .await
         .map_err(visit.give_up())?;
     Ok(visit.show(StatusCode::OK, &page))
@@ -419,6 +479,7 @@ fn unknown(what: &str) -> Problem {
 pub(crate) async fn step(
     State(app): State<App>,
     visit: Visit,
+    uri: Uri,
     Path(run_id): Path<RunId>,
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageProblem> {
@@ -441,7 +502,7 @@ pub(crate) async fn step(
         Some(RunStep::Cancel) => "Cancelled: nothing more of it is sent.",
         None => "",
     };
-    let place = Place::read(run_id, &pairs);
+    let place = Place::read(&uri, run_id, &pairs);
     send(&app, &visit, place, run_id, said, command()).await
 }
 
@@ -449,6 +510,7 @@ pub(crate) async fn step(
 pub(crate) async fn edit(
     State(app): State<App>,
     visit: Visit,
+    uri: Uri,
     Path(run_id): Path<RunId>,
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageProblem> {
@@ -476,7 +538,7 @@ pub(crate) async fn edit(
             person: person(&visit.caller),
         })
     };
-    let place = Place::read(run_id, &pairs);
+    let place = Place::read(&uri, run_id, &pairs);
     let said = "Changed, and frozen anew.";
     send(&app, &visit, place, run_id, said, command()).await
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api::{Page, PageRequest, call, controls::Person},
     controls::ApprovalId,
-    dunning::{Channel, ChaseReason, ContactId, RunId, RunState, RunTally},
+    dunning::{
+        Channel, ChaseReason, ContactId, RunId, RunKind, RunState, RunTally, StatementExclusion,
+    },
     names::names,
 };
 
@@ -20,6 +22,9 @@ pub struct RunScope {
     pub policies: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<String>,
+    /// Whose debts they are: names of principals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub principals: Vec<String>,
     /// References of accounts, at most 1000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<String>,
@@ -31,6 +36,9 @@ pub struct RunScope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProposeRun {
     pub command_id: CommandId,
+    /// Reminders when absent.
+    #[serde(default, skip_serializing_if = "RunKind::is_reminders")]
+    pub kind: RunKind,
     /// The London day that the rules look from: today when absent, never after
     /// it, and never before that of a later run (E57).
     #[serde(default)]
@@ -55,6 +63,9 @@ call!(GetRun => Dunning."run"."get" -> RunView);
 /// Newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListRuns {
+    /// All when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<RunKind>,
     #[serde(default)]
     pub page: PageRequest,
 }
@@ -66,6 +77,8 @@ call!(ListRuns => Dunning."run"."list" -> Page<RunView>);
 pub struct RunView {
     pub run_id: RunId,
     pub version: i64,
+    #[serde(default, skip_serializing_if = "RunKind::is_reminders")]
+    pub kind: RunKind,
     pub state: RunState,
     pub as_of: NaiveDate,
     pub title: String,
@@ -81,6 +94,9 @@ pub struct RunView {
     pub unclassified: i64,
     /// Accounts by where their contact stands.
     pub states: Vec<RunCount>,
+    /// Of a statement run: accounts without one, by why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<ExcludedCount>,
     pub content_sha256: Option<String>,
     pub approval_id: Option<ApprovalId>,
     pub requester: String,
@@ -96,6 +112,12 @@ pub struct RunView {
 pub struct RunCount {
     pub state: RunAccountState,
     pub channel: Option<Channel>,
+    pub accounts: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExcludedCount {
+    pub reason: StatementExclusion,
     pub accounts: i64,
 }
 
@@ -126,6 +148,9 @@ pub struct ListRunAccounts {
     /// Those with an item that has this reason.
     #[serde(default)]
     pub reason: Option<ChaseReason>,
+    /// Those without a statement for this reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded: Option<StatementExclusion>,
     #[serde(default)]
     pub page: PageRequest,
 }
@@ -151,6 +176,12 @@ pub struct RunAccount {
     pub contact_id: Option<ContactId>,
     /// Since the run before it: what is new in this one, in words.
     pub changes: Vec<String>,
+    /// Why it gets no statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded: Option<StatementExclusion>,
+    /// In whose name it is written, if not the firm's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_name_of: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -162,6 +193,9 @@ pub struct RunItem {
     pub chaseable: Money,
     pub stage: Option<String>,
     pub next_stage: Option<String>,
+    /// Of a statement: what is open of it; negative for a credit note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<Money>,
 }
 
 /// A change to a proposal. It freezes anew what is to be approved, and takes a
@@ -218,4 +252,26 @@ names! {
         /// Nothing more is sent of it.
         Cancel = "cancel",
     }
+}
+
+/// The statement of an account of a run: as it would be now, or as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewRunAccount {
+    pub run_id: RunId,
+    pub account_id: AccountId,
+}
+
+call!(PreviewRunAccount => Dunning."run"."preview" -> RunPreview);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunPreview {
+    pub run_id: RunId,
+    pub account_id: AccountId,
+    /// These bytes were sent or printed, and nothing else.
+    pub sent: bool,
+    /// `application/pdf`, or `message/rfc822` of an e-mail that was sent.
+    pub media_type: String,
+    pub content_base64: String,
+    /// SHA-256 (hex) of the content.
+    pub sha256: String,
 }

@@ -1,0 +1,141 @@
+//! What is written to a debtor, by whichever way: made, kept by its hash, and put
+//! into the send ledger.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction};
+use kernel::Money;
+use mail::Email;
+use messaging::Failure;
+use uuid::Uuid;
+
+use crate::{
+    consume::judge::SYSTEM,
+    domain::{
+        letter,
+        template::{Facts, Filled, Sender, Template},
+    },
+    store::{self, contacts::New, dispatch::Queued},
+};
+
+/// What is to be written, and to whom.
+pub(crate) struct Making<'a> {
+    pub(crate) one: &'a Queued,
+    pub(crate) sender: &'a Sender,
+    pub(crate) channel: Channel,
+    pub(crate) template: &'a Template,
+    pub(crate) facts: &'a Facts,
+    pub(crate) stage: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) items: Vec<ContactItem>,
+    /// In the order of the items; none where it is no stage.
+    pub(crate) ranks: Vec<Option<i16>>,
+    pub(crate) amounts: Vec<Money>,
+    pub(crate) counted_on: Option<NaiveDate>,
+}
+
+/// The same for the same run and account, so that a provider knows it again.
+pub(crate) fn contact_of(one: &Queued) -> Uuid {
+    Uuid::new_v5(&one.run_id, one.account_id.as_bytes())
+}
+
+/// What is printed on a letter for the debtor to quote.
+pub(crate) fn reference(one: &Queued) -> String {
+    let number = contact_of(one).simple().to_string();
+    let short = number.get(..8).unwrap_or_default();
+    format!("{}/{short}", one.account_ref)
+}
+
+struct Made<'a> {
+    state: ContactState,
+    media_type: &'static str,
+    bytes: Vec<u8>,
+    address: Option<&'a str>,
+}
+
+fn made<'a>(making: &Making<'a>, filled: &Filled, now: DateTime<Utc>) -> Result<Made<'a>, Failure> {
+    let (one, facts) = (making.one, making.facts);
+    let todo = |address| Made {
+        state: ContactState::Todo,
+        media_type: "text/plain",
+        bytes: letter::text(filled, facts).into_bytes(),
+        address,
+    };
+    Ok(match making.channel {
+        Channel::Email => Made {
+            state: ContactState::Claimed,
+            media_type: "message/rfc822",
+            bytes: Email {
+                from: (&making.sender.name, &making.sender.email),
+                to: one.email.as_deref().unwrap_or_default(),
+                about: contact_of(one),
+                at: now,
+                subject: &filled.subject,
+                text: &letter::text(filled, facts),
+                html: Some(&letter::html(filled, facts)),
+            }
+            .bytes()?,
+            address: one.email.as_deref(),
+        },
+        Channel::Letter => Made {
+            state: ContactState::Printed,
+            media_type: "application/pdf",
+            bytes: letter::pdf(filled, facts, &reference(one)),
+            address: one.address.as_deref(),
+        },
+        Channel::Phone => todo(one.phone.as_deref()),
+        Channel::Visit => todo(one.address.as_deref()),
+    })
+}
+
+/// Makes it and claims it in the send ledger; or why it cannot be made.
+pub(crate) async fn write(
+    conn: &mut sqlx::PgConnection,
+    now: DateTime<Utc>,
+    making: Making<'_>,
+) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
+    let filled = match making.template.fill(making.facts) {
+        Ok(filled) => filled,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let made = match made(&making, &filled, now) {
+        Ok(made) => made,
+        Err(error) => return Ok(Err(format!("no e-mail can be made: {error}"))),
+    };
+    let sha256 = store::templates::archive(conn, made.media_type, &made.bytes, now).await?;
+    let todo = made.state == ContactState::Todo;
+    let one = making.one;
+    let event = ContactChanged {
+        contact_id: contact_of(one).into(),
+        version: 1,
+        direction: Direction::Out,
+        channel: making.channel,
+        state: made.state,
+        account_id: one.account_id.into(),
+        account_ref: one.account_ref.clone(),
+        run_id: Some(one.run_id.into()),
+        stage: Some(making.stage.to_owned()),
+        items: making.items,
+        amounts: making.amounts,
+        content_sha256: Some(sha256),
+        outcome: None,
+        next_step: todo.then(|| making.title.to_owned()),
+        next_on: todo.then_some(making.facts.on),
+        at: now,
+        cause: Some(one.run_id),
+        recorded_at: now,
+        actor: SYSTEM.to_owned(),
+        reason: making.title.to_owned(),
+    };
+    let new = New {
+        event: &event,
+        ranks: &making.ranks,
+        policy: one.policy.as_deref(),
+        policy_version: one.policy_version,
+        template: &making.template.template,
+        template_version: making.template.version,
+        address: made.address,
+        counted_on: making.counted_on,
+    };
+    store::contacts::insert(conn, &new).await?;
+    Ok(Ok((event, made.bytes)))
+}
