@@ -15,16 +15,16 @@ use contracts::{
     api::{
         PageRequest,
         dunning::{
-            ContactStep, ContactView, EraseContactNotes, ExpectedPayment, GetPromise, HoldStep,
-            ListContacts, ListOutcomes, PromiseTerms, PromisedLine, RecordContact, StepContact,
-            StepHold,
+            ContactStep, ContactView, EraseContactNotes, ExpectedPayment, GetPromise, GetStanding,
+            HoldStep, ListContacts, ListOutcomes, PromiseTerms, PromisedLine, RecordContact,
+            StepContact, StepHold,
         },
     },
     dunning::{Channel, ChaseReason, ContactOutcome, Direction, HoldKind, HoldState},
-    inbound::BillingAccount,
+    inbound::{BankReceipt, BillingAccount, Direction as BankDirection},
 };
 use kernel::{AccountId, CommandId, DocumentId};
-use testkit::{account, document};
+use testkit::{account, document, receipt};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
@@ -407,4 +407,42 @@ async fn e66_an_address_that_never_was_is_work_until_there_is_one() {
     office
         .stands(acme, "INV-ACME01", ChaseReason::ChaseNow, "400.00")
         .await;
+}
+
+/// E37: a collection comes back because the payer has died. Nobody is chased, before
+/// anybody has read of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn e37_a_collection_that_comes_back_because_of_a_death_stops_everything() {
+    let office = Office::open_with("2026-02-10", None).await;
+    let bill = document("INV-DORA01", "DORA01", "400.00");
+    let dora = office.debtor(&reached("DORA01"), &[bill]).await;
+    office
+        .stands(dora, "INV-DORA01", ChaseReason::ChaseNow, "400.00")
+        .await;
+    let collected = BankReceipt {
+        scheme: Some("dd_collection".into()),
+        booked_on: day("2026-02-05"),
+        value_on: day("2026-02-05"),
+        ..receipt("INV-DORA01", "400.00")
+    };
+    office.suite.publish_receipt("collected", &collected).await;
+    testkit::eventually("it is paid", testkit::DEADLINE, async || {
+        let ask = GetStanding { account_id: dora };
+        office.gateway.ask(&ask).await.unwrap().items.is_empty()
+    })
+    .await;
+    let back = BankReceipt {
+        direction: BankDirection::Debit,
+        scheme: Some("dd_return".into()),
+        return_reason: Some("2".into()),
+        bank_reference: format!("RTN-{}", collected.bank_reference),
+        booked_on: day("2026-02-09"),
+        value_on: day("2026-02-09"),
+        ..collected
+    };
+    office.suite.publish_receipt("back", &back).await;
+    let item = office
+        .stands(dora, "INV-DORA01", ChaseReason::OnHold, "0.00")
+        .await;
+    assert_eq!(item.hold, Some(HoldKind::Deceased));
 }

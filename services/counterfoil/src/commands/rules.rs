@@ -38,7 +38,7 @@ pub(crate) enum Rules {
         #[arg(long)]
         reason: String,
     },
-    /// A draft becomes a shadow; a shadow becomes live, by a second person.
+    /// A draft becomes a shadow; of a shadow a second person is asked, through approvals.
     Promote {
         version: i64,
         #[arg(long)]

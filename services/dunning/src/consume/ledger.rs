@@ -12,14 +12,15 @@ use contracts::{
     },
     catalogue,
 };
-use kernel::london_date;
+use kernel::{AccountId, london_date};
 use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
 use uuid::Uuid;
 
 use super::{judge, reach};
 use crate::{
     domain::{
-        claim,
+        claim, contact,
+        hold::{Hold, Teller},
         movements::{self, Move},
     },
     store,
@@ -38,6 +39,8 @@ pub(crate) enum Fact {
 pub(crate) struct Moved {
     moves: Vec<Move>,
     bank_account: Option<String>,
+    /// Whose bank says that the payer has died.
+    bereaved: Vec<AccountId>,
 }
 
 /// Reads the ledger's facts.
@@ -53,6 +56,7 @@ pub(crate) struct Changes {
     moves: Vec<Move>,
     terms: Vec<ChaseableChanged>,
     feeds: BTreeMap<String, DateTime<Utc>>,
+    bereaved: Vec<(AccountId, Meta)>,
     at: Option<(DateTime<Utc>, Meta)>,
 }
 
@@ -88,9 +92,13 @@ fn moved(moved: ReceiptMoved) -> Option<Fact> {
     let moves: Vec<Move> = movements::lines(moved.receipt_id, &moved.lines)
         .chain(movements::adjustments(&moved.adjustments))
         .collect();
-    (!moves.is_empty()).then_some(Fact::Moved(Moved {
+    let returned = moved.returned.filter(|returned| returned.stops_chasing);
+    let reopened = returned.into_iter().flat_map(|returned| returned.reopened);
+    let bereaved: Vec<AccountId> = reopened.map(|one| one.account_id).collect();
+    (!moves.is_empty() || !bereaved.is_empty()).then_some(Fact::Moved(Moved {
         moves,
         bank_account: None,
+        bereaved,
     }))
 }
 
@@ -111,6 +119,7 @@ impl Consumer for Ledger {
                     .chain(movements::adjustments(&posted.adjustments))
                     .collect(),
                 bank_account: Some(posted.bank_account),
+                bereaved: Vec::new(),
             })));
         }
         if is::<ReceiptAllocated>(kind, from)? {
@@ -135,7 +144,7 @@ impl Consumer for Ledger {
             let adjusted: DebtAdjusted = raw.json()?;
             return Ok(Some(Fact::Moved(Moved {
                 moves: movements::adjustments(&adjusted.lines).collect(),
-                bank_account: None,
+                ..Moved::default()
             })));
         }
         Ok(None)
@@ -162,6 +171,10 @@ impl Consumer for Ledger {
                 Fact::Chaseable(told) => changes.terms.push((**told).clone()),
                 Fact::Moved(moved) => {
                     changes.moves.extend_from_slice(&moved.moves);
+                    let bereaved = moved.bereaved.iter();
+                    changes
+                        .bereaved
+                        .extend(bereaved.map(|account| (*account, meta.clone())));
                     if let Some(bank_account) = &moved.bank_account {
                         let heard = changes.feeds.entry(bank_account.clone()).or_default();
                         *heard = meta.time.max(*heard);
@@ -217,6 +230,36 @@ impl Consumer for Ledger {
             ..told
         };
         reach::look(tx, &nowhere, false, told).await?;
+        for (account, cause) in &changes.bereaved {
+            let told = judge::Told {
+                cause,
+                reason: "the bank returned a payment: payer deceased",
+                ..told
+            };
+            bereave(tx, *account, told).await?;
+        }
         judge::accounts(tx, &self.prefix, &accounts, now, &cause).await
     }
+}
+
+/// Nobody is chased before a person has looked (E37).
+async fn bereave(tx: &mut Tx, account: AccountId, told: judge::Told<'_>) -> Result<(), Failure> {
+    let today = london_date(told.now);
+    let Some(hold) = contact::bereavement(today) else {
+        return Ok(());
+    };
+    let Some(account_ref) = store::accounts::reference(tx.conn(), account).await? else {
+        return Ok(());
+    };
+    if store::holds::is_held(tx.conn(), account, hold.kind, today).await? {
+        return Ok(());
+    }
+    let id = Uuid::new_v5(&told.cause.id, account.as_uuid().as_bytes()).into();
+    let teller = Teller {
+        account,
+        account_ref: &account_ref,
+        actor: told.actor,
+        reason: told.reason,
+    };
+    judge::put_hold(tx, &Hold::heard(id, hold, &teller, today), told).await
 }

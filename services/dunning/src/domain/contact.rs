@@ -151,6 +151,12 @@ fn rule(outcome: ContactOutcome, on: NaiveDate) -> Result<&'static Rule, Contact
         .ok_or(ContactRefused::NoRule(outcome))
 }
 
+/// The hold that is placed when death is told of, by whomever.
+pub fn bereavement(on: NaiveDate) -> Option<ToldHold> {
+    let rule = rule(ContactOutcome::DeceasedTold, on).ok()?;
+    rule.hold
+}
+
 /// What can come of a contact on a day, in the order of a list: of all, or of
 /// those of a channel and a direction.
 pub fn outcomes(

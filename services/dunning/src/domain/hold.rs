@@ -54,29 +54,52 @@ pub fn may_read(kind: HoldKind, roles: &[String]) -> bool {
     !is_restricted(kind) || roles.iter().any(|role| READERS.contains(&role.as_str()))
 }
 
+/// Of whom something was told, by whom, and in which words.
+pub struct Teller<'t> {
+    pub account: AccountId,
+    pub account_ref: &'t str,
+    pub actor: &'t str,
+    pub reason: &'t str,
+}
+
 impl Hold {
     /// What was told in a contact stops the whole account from today. Who took the
     /// contact looks into it.
     pub fn told(id: HoldId, told: ToldHold, contact: &Contact, today: NaiveDate) -> Self {
+        let teller = Teller {
+            account: contact.account,
+            account_ref: &contact.account_ref,
+            actor: &contact.actor,
+            reason: &contact.reason,
+        };
+        Self {
+            told_in: Some(contact.id),
+            ..Self::heard(id, told, &teller, today)
+        }
+    }
+
+    /// What was told stops the whole account from today, until somebody confirms or
+    /// cancels it.
+    pub fn heard(id: HoldId, told: ToldHold, teller: &Teller<'_>, today: NaiveDate) -> Self {
         let after = |days| today.checked_add_days(Days::new(days));
         Self {
             id,
             version: 1,
             kind: told.kind,
             state: HoldState::Active,
-            account: contact.account,
-            account_ref: contact.account_ref.clone(),
+            account: teller.account,
+            account_ref: teller.account_ref.to_owned(),
             documents: Vec::new(),
             starts_on: today,
             ends_on: told.days.and_then(|days| after(days.saturating_sub(1))),
             review_on: after(told.review),
             cut_off_on: None,
-            owner: contact.actor.clone(),
+            owner: teller.actor.to_owned(),
             reference: None,
-            reason: contact.reason.clone(),
+            reason: teller.reason.to_owned(),
             ended_on: None,
             warnings: Vec::new(),
-            told_in: Some(contact.id),
+            told_in: None,
             unconfirmed: true,
         }
     }

@@ -100,6 +100,19 @@ pub(crate) async fn heard(
     Ok(())
 }
 
+/// How people call an account, when it is known.
+pub(crate) async fn reference(
+    conn: &mut PgConnection,
+    account: AccountId,
+) -> Result<Option<String>, Failure> {
+    Ok(sqlx::query_scalar!(
+        "select account_ref from dunning.account where account_id = $1",
+        account.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// When the feed that is longest silent was heard of.
 pub(crate) async fn oldest_feed(conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>, Failure> {
     Ok(

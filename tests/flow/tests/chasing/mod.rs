@@ -25,7 +25,7 @@ use contracts::{
         reporting::{AccountKey, GetAccount},
         worklist::{ListPeople, ListWork, WorkRow, WorkView},
     },
-    dunning::{ChaseReason, HoldState, RunState},
+    dunning::{ChaseReason, HoldState, RunKind, RunState},
     inbound::{BillingAccount, BillingDocument, RemittanceLine, RemittanceText},
 };
 use dunning::{MailOptions, Options};
@@ -249,6 +249,7 @@ impl Office {
     pub(crate) async fn propose(&self) -> RunView {
         let ask = ProposeRun {
             command_id: CommandId::generate(),
+            kind: RunKind::Reminders,
             as_of: None,
             title: "Weekly".to_owned(),
             scope: RunScope::default(),

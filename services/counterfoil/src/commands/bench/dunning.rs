@@ -11,7 +11,7 @@ use contracts::{
         controls::Person,
         dunning::{GetRun, ProposeRun, RunScope, RunStep, RunView, StepRun},
     },
-    dunning::{RunId, RunState},
+    dunning::{RunId, RunKind, RunState},
 };
 use kernel::CommandId;
 use sqlx::Executor as _;
@@ -180,6 +180,7 @@ pub(super) async fn propose(client: &Client, title: &str) -> anyhow::Result<(f64
         .ask(&ProposeRun {
             kind: contracts::dunning::RunKind::Reminders,
             command_id: CommandId::generate(),
+            kind: RunKind::Reminders,
             as_of: None,
             title: title.to_owned(),
             scope: RunScope::default(),
