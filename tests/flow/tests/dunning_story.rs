@@ -436,7 +436,8 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
     office.gateway.ask(&reject).await.unwrap();
 
     // After its last day it goes on where it stopped: the call was made, so the final
-    // demand is next, later by the days of the breathing space.
+    // demand is next: on the 35th day after the due day, later by the 13 days of the
+    // promise and the 60 of the breathing space.
     office.day("2026-05-10").await;
     eventually("the breathing space is over", DEADLINE, async || {
         let ask = ListHolds {
@@ -449,11 +450,13 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
     })
     .await;
     office.day("2026-05-18").await;
+    office.stands(ada, ChaseReason::Waiting, "350.00").await;
+    office.day("2026-05-19").await;
     office.stands(ada, ChaseReason::ChaseNow, "350.00").await;
     office.chased("final_demand", "350.00").await;
 
     // A fortnight later, the letter of claim of the Pre-Action Protocol.
-    office.day("2026-05-29").await;
+    office.day("2026-06-02").await;
     office.stands(ada, ChaseReason::ChaseNow, "350.00").await;
     office.chased("letter_of_claim", "350.00").await;
     let stages: Vec<String> = sqlx::query_scalar(
