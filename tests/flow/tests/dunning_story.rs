@@ -447,7 +447,8 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
     office.gateway.ask(&reject).await.unwrap();
 
     // After its last day it goes on where it stopped: the call was made, so the final
-    // demand is next, later by the days of the breathing space.
+    // demand is next: on the 35th day after the due day, later by the 13 days of the
+    // promise and the 60 of the breathing space.
     office.day("2026-05-10").await;
     eventually("the breathing space is over", DEADLINE, async || {
         let ask = ListHolds {
@@ -460,11 +461,13 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
     })
     .await;
     office.day("2026-05-18").await;
+    office.stands(ada, ChaseReason::Waiting, "350.00").await;
+    office.day("2026-05-19").await;
     office.stands(ada, ChaseReason::ChaseNow, "350.00").await;
     office.chased("final_demand", "350.00").await;
 
     // A fortnight later, the letter of claim of the Pre-Action Protocol.
-    office.day("2026-05-29").await;
+    office.day("2026-06-02").await;
     let item = office.stands(ada, ChaseReason::ChaseNow, "350.00").await;
     assert_eq!(item.next_stage.as_deref(), Some("letter_of_claim"));
     office.chased("letter_of_claim", "350.00").await;
@@ -495,7 +498,7 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
 
     // E78: nothing on credit since the final demand. A cheque lifts that, and when it
     // bounces it is back.
-    let demanded = "2026-05-18".parse().unwrap();
+    let demanded = "2026-05-19".parse().unwrap();
     office.credit_stopped(ada, Some(demanded)).await;
     office.day("2026-06-03").await;
     let mut cheque = receipt(DEBT, "350.00");

@@ -178,9 +178,8 @@ pub(super) fn person() -> Person {
 pub(super) async fn propose(client: &Client, title: &str) -> anyhow::Result<(f64, RunView)> {
     let run = client
         .ask(&ProposeRun {
-            kind: contracts::dunning::RunKind::Reminders,
-            command_id: CommandId::generate(),
             kind: RunKind::Reminders,
+            command_id: CommandId::generate(),
             as_of: None,
             title: title.to_owned(),
             scope: RunScope::default(),
