@@ -141,6 +141,7 @@ pub(crate) async fn list_work(
         sla: query.sla.into_iter().collect(),
         account_ref: search(query.account_ref),
         text: search(query.search),
+        subjects: Vec::new(),
         page: page_request(query.cursor, query.limit),
     };
     Ok(list(&uri, &app.bus.ask(&ask).await?))

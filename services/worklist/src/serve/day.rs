@@ -70,6 +70,7 @@ async fn board(conn: &mut PgConnection, bus: &Bus) -> Result<Board, Failure> {
         sla: Vec::new(),
         account_ref: None,
         text: None,
+        subjects: Vec::new(),
         today,
         after: None,
         rows: LOOKED_AT,

@@ -32,6 +32,8 @@ use crate::{
 
 /// Items that one command acts on.
 const ACT_MAX: usize = 200;
+/// Subjects that a list is limited to.
+const SUBJECTS_MAX: usize = 200;
 /// Letters of a search.
 const TEXT_MAX: usize = 100;
 
@@ -52,6 +54,14 @@ pub(crate) async fn list(ask: ListWork, bus: Bus) -> Result<Page<WorkRow>, Refus
         WorkView::Mine => Some(actor(&ask.actor)?.to_owned()),
         _ => ask.holder.clone(),
     };
+    if ask.subjects.len() > SUBJECTS_MAX {
+        return Err(Failure::permanent(
+            "worklist.too_many_subjects",
+            "a list is about fewer subjects",
+        )
+        .at("/subjects", format!("at most {SUBJECTS_MAX}"))
+        .into());
+    }
     let mut conn = bus.pool().acquire().await.map_err(Failure::from)?;
     if ask.view == WorkView::Ended {
         let ended = store::work::ended(&mut conn, holder.as_deref(), rows).await?;
@@ -75,6 +85,7 @@ pub(crate) async fn list(ask: ListWork, bus: Bus) -> Result<Page<WorkRow>, Refus
             .text
             .map(|text| text.trim().chars().take(TEXT_MAX).collect::<String>())
             .filter(|text| !text.is_empty()),
+        subjects: ask.subjects,
         today: london_date(bus.now()),
         after: cursor(ask.page.cursor.as_deref())?,
         rows: rows + 1,

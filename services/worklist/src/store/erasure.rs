@@ -36,7 +36,10 @@ pub(crate) async fn erase(conn: &mut PgConnection, erased: &[Erased]) -> Result<
            outcome_note = case when outcome_note is null then null else 'erased' end,
            no_next_reason = case when no_next_reason is null then null else 'erased' end,
            back_reason = case when back_reason is null then null else 'erased' end,
-           by_hand_reason = case when by_hand_reason is null then null else 'erased' end
+           by_hand_reason = case when by_hand_reason is null then null else 'erased' end,
+           parts = (select coalesce(jsonb_agg(case when p.part ->> 'part' = 'by_hand'
+               then p.part || '{\"why\": \"erased\"}' else p.part end order by p.place), '[]')
+             from jsonb_array_elements(parts) with ordinality p (part, place))
          where subject_id = any($1) or related_id = any($1) or (account_id = any($2) and kind = any($3))
          returning work_item_id",
         &subjects,

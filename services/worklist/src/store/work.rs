@@ -258,6 +258,8 @@ pub(crate) struct Listed {
     pub sla: Vec<String>,
     pub account_ref: Option<String>,
     pub text: Option<String>,
+    /// All when empty; else also those that wait for their day.
+    pub subjects: Vec<Uuid>,
     pub today: NaiveDate,
     /// Below this score, or at it and after this id.
     pub after: Option<(i32, Uuid)>,
@@ -279,7 +281,8 @@ pub(crate) async fn list(
         r#"select i.body as "body!", a.name as "name?"
            from worklist.work_item_row i left join worklist.account a on a.account_id = i.account_id
            where i.state in ('open', 'in_progress', 'waiting')
-             and (i.state = 'waiting' and i.back_on > $1) = $2
+             and (($12::uuid[] = '{}' and (i.state = 'waiting' and i.back_on > $1) = $2)
+                  or i.subject_id = any($12))
              and (not $3 or i.owner_source = 'default')
              and ($4::text is null or i.holder = $4)
              and ($5::text[] = '{}' or i.kind = any($5))
@@ -299,7 +302,8 @@ pub(crate) async fn list(
         pattern,
         score,
         id,
-        ask.rows
+        ask.rows,
+        &ask.subjects
     )
     .fetch_all(conn)
     .await?;

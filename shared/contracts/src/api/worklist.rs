@@ -51,6 +51,10 @@ pub struct ListWork {
     /// In reference, account or detail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Only what is about one of these, whether it waits for its day or not; at
+    /// most 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Uuid>,
     #[serde(flatten)]
     pub page: PageRequest,
 }

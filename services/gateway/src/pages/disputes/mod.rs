@@ -5,6 +5,8 @@ pub(crate) mod open;
 pub(crate) mod report;
 pub(crate) mod stakeholder;
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{
     extract::{Query, State},
@@ -19,14 +21,17 @@ use contracts::{
             CaseCounts, CaseDetail, CaseKey, CaseQueue, CaseView, CountCases, GetCase, GetTaxonomy,
             ListCases, NudgeMail, StepView, Taxonomy,
         },
+        worklist::{ListWork, WorkView},
     },
     disputes::CaseState,
 };
 use kernel::Money;
+use uuid::Uuid;
 
 use super::{
     PageProblem, Section, Shell, Visit,
     show::{Uk as _, Words as _},
+    worklist::{Clock, clock},
 };
 use crate::{
     App,
@@ -125,6 +130,7 @@ struct Row {
     current: bool,
     /// Time in this state.
     since: String,
+    clock: Option<Clock>,
 }
 
 /// A column of the board.
@@ -182,6 +188,7 @@ pub(super) struct DisputesPage {
     columns: Vec<Column>,
     next: Option<String>,
     detail: Option<CaseDetail>,
+    clock: Option<Clock>,
     since: String,
     missing: Option<String>,
     taxonomy: Taxonomy,
@@ -343,6 +350,32 @@ fn who(visit: &Visit) -> String {
     visit.caller.name.clone()
 }
 
+/// The clocks of cases, as worklist keeps them; none while it cannot be asked.
+async fn clocks(app: &App, visit: &Visit, subjects: Vec<Uuid>) -> HashMap<Uuid, Clock> {
+    if subjects.is_empty() {
+        return HashMap::new();
+    }
+    let ask = ListWork {
+        view: WorkView::Team,
+        actor: visit.caller.actor(),
+        kinds: ["dispute", "suspected_query"].map(str::to_owned).to_vec(),
+        subjects,
+        page: PageRequest {
+            cursor: None,
+            limit: Some(PageRequest::MAX),
+        },
+        ..ListWork::default()
+    };
+    let Ok(found) = app.bus.ask(&ask).await else {
+        return HashMap::new();
+    };
+    let clocks = found
+        .items
+        .iter()
+        .filter_map(|item| Some((item.subject_id, clock(item, visit.now)?)));
+    clocks.collect()
+}
+
 fn row(case: CaseView, place: &Place, chosen: Option<&str>, now: DateTime<Utc>) -> Row {
     let id = case.case_id.to_string();
     Row {
@@ -353,6 +386,7 @@ fn row(case: CaseView, place: &Place, chosen: Option<&str>, now: DateTime<Utc>) 
         .with(&id),
         current: chosen == Some(id.as_str()),
         since: span(case.since, now),
+        clock: None,
         case,
     }
 }
@@ -433,7 +467,19 @@ async fn assemble(
             .map(|case| row(case, &place, id.as_deref(), visit.now))
             .collect();
     }
+    let detailed = detail.as_ref().map(|detail| detail.case.case_id.as_uuid());
+    let shown = rows
+        .iter()
+        .chain(columns.iter().flat_map(|column: &Column| &column.rows));
+    let mut wanted: Vec<Uuid> = shown.map(|row: &Row| row.case.case_id.as_uuid()).collect();
+    wanted.extend(detailed);
+    let clocks = clocks(app, visit, wanted).await;
+    let on_board = columns.iter_mut().flat_map(|column| &mut column.rows);
+    for row in rows.iter_mut().chain(on_board) {
+        row.clock = clocks.get(&row.case.case_id.as_uuid()).cloned();
+    }
     Ok(DisputesPage {
+        clock: detailed.and_then(|id| clocks.get(&id).cloned()),
         shell: visit.shell(Section::Disputes, "Disputes"),
         tiles: tiles(&place, &counts),
         since: detail

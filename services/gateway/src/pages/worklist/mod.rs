@@ -34,6 +34,7 @@ pub(crate) fn command(visit: &super::Visit, route: &str, pairs: &Pairs) -> Comma
 
 /// How a clock reads: at most two units, minus when it is too late; colour, sign
 /// and words say the same.
+#[derive(Clone)]
 pub(crate) struct Clock {
     /// `calm`, `soon`, `near`, `late`, `paused`, `met`, `missed`
     pub class: &'static str,

@@ -244,6 +244,7 @@ async fn assemble(
         sla: SlaState::named(&place.sla).into_iter().collect(),
         account_ref: None,
         text: some(&place.search),
+        subjects: Vec::new(),
         page: PageRequest {
             cursor: some(&place.cursor),
             limit: Some(ROWS),
@@ -299,7 +300,7 @@ async fn assemble(
     if wanted == WorkView::Team {
         tiles.extend(ledger(app).await);
     }
-    let warnings = warnings(app, visit).await?;
+    let warnings = warnings(app, visit).await;
     Ok(TodayPage {
         shell: visit.shell(Section::Today, "Today"),
         tabs: tabs(&counts, view),
@@ -427,39 +428,40 @@ async fn promised(app: &App) -> Option<Tile> {
 }
 
 /// Deadlines of today that are near or over and not met.
-async fn warnings(app: &App, visit: &Visit) -> Result<Vec<Warning>, Problem> {
+async fn warnings(app: &App, visit: &Visit) -> Vec<Warning> {
     let today = kernel::london_date(visit.now);
     let ask = ListDeadlines {
         from: Some(today),
         to: Some(today),
     };
-    let found = app.bus.ask(&ask).await?;
+    let Ok(found) = app.bus.ask(&ask).await else {
+        return Vec::new();
+    };
     let near = found.items.into_iter().filter(|one| {
         matches!(one.state.as_str(), "open" | "late") && one.due_at - TOLD_BEFORE <= visit.now
     });
-    Ok(near
-        .map(|one| {
-            let late = one.due_at <= visit.now;
-            let by = one
-                .due_at
-                .with_timezone(&chrono_tz::Europe::London)
-                .format("%H:%M");
-            let text = if late {
-                let over = two_units(visit.now - one.due_at);
-                format!("{}: not done, was due {by} ({over} ago)", one.title)
-            } else {
-                let left = two_units(one.due_at - visit.now);
-                format!("{}: not done, due {by} (in {left})", one.title)
-            };
-            Warning {
-                text,
-                href: one
-                    .work_item_id
-                    .map(|id| format!("/today?view=team&open={id}")),
-                late,
-            }
-        })
-        .collect())
+    near.map(|one| {
+        let late = one.due_at <= visit.now;
+        let by = one
+            .due_at
+            .with_timezone(&chrono_tz::Europe::London)
+            .format("%H:%M");
+        let text = if late {
+            let over = two_units(visit.now - one.due_at);
+            format!("{}: not done, was due {by} ({over} ago)", one.title)
+        } else {
+            let left = two_units(one.due_at - visit.now);
+            format!("{}: not done, due {by} (in {left})", one.title)
+        };
+        Warning {
+            text,
+            href: one
+                .work_item_id
+                .map(|id| format!("/today?view=team&open={id}")),
+            late,
+        }
+    })
+    .collect()
 }
 
 /// What is to be collected, and the credit beside it: as the aged debt says, and
