@@ -563,15 +563,15 @@ async fn an_account_reconciles_between_two_days_to_the_penny() {
     let office = Office::open().await;
     let _dunning = office.dunning(office.sink.address()).await;
     let account_id = office
-        .debtor("REC1", &[("RC-A", "100.00"), ("RC-B", "60.00")], |_| {})
+        .debtor("REC1", &[("RC1-A", "100.00"), ("RC1-B", "60.00")], |_| {})
         .await;
-    let mut credit = document("RC-CN", "REC1", "25.50");
+    let mut credit = document("RC1-CN", "REC1", "25.50");
     credit.kind = DocumentKind::CreditNote;
     credit.issued_on = "2026-02-03".parse().unwrap();
     credit.due_on = credit.issued_on;
-    office.suite.publish_document("RC-CN", &credit).await;
-    office.pay("RC-A", "100.00").await;
+    office.pay("RC1-A", "100.00").await;
     office.open_is("REC1", ["60.00"].into_iter()).await;
+    office.suite.publish_document("RC1-CN", &credit).await;
     let ask = |from: &str, to: &str| GetAccountStatement {
         account_id,
         from: from.parse().unwrap(),
