@@ -224,7 +224,7 @@ impl Consumer for Approvals {
                 ApprovalKind::SmallBalances => desk.run(&mut state)?,
                 ApprovalKind::ResidualBalance => desk.residual(&mut state.client)?,
                 ApprovalKind::ClientPayment => desk.client_payment(&mut state.client)?,
-                ApprovalKind::MatchingRules => desk.rules(&mut state.rules)?,
+                ApprovalKind::MatchingRules => desk.rules(&mut state.rules),
                 ApprovalKind::LimitChange
                 | ApprovalKind::Credit
                 | ApprovalKind::DunningRun

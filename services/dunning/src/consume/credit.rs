@@ -8,7 +8,10 @@ use messaging::{Failure, Outgoing, Tx};
 use uuid::Uuid;
 
 use super::judge::Told;
-use crate::store::{self, credit};
+use crate::{
+    domain::policy::Policy,
+    store::{self, credit},
+};
 
 /// Looks at accounts whose items or contacts have changed, and tells of those
 /// that are stopped or supplied again.
@@ -24,7 +27,7 @@ pub(crate) async fn look(tx: &mut Tx, accounts: &[Uuid], told: Told<'_>) -> Resu
         let stopped = account.stages.iter().any(|(policy, version, rank)| {
             let from = policies
                 .get(policy, *version)
-                .and_then(|policy| policy.stops_credit_at());
+                .and_then(Policy::stops_credit_at);
             from.is_some_and(|from| *rank >= from)
         });
         if stopped == account.told.is_some_and(|before| before.stopped) {

@@ -15,7 +15,7 @@ pub(crate) struct Told {
 
 /// An account, what was told of it, and the highest stages that its open items
 /// have come to, by policy and version.
-pub(crate) struct Account {
+pub(crate) struct Debtor {
     pub(crate) account_id: Uuid,
     pub(crate) account_ref: String,
     pub(crate) told: Option<Told>,
@@ -24,10 +24,7 @@ pub(crate) struct Account {
 
 /// Of these accounts those that have open items which were reminded of, or of
 /// which something was told.
-pub(crate) async fn of(
-    conn: &mut PgConnection,
-    accounts: &[Uuid],
-) -> Result<Vec<Account>, Failure> {
+pub(crate) async fn of(conn: &mut PgConnection, accounts: &[Uuid]) -> Result<Vec<Debtor>, Failure> {
     let rows = sqlx::query!(
         r#"select a.account_id, a.account_ref, c.version as "version?", c.stopped as "stopped?", c.since as "since?",
              r.policies as "policies!", r.versions as "versions!", r.ranks as "ranks!"
@@ -55,7 +52,7 @@ pub(crate) async fn of(
         .map(|row| {
             let stages = row.policies.into_iter().zip(row.versions).zip(row.ranks);
             let told = row.version.zip(row.stopped).zip(row.since);
-            Account {
+            Debtor {
                 account_id: row.account_id,
                 account_ref: row.account_ref,
                 told: told.map(|((version, stopped), since)| Told {
@@ -73,15 +70,15 @@ pub(crate) async fn of(
 
 pub(crate) async fn put(
     conn: &mut PgConnection,
-    account: &Account,
+    debtor: &Debtor,
     told: Told,
 ) -> Result<(), Failure> {
     sqlx::query!(
         "insert into dunning.credit_stop (account_id, account_ref, version, stopped, since) values ($1, $2, $3, $4, $5)
          on conflict (account_id) do update set version = excluded.version, stopped = excluded.stopped,
            since = excluded.since",
-        account.account_id,
-        account.account_ref,
+        debtor.account_id,
+        debtor.account_ref,
         told.version,
         told.stopped,
         told.since

@@ -50,16 +50,16 @@ pub(super) async fn load(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Asked,
 }
 
 impl Desk<'_> {
-    pub(super) fn rules(&mut self, asked: &mut Asked) -> Result<Became, Failure> {
+    pub(super) fn rules(&mut self, asked: &mut Asked) -> Became {
         let Some((view, rule_set)) = asked.get_mut(&self.decision.subject_id) else {
-            return Ok(self.unknown());
+            return self.unknown();
         };
         let asked = view.approval_id == Some(self.decision.approval_id);
         let waits = asked && view.state == RuleSetState::Shadow;
         let done = asked && view.state == RuleSetState::Live;
         let content = || rules::content(view.version, rule_set);
         let (live, became) = match self.counts(waits, done, content) {
-            Counts::No(became) => return Ok(became),
+            Counts::No(became) => return became,
             // A later release may know more mistakes than the one that was asked.
             Counts::CarryOut if rules::problems(rule_set).is_empty() => {
                 (true, Some((CarriedOut::Done, None)))
@@ -78,7 +78,7 @@ impl Desk<'_> {
         } else {
             view.approval_id = None;
         }
-        Ok(became)
+        became
     }
 }
 
