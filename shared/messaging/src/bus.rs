@@ -164,6 +164,20 @@ impl Bus {
         })
     }
 
+    /// A transaction that only reads, and sees one moment however many questions
+    /// it asks: what is shown of a thing fits together.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn look(&self) -> Result<Tx, Failure> {
+        let begin = "begin isolation level repeatable read read only";
+        Ok(Tx {
+            inner: self.0.pool.begin_with(begin).await?,
+            bus: self.clone(),
+            published: false,
+        })
+    }
+
     /// Facts in the outbox that the broker does not have yet.
     pub async fn unpublished(&self) -> Result<i64, Failure> {
         let (count, _): (i64, Option<DateTime<Utc>>) =

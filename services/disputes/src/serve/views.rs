@@ -76,7 +76,7 @@ fn say(case: &mut CaseView, policy: &Policy) {
 }
 
 pub(crate) async fn get_case(ask: GetCase, bus: Bus) -> Result<CaseDetail, Refusal> {
-    let mut tx = bus.begin().await?;
+    let mut tx = bus.look().await?;
     let id = match ask.case {
         CaseKey::Id(id) => id,
         CaseKey::Ref(case_ref) => store::views::by_ref(tx.conn(), case_ref.trim())

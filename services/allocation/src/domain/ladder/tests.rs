@@ -677,6 +677,32 @@ fn e5_a_paid_documents_number_holds_the_receipt() {
     assert!(verdict.suggestions.iter().all(|s| s.confidence != "high"));
 }
 
+/// E97: joint tenants owe one debt, which is one account. The one whose bank account
+/// nobody knows pays it by its number, and it is paid for both; what the other pays
+/// for it as well is held, and pays nothing else that they owe.
+#[test]
+fn e97_whichever_joint_tenant_pays_the_one_debt_is_paid_for_both() {
+    let rent = item("RENT-1", 1, "50.00");
+    let later = item("RENT-2", 1, "50.00");
+    let owed = knows_acme(books([rent.clone(), later.clone()]));
+    let mut other_tenant = receipt("50.00", "RENT-1");
+    other_tenant.payer_name = Some("A Jones".into());
+    other_tenant.payer_account = Some("GB:404040-12345678".into());
+    let verdict = decide(&other_tenant, &owed).unwrap();
+    assert_eq!(verdict.lines.len(), 1);
+    assert_eq!(verdict.lines[0].document, rent.id);
+
+    let paid = Item {
+        open: gbp("0.00"),
+        ..rent
+    };
+    let owed = knows_acme(books([paid, later]));
+    let verdict = decide(&from_acmes_bank("50.00", "RENT-1"), &owed).unwrap();
+    assert!(verdict.lines.is_empty());
+    let evidence = &verdict.decision.evidence;
+    assert!(evidence.iter().any(|e| e.kind == "already_paid"));
+}
+
 /// E19: another currency is never matched.
 #[test]
 fn e19_another_currency_is_left_to_a_person() {

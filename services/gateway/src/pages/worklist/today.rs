@@ -34,6 +34,7 @@ use crate::{
         show::{Uk as _, Words as _},
     },
     problem::Problem,
+    routes::CHASE,
 };
 
 /// Kinds that always have a tile, because their counts say how the day stands.
@@ -121,6 +122,7 @@ struct TodayPage {
     people: Vec<PersonView>,
     may_work: bool,
     may_manage: bool,
+    may_chase: bool,
     me: String,
     older: Option<String>,
     tomorrow: String,
@@ -313,6 +315,7 @@ async fn assemble(
         people: team.people,
         may_work: WORK.allows(&visit.caller.roles),
         may_manage: MANAGE.allows(&visit.caller.roles),
+        may_chase: CHASE.allows(&visit.caller.roles),
         me,
         older: found.next_cursor.map(|cursor| {
             let next = Place {
