@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 
 import { camt053 } from './files.js';
-import { Office, daysAgo } from './office.js';
+import { Office, daysAgo, noBarrier } from './office.js';
 import { Visitor, eventually, screenshot } from './suite.js';
 
 const office = new Office();
@@ -107,6 +107,25 @@ describe('a day of work', { timeout: 900_000 }, () => {
     await screenshot(page, 'today-tiles');
     await tiles.getByRole('link', { name: /^Promised for today/ }).click();
     await page.waitForURL('**/promises?tab=due_today');
+  });
+
+  journey('leads from work to what is done at its account', { as: 'manager' }, async ({ page }) => {
+    const item = await eventually(async () => {
+      const { items } = await api('/api/v1/worklist?view=team&kind=suspected_query&limit=50', { as: 'manager' });
+      const found = items.find(({ account_id }) => account_id);
+      assert.ok(found, 'work of an account');
+      return found;
+    });
+    const open = `/today?view=team&open=${item.work_item_id}`;
+    await page.goto(open);
+    await noBarrier(page, 'work of an account');
+    await screenshot(page, 'today-account');
+    await page.locator('#detail').getByRole('link', { name: 'Take a promise…' }).click();
+    await page.waitForURL(`**/accounts/${item.account_id}/promise`);
+    await page.goto(open);
+    await Visitor.live(page);
+    await page.keyboard.press('c');
+    await page.waitForURL(`**/accounts/${item.account_id}/contacts#record`);
   });
 
   journey('is seen by person, with what will not be done today', { as: 'manager' }, async ({ page }) => {

@@ -683,13 +683,13 @@ pub(crate) fn table() -> Vec<Entry> {
             GET,
             "/dunning/statements",
             READ,
-            get(pages::dunning::statement_runs::show),
+            get(pages::dunning::runs::show),
         ),
         Entry::page(
             POST,
             "/dunning/statements",
             DISPUTE,
-            post(pages::dunning::statement_runs::propose),
+            post(pages::dunning::runs::propose),
         ),
         Entry::page(
             GET,
@@ -725,7 +725,7 @@ pub(crate) fn table() -> Vec<Entry> {
             GET,
             "/dunning/statements/{id}/letters/{account}",
             READ,
-            get(pages::dunning::statement_runs::letter),
+            get(pages::dunning::run_letter::show),
         ),
         Entry::page(GET, "/imports", READ, get(pages::imports::list)),
         Entry::page(

@@ -723,7 +723,9 @@ async fn a_policy_that_posts_claims_and_charges_for_a_reminder_does_so_once() {
         let found = items.iter().find(|item| item.document_ref == document_ref);
         found.unwrap().clone()
     };
+    // The first is told twice.
     for (n, account, item) in [
+        (1, debtor, first(&alone, "INV-CHG01")),
         (1, debtor, first(&alone, "INV-CHG01")),
         (2, shared, first(&items, "INV-CHG02")),
     ] {
@@ -757,6 +759,17 @@ async fn a_policy_that_posts_claims_and_charges_for_a_reminder_does_so_once() {
         },
     )
     .await;
+    let told: Vec<(i64, i64)> = sqlx::query_as(
+        "select version, count(*) from dunning.charge group by version order by version",
+    )
+    .fetch_all(office.suite.admin_pool())
+    .await
+    .unwrap();
+    assert_eq!(
+        told,
+        [(1, 3), (2, 5)],
+        "three stand, five were taken back once"
+    );
 }
 
 /// A query about all of a document in which the debtor was right.

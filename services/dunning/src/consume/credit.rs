@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::judge::Told;
 use crate::{
-    domain::policy::Policy,
+    domain::policy::{Policies, Policy},
     store::{self, credit},
 };
 
@@ -21,6 +21,26 @@ pub(crate) async fn look(tx: &mut Tx, accounts: &[Uuid], told: Told<'_>) -> Resu
         return Ok(());
     }
     let policies = store::policies::all(tx.conn()).await?;
+    tell(tx, found, &policies, told).await
+}
+
+/// As [`look`], for who has read the policies already.
+pub(crate) async fn look_by(
+    tx: &mut Tx,
+    accounts: &[Uuid],
+    policies: &Policies,
+    told: Told<'_>,
+) -> Result<(), Failure> {
+    let found = credit::of(tx.conn(), accounts).await?;
+    tell(tx, found, policies, told).await
+}
+
+async fn tell(
+    tx: &mut Tx,
+    found: Vec<credit::Debtor>,
+    policies: &Policies,
+    told: Told<'_>,
+) -> Result<(), Failure> {
     let today = london_date(told.now);
     let mut events = Vec::new();
     for account in found {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix, Role, catalogue,
-    disputes::{CaseChanged, CaseKind, CaseState, Resolution},
+    disputes::{CaseChanged, CaseItem, CaseKind, CaseState, Resolution},
     dunning::ChargeState,
 };
-use kernel::london_date;
+use kernel::{MoneyError, london_date};
 use messaging::{Consumer, Decided, Failure, Incoming, Meta, Raw, Tx};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -79,6 +79,14 @@ fn stop(case: &CaseChanged, before: Option<&Written>) -> Option<Written> {
             ended_on: over.then(|| london_date(case.since)),
         },
     })
+}
+
+/// What of an item they were right not to pay: what of it was settled otherwise
+/// meanwhile was owed.
+fn right(item: &CaseItem) -> Result<Decimal, MoneyError> {
+    let left = item.original.checked_sub(item.paid)?;
+    let left = left.checked_sub(item.cleared)?;
+    Ok(left.checked_sub(item.written_off)?.amount())
 }
 
 /// What cases change.
@@ -178,16 +186,11 @@ impl Disputes {
         now: DateTime<Utc>,
         cause: &Meta,
     ) -> Result<(), Failure> {
-        let documents: Vec<Uuid> = case
-            .items
-            .iter()
-            .map(|item| item.document_id.as_uuid())
-            .collect();
-        let amounts: Vec<Decimal> = case
-            .items
-            .iter()
-            .map(|item| item.original.amount())
-            .collect();
+        let (mut documents, mut amounts) = (Vec::new(), Vec::new());
+        for item in &case.items {
+            documents.push(item.document_id.as_uuid());
+            amounts.push(right(item).map_err(Failure::of)?);
+        }
         for mut charge in store::claims::upheld(tx.conn(), &documents, &amounts).await? {
             let view = &mut charge.view;
             view.state = ChargeState::Reversed;

@@ -94,7 +94,9 @@ fn moved(moved: ReceiptMoved) -> Option<Fact> {
         .collect();
     let returned = moved.returned.filter(|returned| returned.stops_chasing);
     let reopened = returned.into_iter().flat_map(|returned| returned.reopened);
-    let bereaved: Vec<AccountId> = reopened.map(|one| one.account_id).collect();
+    let mut bereaved: Vec<AccountId> = reopened.map(|one| one.account_id).collect();
+    bereaved.sort_unstable();
+    bereaved.dedup();
     (!moves.is_empty() || !bereaved.is_empty()).then_some(Fact::Moved(Moved {
         moves,
         bank_account: None,

@@ -11,7 +11,7 @@ use contracts::{
 };
 use kernel::{Currency, DocumentId, Money};
 use mail::{Handed, Mailer};
-use messaging::{Bus, Failure, Meta, Outgoing, Tx};
+use messaging::{Bus, Failure, Meta, Outgoing};
 use uuid::Uuid;
 
 use crate::{
@@ -216,7 +216,9 @@ async fn claim(
     store::contacts::fold(tx.conn(), &accounts).await?;
     tx.publish(&events).await?;
     let contacted: Vec<Uuid> = queued.iter().map(|one| one.account_id).collect();
-    credit_changed(&mut tx, bus, &contacted, "they were reminded").await?;
+    let cause = Meta::of_command(Uuid::now_v7(), bus.now(), None);
+    let told = told(bus, &cause, "they were reminded");
+    credit::look_by(&mut tx, &contacted, &policies, told).await?;
     tx.commit().await?;
     Ok((queued.len(), claimed))
 }
@@ -484,25 +486,20 @@ async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failur
     }
     store::contacts::fold(tx.conn(), &again).await?;
     tx.publish(&events).await?;
-    credit_changed(&mut tx, bus, &again, "a reminder did not reach them").await?;
+    if !again.is_empty() {
+        let cause = Meta::of_command(Uuid::now_v7(), now, None);
+        let told = told(bus, &cause, "a reminder did not reach them");
+        credit::look(&mut tx, &again, told).await?;
+    }
     tx.commit().await
 }
 
-/// Who has come to a stage that stops credit, or did not come there after all.
-async fn credit_changed(
-    tx: &mut Tx,
-    bus: &Bus,
-    accounts: &[Uuid],
-    reason: &str,
-) -> Result<(), Failure> {
-    let now = bus.now();
-    let cause = Meta::of_command(Uuid::now_v7(), now, None);
-    let told = Told {
+fn told<'t>(bus: &'t Bus, cause: &'t Meta, reason: &'t str) -> Told<'t> {
+    Told {
         prefix: bus.prefix(),
-        now,
-        cause: &cause,
+        now: bus.now(),
+        cause,
         actor: SYSTEM,
         reason,
-    };
-    credit::look(tx, accounts, told).await
+    }
 }

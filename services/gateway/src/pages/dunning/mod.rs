@@ -8,9 +8,9 @@ mod editions;
 pub(crate) mod holds;
 pub(crate) mod policies;
 pub(crate) mod referral;
+pub(crate) mod run_letter;
 pub(crate) mod runs;
 pub(crate) mod statement;
-pub(crate) mod statement_runs;
 pub(crate) mod templates;
 
 use contracts::api::Call;

@@ -35,32 +35,56 @@ use super::{Pairs, field, form_key, problems, some, sums};
 
 const PLACE: &str = "/dunning/runs";
 /// Where runs of statements are: the same pages.
-pub(super) const STATEMENTS: &str = "/dunning/statements";
+const STATEMENTS: &str = "/dunning/statements";
+
+/// Which of the two a page is of.
+fn base(uri: &Uri) -> &'static str {
+    if uri.path().starts_with(STATEMENTS) {
+        STATEMENTS
+    } else {
+        PLACE
+    }
+}
 
 #[derive(Template)]
 #[template(path = "runs.html")]
 struct RunsPage {
     shell: Shell,
+    base: &'static str,
+    /// Of statements, else of reminders.
+    statements: bool,
     runs: Vec<RunView>,
     next: Option<String>,
     may_act: bool,
     today: String,
+    as_of: String,
+    red: bool,
     title: String,
     reason: String,
     segments: String,
+    principals: String,
+    accounts: String,
     problems: Vec<String>,
 }
 
 async fn list(
     app: &App,
     visit: &Visit,
+    base: &'static str,
     pairs: &Pairs,
     refused: Option<&Problem>,
 ) -> Result<RunsPage, Problem> {
+    let statements = base == STATEMENTS;
+    let (kinds, heading, what) = if statements {
+        let kinds = vec![RunKind::Statement, RunKind::RedStatement];
+        (kinds, "Statements", "Statements")
+    } else {
+        (vec![RunKind::Reminders], "Dunning runs", "Run")
+    };
     let found = app
         .bus
         .ask(&ListRuns {
-            kinds: vec![RunKind::Reminders],
+            kinds,
             page: PageRequest {
                 cursor: some(field(pairs, "cursor")),
                 limit: None,
@@ -68,51 +92,76 @@ async fn list(
         })
         .await?;
     let today = london_date(visit.now);
-    let title = some(field(pairs, "title")).unwrap_or_else(|| format!("Run of {}", today.uk()));
+    let title = some(field(pairs, "title"));
     Ok(RunsPage {
-        shell: visit.shell(Section::Dunning, "Dunning runs"),
+        shell: visit.shell(Section::Dunning, heading),
+        base,
+        statements,
         runs: found.items,
         next: found
             .next_cursor
-            .map(|cursor| format!("{PLACE}?cursor={}", encoded(&cursor))),
+            .map(|cursor| format!("{base}?cursor={}", encoded(&cursor))),
         may_act: routes::DISPUTE.allows(&visit.caller.roles),
+        title: title.unwrap_or_else(|| format!("{what} of {}", today.uk())),
+        as_of: some(field(pairs, "as_of")).unwrap_or_else(|| today.to_string()),
         today: today.to_string(),
-        title,
+        red: field(pairs, "kind") == RunKind::RedStatement.name(),
         reason: field(pairs, "reason").to_owned(),
         segments: field(pairs, "segments").to_owned(),
+        principals: field(pairs, "principals").to_owned(),
+        accounts: field(pairs, "accounts").to_owned(),
         problems: problems(refused),
     })
 }
 
-/// `GET /dunning/runs`
+/// `GET /dunning/runs`, `GET /dunning/statements`
 pub(crate) async fn show(
     State(app): State<App>,
     visit: Visit,
+    uri: Uri,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, PageProblem> {
-    let page = list(&app, &visit, &pairs, None)
+    let page = list(&app, &visit, base(&uri), &pairs, None)
         .await
         .map_err(visit.give_up())?;
     Ok(visit.show(StatusCode::OK, &page))
 }
 
 /// Words between commas.
-pub(super) fn words(text: &str) -> Vec<String> {
+fn words(text: &str) -> Vec<String> {
     text.split(',')
         .filter_map(|word| some(word.trim()))
         .collect()
 }
 
-/// `POST /dunning/runs`
+fn kind(statements: bool, pairs: &Pairs) -> Result<RunKind, Problem> {
+    if !statements {
+        return Ok(RunKind::Reminders);
+    }
+    RunKind::named(field(pairs, "kind"))
+        .filter(|kind| !kind.is_reminders())
+        .ok_or_else(|| {
+            Problem::invalid(
+                "gateway.bad_form",
+                "/kind",
+                "Choose statements or red ones.",
+            )
+        })
+}
+
+/// `POST /dunning/runs`, `POST /dunning/statements`
 pub(crate) async fn propose(
     State(app): State<App>,
     visit: Visit,
+    uri: Uri,
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageProblem> {
+    let base = base(&uri);
+    let statements = base == STATEMENTS;
     let command = || {
         let as_of = field(&pairs, "as_of");
         Ok(ProposeRun {
-            kind: RunKind::Reminders,
+            kind: kind(statements, &pairs)?,
             command_id: command_id(visit.caller.user_id, "page", form_key(&pairs)?),
             as_of: match as_of {
                 "" => None,
@@ -124,6 +173,7 @@ pub(crate) async fn propose(
             scope: RunScope {
                 policies: words(field(&pairs, "policies")),
                 segments: words(field(&pairs, "segments")),
+                principals: words(field(&pairs, "principals")),
                 accounts: words(field(&pairs, "accounts")),
                 ..RunScope::default()
             },
@@ -137,15 +187,20 @@ pub(crate) async fn propose(
     };
     match sent {
         Ok(run) => {
+            let text = if statements {
+                "The statements are being worked out."
+            } else {
+                "The run is being worked out."
+            };
             let toast = Toast {
-                text: "The run is being worked out.".to_owned(),
+                text: text.to_owned(),
                 warning: false,
                 undo: None,
             };
-            Ok(visit.go(&format!("{PLACE}/{}", run.run_id), &toast))
+            Ok(visit.go(&format!("{base}/{}", run.run_id), &toast))
         }
         Err(problem) if problem.status().is_client_error() => {
-            let page = list(&app, &visit, &pairs, Some(&problem))
+            let page = list(&app, &visit, base, &pairs, Some(&problem))
                 .await
                 .map_err(visit.give_up())?;
             Ok(visit.show(problem.status(), &page))
@@ -169,11 +224,7 @@ struct Place {
 impl Place {
     fn read(uri: &Uri, run: RunId, pairs: &Pairs) -> Self {
         Self {
-            base: if uri.path().starts_with(STATEMENTS) {
-                STATEMENTS
-            } else {
-                PLACE
-            },
+            base: base(uri),
             run: Some(run),
             excluded: StatementExclusion::named(field(pairs, "excluded")),
             state: RunAccountState::named(field(pairs, "state")),
