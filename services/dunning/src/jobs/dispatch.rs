@@ -2,14 +2,17 @@
 //! claimed in the send ledger, handed over, and marked. A crash between is
 //! picked up by whoever comes next.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use contracts::{
     Event,
-    dunning::{Channel, ContactChanged, ContactItem, ContactState, RunKind},
+    dunning::{Channel, ContactItem, ContactState, RunKind},
 };
-use kernel::{Currency, DocumentId, Money};
+use kernel::{AccountId, Currency, DocumentId, Money};
 use mail::{Handed, Mailer};
 use messaging::{Bus, Failure, Meta, Outgoing};
 use uuid::Uuid;
@@ -30,13 +33,20 @@ use crate::{
         written::{Making, write},
     },
     serve::{late_sums, moment},
-    store::{self, contacts::Claimed, dispatch::Queued, templates::Templates},
+    store::{
+        self,
+        accounts::Among,
+        contacts::{Claimed, Marked, Written},
+        dispatch::{Queued, Settled},
+        statements::Sent,
+        templates::Templates,
+    },
 };
 
 /// How often.
 pub(crate) const EVERY: Duration = Duration::from_secs(1);
 /// Accounts of one transaction.
-const BATCH: i64 = 50;
+const BATCH: i64 = 250;
 /// Transactions of one round.
 const ROUNDS: usize = 40;
 
@@ -79,16 +89,24 @@ pub(crate) async fn round(bus: Bus, dispatch: Dispatch) -> Result<(), Failure> {
             break;
         }
     }
+    // While some are handed over, the next are judged.
+    let mut handing = Vec::new();
     for _ in 0..ROUNDS {
         if bus.shutdown().is_cancelled() {
             break;
         }
-        let (taken, claimed) = claim(&bus, &dispatch, answers).await?;
-        send(&bus, &dispatch, claimed).await?;
+        let (sent, next) = tokio::join!(
+            send(&bus, &dispatch, std::mem::take(&mut handing)),
+            claim(&bus, &dispatch, answers)
+        );
+        sent?;
+        let (taken, claimed) = next?;
+        handing = claimed;
         if taken < BATCH as usize {
             break;
         }
     }
+    send(&bus, &dispatch, handing).await?;
     let now = bus.now();
     let cause = Uuid::now_v7();
     let mut tx = bus.begin().await?;
@@ -135,6 +153,15 @@ async fn left_over(bus: &Bus, dispatch: &Dispatch, answers: bool) -> Result<bool
     Ok(full)
 }
 
+/// What a dispatcher judges by.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    options: &'a Options,
+    policies: &'a Policies,
+    templates: &'a Templates,
+    moment: Moment,
+}
+
 /// Judges and claims the next accounts: how many there were, and the e-mails
 /// that are to be handed over.
 async fn claim(
@@ -149,71 +176,35 @@ async fn claim(
     }
     let policies = store::policies::all(tx.conn()).await?;
     let moment = moment(tx.conn(), bus).await?;
-    let runs: Vec<Uuid> = queued.iter().map(|one| one.run_id).collect();
+    let mut runs: Vec<Uuid> = queued.iter().map(|one| one.run_id).collect();
+    runs.dedup();
     let templates = store::templates::published(tx.conn(), &runs, moment.today).await?;
+    let rules = Rules {
+        options: &dispatch.options,
+        policies: &policies,
+        templates: &templates,
+        moment,
+    };
     // Accounts of one debtor have one contact budget: nobody else uses it up
     // meanwhile (E61).
     let debtors: Vec<String> = queued.iter().filter_map(|one| one.debtor.clone()).collect();
     store::ways::lock_debtors(tx.conn(), &debtors).await?;
     let mut events = Vec::new();
     let mut claimed = Vec::new();
-    let mut accounts = Vec::new();
-    for one in &queued {
-        let made = if one.kind == RunKind::Reminders.name() {
-            decide(tx.conn(), bus, dispatch, one, &policies, &templates, moment).await?
-        } else {
-            let by = By {
-                options: &dispatch.options,
-                policies: &policies,
-                templates: &templates,
-                moment,
-            };
-            statements::decide(tx.conn(), bus.now(), one, by).await?
-        };
-        match made {
-            Err(why) => {
-                store::dispatch::settle(
-                    tx.conn(),
-                    one.run_id,
-                    one.account_id,
-                    "recalled",
-                    Some(&why),
-                    None,
-                )
-                .await?;
-            }
-            Ok((event, bytes)) => {
-                let contact = event.contact_id.as_uuid();
-                let state = match event.state {
-                    ContactState::Claimed => "claimed",
-                    _ => "sent",
-                };
-                store::dispatch::settle(
-                    tx.conn(),
-                    one.run_id,
-                    one.account_id,
-                    state,
-                    None,
-                    Some(contact),
-                )
-                .await?;
-                if event.state == ContactState::Claimed {
-                    claimed.push(Claimed {
-                        contact_id: contact,
-                        address: one.email.clone().unwrap_or_default(),
-                        bytes,
-                    });
-                }
-                if one.debtor.is_some() {
-                    store::contacts::fold(tx.conn(), &[one.account_id]).await?;
-                } else {
-                    accounts.push(one.account_id);
-                }
-                events.push(outgoing(&event, contact, event.version, bus, one.run_id)?);
+    for some in portions(&queued) {
+        for (one, written) in portion(tx.conn(), bus, some, rules).await? {
+            let event = &written.event;
+            let contact = event.contact_id.as_uuid();
+            events.push(outgoing(event, contact, event.version, bus, one.run_id)?);
+            if event.state == ContactState::Claimed {
+                claimed.push(Claimed {
+                    contact_id: contact,
+                    address: one.email.clone().unwrap_or_default(),
+                    bytes: written.bytes,
+                });
             }
         }
     }
-    store::contacts::fold(tx.conn(), &accounts).await?;
     tx.publish(&events).await?;
     let contacted: Vec<Uuid> = queued.iter().map(|one| one.account_id).collect();
     let cause = Meta::of_command(Uuid::now_v7(), bus.now(), None);
@@ -221,6 +212,104 @@ async fn claim(
     credit::look_by(&mut tx, &contacted, &policies, told).await?;
     tx.commit().await?;
     Ok((queued.len(), claimed))
+}
+
+/// Accounts of one run that can be judged together: no two of one debtor, as a
+/// contact with the first uses up the budget of the second.
+fn portions(queued: &[Queued]) -> Vec<&[Queued]> {
+    let mut portions = Vec::new();
+    let mut rest = queued;
+    while let Some(first) = rest.first() {
+        let mut debtors = HashSet::new();
+        let mut together = 0;
+        for one in rest {
+            let again = matches!(&one.debtor, Some(debtor) if !debtors.insert(debtor));
+            if again || one.run_id != first.run_id {
+                break;
+            }
+            together += 1;
+        }
+        let (some, more) = rest.split_at(together);
+        portions.push(some);
+        rest = more;
+    }
+    portions
+}
+
+/// What was written for an account, and what goes with it.
+struct Made {
+    written: Written,
+    /// Something may be charged for it.
+    charged: bool,
+    statement: Option<Sent>,
+}
+
+/// Judges accounts again and claims those that are still to be written to, which
+/// are returned.
+async fn portion<'q>(
+    conn: &mut sqlx::PgConnection,
+    bus: &Bus,
+    some: &'q [Queued],
+    rules: Rules<'_>,
+) -> Result<Vec<(&'q Queued, Written)>, Failure> {
+    let now = bus.now();
+    let reminders = some
+        .first()
+        .is_some_and(|one| one.kind == RunKind::Reminders.name());
+    let made = if reminders {
+        decide(conn, now, some, rules).await?
+    } else {
+        let by = By {
+            options: rules.options,
+            policies: rules.policies,
+            templates: rules.templates,
+            moment: rules.moment,
+        };
+        let of_statement = |(written, sent)| Made {
+            written,
+            charged: false,
+            statement: Some(sent),
+        };
+        let made = statements::decide(conn, now, some, by).await?;
+        made.into_iter().map(|one| one.map(of_statement)).collect()
+    };
+    let (mut settled, mut sent, mut charged) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut whom, mut written) = (Vec::new(), Vec::new());
+    for (one, made) in some.iter().zip(made) {
+        let row = |state, note, contact| Settled {
+            run: one.run_id,
+            account: one.account_id,
+            state,
+            note,
+            contact,
+        };
+        match made {
+            Err(why) => settled.push(row("recalled", Some(why), None)),
+            Ok(made) => {
+                let event = &made.written.event;
+                let contact = event.contact_id.as_uuid();
+                let state = match event.state {
+                    ContactState::Claimed => "claimed",
+                    _ => "sent",
+                };
+                settled.push(row(state, None, Some(contact)));
+                charged.extend(made.charged.then_some(contact));
+                sent.extend(made.statement);
+                whom.push(one);
+                written.push(made.written);
+            }
+        }
+    }
+    if !written.is_empty() {
+        store::templates::archive(conn, &written, now).await?;
+        store::contacts::insert(conn, &written).await?;
+        store::statements::claim(conn, &sent).await?;
+        store::claims::expect(conn, &charged).await?;
+        let accounts: Vec<Uuid> = whom.iter().map(|one| one.account_id).collect();
+        store::contacts::fold(conn, &accounts).await?;
+    }
+    store::dispatch::settle(conn, &settled).await?;
+    Ok(whom.into_iter().zip(written).collect())
 }
 
 /// A document that is still chased at the stage that was approved.
@@ -232,7 +321,11 @@ struct Kept {
 
 /// What of the approved is still to be claimed: never more than may be chased
 /// now, never more than was approved, never at another stage.
-fn kept(one: &Queued, judgement: &Judgement, sent: &[(Uuid, i16)]) -> Result<Vec<Kept>, String> {
+fn kept(
+    one: &Queued,
+    judgement: &Judgement,
+    sent: &HashSet<(Uuid, i16)>,
+) -> Result<Vec<Kept>, String> {
     let mut kept = Vec::new();
     let mut why: Option<String> = None;
     for (n, document) in one.documents.iter().enumerate() {
@@ -299,30 +392,58 @@ fn way(stage: &Stage, one: &Queued, position: &Position, today: NaiveDate) -> Op
     chase::channel(stage, approved, position, false, today)
 }
 
-/// Judges one account again; the contact that was written for it, or why it is
-/// recalled.
+/// Judges accounts of one run again: what was written for each, or why it is
+/// recalled, in their order.
 async fn decide(
     conn: &mut sqlx::PgConnection,
-    bus: &Bus,
-    dispatch: &Dispatch,
-    one: &Queued,
-    policies: &Policies,
-    templates: &Templates,
-    moment: Moment,
-) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
-    let now = bus.now();
-    let account = one.account_id.into();
-    let mut positions = store::positions::load(conn, account, account).await?;
-    let Some(position) = positions.first_mut() else {
-        return Ok(Err("nothing_owed".to_owned()));
+    now: DateTime<Utc>,
+    some: &[Queued],
+    rules: Rules<'_>,
+) -> Result<Vec<Result<Made, String>>, Failure> {
+    let accounts: Vec<Uuid> = some.iter().map(|one| one.account_id).collect();
+    let Some(among) = Among::these(&accounts) else {
+        return Ok(Vec::new());
     };
+    let positions = store::positions::load(conn, among).await?;
+    let mut positions: HashMap<AccountId, Position> = positions
+        .into_iter()
+        .map(|position| (position.account, position))
+        .collect();
+    let documents: Vec<Uuid> = some
+        .iter()
+        .flat_map(|one| one.documents.iter().copied())
+        .collect();
+    let sent = store::contacts::sent_already(conn, &documents).await?;
+    let mut made = Vec::with_capacity(some.len());
+    for one in some {
+        made.push(match positions.get_mut(&one.account_id.into()) {
+            Some(position) => decide_one(conn, now, one, position, &sent, rules).await?,
+            None => Err("nothing_owed".to_owned()),
+        });
+    }
+    Ok(made)
+}
+
+async fn decide_one(
+    conn: &mut sqlx::PgConnection,
+    now: DateTime<Utc>,
+    one: &Queued,
+    position: &mut Position,
+    sent: &HashSet<(Uuid, i16)>,
+    rules: Rules<'_>,
+) -> Result<Result<Made, String>, Failure> {
+    let Rules {
+        options,
+        policies,
+        templates,
+        moment,
+    } = rules;
     // It is this run that has them.
     for item in &mut position.items {
         item.in_run &= !one.documents.contains(&item.document.as_uuid());
     }
     let judgement = chase::judge(position, policies, moment).map_err(Failure::of)?;
-    let sent = store::contacts::sent_already(conn, &one.documents).await?;
-    let kept = match kept(one, &judgement, &sent) {
+    let kept = match kept(one, &judgement, sent) {
         Ok(kept) => kept,
         Err(why) => return Ok(Err(why)),
     };
@@ -377,7 +498,7 @@ async fn decide(
     amounts.sort_by_key(|amount| amount.currency().code());
     let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
     let mut facts = Facts::new(
-        dispatch.options.sender.clone(),
+        options.sender.clone(),
         Addressee {
             r#ref: one.account_ref.clone(),
             name: one.name.clone(),
@@ -390,13 +511,12 @@ async fn decide(
     );
     if template.names_late() {
         let documents: Vec<DocumentId> = items.iter().map(|item| item.document_id).collect();
-        facts.late = late_sums(conn, account, &documents, moment.today).await?;
+        facts.late = late_sums(conn, position.account, &documents, moment.today).await?;
     }
     let written = write(
-        conn,
         now,
         Making {
-            sender: &dispatch.options.sender,
+            sender: &options.sender,
             one,
             channel,
             template,
@@ -408,17 +528,13 @@ async fn decide(
             amounts,
             counted_on: Some(moment.today),
         },
-    )
-    .await?;
-    let (event, bytes) = match written {
-        Ok(written) => written,
-        Err(why) => return Ok(Err(why)),
-    };
+    );
     let by_us = matches!(channel, Channel::Email | Channel::Letter);
-    if by_us && (policy.interest.posts() || !stage.charge.is_empty()) {
-        store::claims::expect(conn, event.contact_id.as_uuid()).await?;
-    }
-    Ok(Ok((event, bytes)))
+    Ok(written.map(|written| Made {
+        written,
+        charged: by_us && (policy.interest.posts() || !stage.charge.is_empty()),
+        statement: None,
+    }))
 }
 
 /// Hands over e-mails, some at once, and marks what became of them.
@@ -457,33 +573,41 @@ async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failur
     outcomes.sort_unstable_by_key(|(contact, _)| *contact);
     let now = bus.now();
     let mut tx = bus.begin().await?;
-    let mut events = Vec::new();
-    let mut again = Vec::new();
-    for (contact, handed) in outcomes {
-        let (state, provider, why) = match handed {
+    let mark = |(contact, handed)| {
+        let (state, provider, reason) = match handed {
             Handed::Sent(answer) => (ContactState::Sent, answer, "handed over".to_owned()),
             Handed::Refused(why) => (ContactState::Failed, None, why),
             Handed::Unknown(why) => (ContactState::Unknown, None, why),
         };
-        let marked =
-            store::contacts::mark(tx.conn(), contact, state, provider.as_deref(), &why, now)
-                .await?;
-        let Some(event) = marked else {
-            continue;
-        };
-        let account = event.account_id.as_uuid();
-        if let Some(run) = event.run_id {
-            let (row, note) = match state {
-                ContactState::Sent => ("sent", None),
-                _ => ("failed", Some(why.as_str())),
-            };
-            store::dispatch::settle(tx.conn(), run.as_uuid(), account, row, note, None).await?;
+        Marked {
+            contact,
+            state,
+            provider,
+            reason,
         }
-        if state != ContactState::Sent {
+    };
+    let marks: Vec<Marked> = outcomes.into_iter().map(mark).collect();
+    let mut events = Vec::with_capacity(marks.len());
+    let (mut settled, mut again) = (Vec::new(), Vec::new());
+    for event in store::contacts::mark(tx.conn(), &marks, now).await? {
+        let account = event.account_id.as_uuid();
+        let sent = event.state == ContactState::Sent;
+        if let Some(run) = event.run_id {
+            settled.push(Settled {
+                run: run.as_uuid(),
+                account,
+                state: if sent { "sent" } else { "failed" },
+                note: (!sent).then(|| event.reason.clone()),
+                contact: None,
+            });
+        }
+        if !sent {
             again.push(account);
         }
+        let contact = event.contact_id.as_uuid();
         events.push(outgoing(&event, contact, event.version, bus, contact)?);
     }
+    store::dispatch::settle(tx.conn(), &settled).await?;
     store::contacts::fold(tx.conn(), &again).await?;
     tx.publish(&events).await?;
     if !again.is_empty() {

@@ -20,6 +20,7 @@ use crate::{
     serve::runs::{freeze, step},
     store::{
         self,
+        accounts::Among,
         runs::{Proposed, Range, Run},
         templates::Templates,
     },
@@ -107,7 +108,7 @@ async fn reminders(
     mut moment: Moment,
 ) -> Result<(Vec<Line>, usize), Failure> {
     moment.today = run.as_of;
-    let positions = store::positions::load(conn, range.from, range.to).await?;
+    let positions = store::positions::load(conn, Among::range(range.from, range.to)).await?;
     let (mut lines, mut overdue) = (Vec::with_capacity(positions.len()), 0);
     for position in &positions {
         let judgement = chase::judge(position, policies, moment).map_err(Failure::of)?;

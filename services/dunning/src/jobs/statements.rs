@@ -1,13 +1,14 @@
 //! Statements of a run: worked out for a range of accounts, and made anew at the
 //! moment of sending.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use contracts::dunning::{Channel, ContactChanged, ContactItem, RunKind};
-use kernel::{Currency, DocumentId, Money, london_date};
+use contracts::dunning::{Channel, ContactItem, RunKind};
+use kernel::{AccountId, Currency, DocumentId, Money, london_date};
 use messaging::Failure;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     channel::Options,
@@ -23,6 +24,8 @@ use crate::{
     jobs::written::{Making, reference, write},
     store::{
         self,
+        accounts::Among,
+        contacts::Written,
         dispatch::Queued,
         runs::{Range, Run},
         statements::Sent,
@@ -59,8 +62,8 @@ pub(crate) async fn range(
     };
     let rules = Rules::on(run.as_of).ok_or_else(no_rules)?;
     let period = rules.period.of(run.as_of);
-    let ends = (range.from, range.to);
-    let holders = store::statements::holders(conn, ends, run.kind, period, run.id).await?;
+    let among = Among::range(range.from, range.to);
+    let holders = store::statements::holders(conn, among, run.kind, period, run.id).await?;
     let (mut lines, mut overdue) = (Vec::with_capacity(holders.len()), 0);
     for holder in &holders {
         if !inside(&holder.position, &run.scope) {
@@ -94,21 +97,26 @@ struct Now {
     kind: RunKind,
 }
 
-async fn now(conn: &mut PgConnection, one: &Queued, by: By<'_>) -> Result<Option<Now>, Failure> {
+/// Accounts of one run as they are at this moment.
+async fn holders(
+    conn: &mut PgConnection,
+    run: &[Queued],
+) -> Result<HashMap<AccountId, Holder>, Failure> {
+    let accounts: Vec<Uuid> = run.iter().map(|one| one.account_id).collect();
+    let (Some(one), Some(among)) = (run.first(), Among::these(&accounts)) else {
+        return Ok(HashMap::new());
+    };
     let kind = store::known(RunKind::named(&one.kind), &one.kind)?;
     let rules = Rules::on(one.as_of).ok_or_else(no_rules)?;
-    let account = one.account_id.into();
-    let holders = store::statements::holders(
-        conn,
-        (account, account),
-        kind,
-        rules.period.of(one.as_of),
-        one.run_id.into(),
-    )
-    .await?;
-    let Some(mut holder) = holders.into_iter().next() else {
-        return Ok(None);
-    };
+    let period = rules.period.of(one.as_of);
+    let holders = store::statements::holders(conn, among, kind, period, one.run_id.into()).await?;
+    let by_account = |holder: Holder| (holder.position.account, holder);
+    Ok(holders.into_iter().map(by_account).collect())
+}
+
+fn now(one: &Queued, mut holder: Holder, by: By<'_>) -> Result<Now, Failure> {
+    let kind = store::known(RunKind::named(&one.kind), &one.kind)?;
+    let rules = Rules::on(one.as_of).ok_or_else(no_rules)?;
     // Whichever run comes first sends it; the other is told that there was one.
     holder.in_run = false;
     let asked = Asked {
@@ -120,12 +128,12 @@ async fn now(conn: &mut PgConnection, one: &Queued, by: By<'_>) -> Result<Option
     let mut worked =
         statement::work_out(&holder, by.policies, rules, asked).map_err(Failure::of)?;
     worked.limit(&approved(one)?).map_err(Failure::of)?;
-    Ok(Some(Now {
+    Ok(Now {
         holder,
         worked,
         rules,
         kind,
-    }))
+    })
 }
 
 /// Of each document what was open and what was due when it was frozen.
@@ -223,17 +231,30 @@ fn template<'t>(
         .ok_or_else(|| format!("there is no template {name}"))
 }
 
-/// Works an account's statement out again; the contact that was written for it, or
-/// why it is recalled.
+/// Works the statements of accounts of one run out again: what was written for
+/// each, or why it is recalled, in their order.
 pub(crate) async fn decide(
     conn: &mut PgConnection,
     at: DateTime<Utc>,
-    one: &Queued,
+    run: &[Queued],
     by: By<'_>,
-) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
-    let Some(now) = now(conn, one, by).await? else {
-        return Ok(Err("nothing_owed".to_owned()));
-    };
+) -> Result<Vec<Result<(Written, Sent), String>>, Failure> {
+    let mut holders = holders(conn, run).await?;
+    run.iter()
+        .map(|one| match holders.remove(&one.account_id.into()) {
+            Some(holder) => decide_one(at, one, holder, by),
+            None => Ok(Err("nothing_owed".to_owned())),
+        })
+        .collect()
+}
+
+fn decide_one(
+    at: DateTime<Utc>,
+    one: &Queued,
+    holder: Holder,
+    by: By<'_>,
+) -> Result<Result<(Written, Sent), String>, Failure> {
+    let now = now(one, holder, by)?;
     if let Some(why) = recalled(one, &now)? {
         return Ok(Err(why));
     }
@@ -266,7 +287,6 @@ pub(crate) async fn decide(
         .collect();
     let principal = by.options.principal(one.in_name_of.as_deref());
     let written = write(
-        conn,
         at,
         Making {
             one,
@@ -281,20 +301,18 @@ pub(crate) async fn decide(
             amounts: now.worked.amounts().map_err(Failure::of)?,
             counted_on: now.rules.in_budget(now.kind).then_some(facts.on),
         },
-    )
-    .await?;
-    if let Ok((event, _)) = &written {
+    );
+    Ok(written.map(|written| {
         let sent = Sent {
-            contact: event.contact_id.as_uuid(),
+            contact: written.event.contact_id.as_uuid(),
             account: one.account_id,
             kind: now.kind,
             period: now.rules.period.of(one.as_of),
             as_at: one.as_of,
             overdue: now.worked.has_overdue(),
         };
-        store::statements::claim(conn, &sent).await?;
-    }
-    Ok(written)
+        (written, sent)
+    }))
 }
 
 /// The letter as it would be now; or why there would be none.
@@ -304,9 +322,11 @@ pub(crate) async fn preview(
     one: &Queued,
     by: By<'_>,
 ) -> Result<Result<Vec<u8>, String>, Failure> {
-    let Some(now) = now(conn, one, by).await? else {
+    let found = holders(conn, std::slice::from_ref(one)).await?;
+    let Some(holder) = found.into_values().next() else {
         return Ok(Err("nothing_owed".to_owned()));
     };
+    let now = now(one, holder, by)?;
     if let Some(why) = recalled(one, &now)? {
         return Ok(Err(why));
     }

@@ -1,11 +1,11 @@
-//! What is written to a debtor, by whichever way: made, kept by its hash, and put
-//! into the send ledger.
+//! What is written to a debtor, by whichever way.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction};
 use kernel::Money;
 use mail::Email;
 use messaging::Failure;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         letter,
         template::{Facts, Filled, Sender, Template},
     },
-    store::{self, contacts::New, dispatch::Queued},
+    store::{contacts::Written, dispatch::Queued},
 };
 
 /// What is to be written, and to whom.
@@ -87,21 +87,15 @@ fn made<'a>(making: &Making<'a>, filled: &Filled, now: DateTime<Utc>) -> Result<
     })
 }
 
-/// Makes it and claims it in the send ledger; or why it cannot be made.
-pub(crate) async fn write(
-    conn: &mut sqlx::PgConnection,
-    now: DateTime<Utc>,
-    making: Making<'_>,
-) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
-    let filled = match making.template.fill(making.facts) {
-        Ok(filled) => filled,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
-    let made = match made(&making, &filled, now) {
-        Ok(made) => made,
-        Err(error) => return Ok(Err(format!("no e-mail can be made: {error}"))),
-    };
-    let sha256 = store::templates::archive(conn, made.media_type, &made.bytes, now).await?;
+/// Makes it; or why it cannot be made.
+pub(crate) fn write(now: DateTime<Utc>, making: Making<'_>) -> Result<Written, String> {
+    let filled = making
+        .template
+        .fill(making.facts)
+        .map_err(|e| e.to_string())?;
+    let made =
+        made(&making, &filled, now).map_err(|error| format!("no e-mail can be made: {error}"))?;
+    let sha256 = hex::encode(Sha256::digest(&made.bytes));
     let todo = made.state == ContactState::Todo;
     let one = making.one;
     let event = ContactChanged {
@@ -116,7 +110,7 @@ pub(crate) async fn write(
         stage: Some(making.stage.to_owned()),
         items: making.items,
         amounts: making.amounts,
-        content_sha256: Some(sha256),
+        content_sha256: Some(sha256.clone()),
         outcome: None,
         next_step: todo.then(|| making.title.to_owned()),
         next_on: todo.then_some(making.facts.on),
@@ -126,16 +120,17 @@ pub(crate) async fn write(
         actor: SYSTEM.to_owned(),
         reason: making.title.to_owned(),
     };
-    let new = New {
-        event: &event,
-        ranks: &making.ranks,
-        policy: one.policy.as_deref(),
+    Ok(Written {
+        event,
+        media_type: made.media_type,
+        address: made.address.map(str::to_owned),
+        bytes: made.bytes,
+        sha256,
+        ranks: making.ranks,
+        policy: one.policy.clone(),
         policy_version: one.policy_version,
-        template: &making.template.template,
+        template: making.template.template.clone(),
         template_version: making.template.version,
-        address: made.address,
         counted_on: making.counted_on,
-    };
-    store::contacts::insert(conn, &new).await?;
-    Ok(Ok((event, made.bytes)))
+    })
 }

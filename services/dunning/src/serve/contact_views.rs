@@ -133,7 +133,7 @@ pub(crate) async fn get_reach(ask: GetReach, bus: Bus) -> Result<Reach, Refusal>
         .pop()
         .map(|ways| ways.now)
         .unwrap_or_default();
-    let days = store::ways::contacts_of_kin(conn, account, account)
+    let days = store::ways::contacts_of_kin(conn, store::accounts::Among::one(ask.account_id))
         .await?
         .remove(&account);
     let days = match days {

@@ -460,9 +460,14 @@ async fn settle_run(act: &mut Act, contact: &Contact) -> Result<(), Failure> {
         ContactState::Failed | ContactState::Bounced | ContactState::GoneAway => "failed",
         _ => "sent",
     };
-    let (run, account) = (run.as_uuid(), contact.account.as_uuid());
-    let note = Some(contact.reason.as_str());
-    store::dispatch::settle(act.tx.conn(), run, account, row, note, None).await
+    let settled = store::dispatch::Settled {
+        run: run.as_uuid(),
+        account: contact.account.as_uuid(),
+        state: row,
+        note: Some(contact.reason.clone()),
+        contact: None,
+    };
+    store::dispatch::settle(act.tx.conn(), &[settled]).await
 }
 
 /// Tells of a contact that a person knows more of.

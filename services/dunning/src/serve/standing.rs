@@ -28,7 +28,8 @@ pub(crate) async fn get_standing(ask: GetStanding, bus: Bus) -> Result<Standing,
     let conn = tx.conn();
     let policies = store::policies::all(conn).await?;
     let moment = moment(conn, &bus).await?;
-    let positions = store::positions::load(conn, ask.account_id, ask.account_id).await?;
+    let positions =
+        store::positions::load(conn, store::accounts::Among::one(ask.account_id)).await?;
     let credit_stopped_on = store::credit::since(conn, ask.account_id.as_uuid()).await?;
     let Some(position) = positions.first() else {
         return Ok(Standing {

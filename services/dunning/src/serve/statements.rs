@@ -40,7 +40,8 @@ pub(super) async fn statement(
         })?;
     let mut open = store::statements::open(conn, ask.account_id, moment.today).await?;
     let policies = store::policies::all(conn).await?;
-    let positions = store::positions::load(conn, ask.account_id, ask.account_id).await?;
+    let positions =
+        store::positions::load(conn, store::accounts::Among::one(ask.account_id)).await?;
     if let Some(position) = positions.first() {
         let judgement = chase::judge(position, &policies, moment).map_err(Failure::of)?;
         for verdict in judgement.verdicts {

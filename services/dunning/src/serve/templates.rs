@@ -240,7 +240,7 @@ pub(crate) async fn preview_template(
     let account = AccountId::from(who.account_id);
     let moment = moment(conn, &bus).await?;
     let policies = store::policies::all(conn).await?;
-    let positions = store::positions::load(conn, account, account).await?;
+    let positions = store::positions::load(conn, store::accounts::Among::one(account)).await?;
     let position = positions.first().ok_or_else(|| {
         Failure::conflict("dunning.nothing_open", "nothing is open on this account")
             .at("/account_ref", "choose an account that owes something")

@@ -7,6 +7,40 @@ use contracts::{allocation::AccountUpdated, inbound::AccountKind};
 use kernel::AccountId;
 use messaging::Failure;
 use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// Which accounts a statement is about: those from one id to another, both with,
+/// and of these only some where they are named.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Among<'a> {
+    pub(crate) from: Uuid,
+    pub(crate) to: Uuid,
+    /// Empty: all of them.
+    pub(crate) only: &'a [Uuid],
+}
+
+impl<'a> Among<'a> {
+    pub(crate) fn range(from: AccountId, to: AccountId) -> Self {
+        Self {
+            from: from.as_uuid(),
+            to: to.as_uuid(),
+            only: &[],
+        }
+    }
+
+    pub(crate) fn one(account: AccountId) -> Self {
+        Self::range(account, account)
+    }
+
+    /// Nothing where none is named.
+    pub(crate) fn these(accounts: &'a [Uuid]) -> Option<Self> {
+        Some(Self {
+            from: *accounts.iter().min()?,
+            to: *accounts.iter().max()?,
+            only: accounts,
+        })
+    }
+}
 
 /// The name of a kind as it is written.
 pub(crate) const fn kind_name(kind: AccountKind) -> &'static str {

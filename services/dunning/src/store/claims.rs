@@ -243,11 +243,14 @@ pub(crate) struct Due {
     pub(crate) first: Vec<(Uuid, String, Currency)>,
 }
 
-/// Something will be due after a contact.
-pub(crate) async fn expect(conn: &mut PgConnection, contact: Uuid) -> Result<(), Failure> {
+/// Something will be due after each of these contacts.
+pub(crate) async fn expect(conn: &mut PgConnection, contacts: &[Uuid]) -> Result<(), Failure> {
+    if contacts.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
-        "insert into dunning.charge_due (contact_id) values ($1) on conflict do nothing",
-        contact
+        "insert into dunning.charge_due (contact_id) select unnest($1::uuid[]) on conflict do nothing",
+        contacts
     )
     .execute(conn)
     .await?;

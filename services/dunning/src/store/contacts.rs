@@ -1,7 +1,9 @@
 //! Contacts: the send ledger, and the fold of it.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, NaiveDate, Utc};
-use contracts::dunning::{ContactChanged, ContactItem};
+use contracts::dunning::{ContactChanged, ContactItem, ContactState, RunId};
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -16,16 +18,20 @@ fn name(value: impl serde::Serialize) -> Result<String, Failure> {
         .to_owned())
 }
 
-/// A contact that is new, with what only the ledger keeps.
-pub(crate) struct New<'a> {
-    pub(crate) event: &'a ContactChanged,
+/// A contact that is new, with what only the ledger keeps, and its bytes.
+pub(crate) struct Written {
+    pub(crate) event: ContactChanged,
+    pub(crate) media_type: &'static str,
+    pub(crate) bytes: Vec<u8>,
+    /// Of the bytes.
+    pub(crate) sha256: String,
     /// In the order of the event's items.
-    pub(crate) ranks: &'a [Option<i16>],
-    pub(crate) policy: Option<&'a str>,
+    pub(crate) ranks: Vec<Option<i16>>,
+    pub(crate) policy: Option<String>,
     pub(crate) policy_version: Option<i32>,
-    pub(crate) template: &'a str,
+    pub(crate) template: String,
     pub(crate) template_version: i32,
-    pub(crate) address: Option<&'a str>,
+    pub(crate) address: Option<String>,
     /// The day that counts in the contact budget, if it does.
     pub(crate) counted_on: Option<NaiveDate>,
 }
@@ -34,7 +40,7 @@ pub(crate) struct New<'a> {
 pub(crate) async fn sent_already(
     conn: &mut PgConnection,
     documents: &[Uuid],
-) -> Result<Vec<(Uuid, i16)>, Failure> {
+) -> Result<HashSet<(Uuid, i16)>, Failure> {
     let rows = sqlx::query!(
         r#"select document_id, rank as "rank!" from dunning.contact_item
            where document_id = any($1) and not void and rank is not null"#,
@@ -48,56 +54,82 @@ pub(crate) async fn sent_already(
         .collect())
 }
 
-/// Writes it with its items: the claim. A second one for a document and stage
+/// Writes them with their items: the claim. A second one for a document and stage
 /// is refused by the database, whatever was looked at before (E56).
-pub(crate) async fn insert(conn: &mut PgConnection, new: &New<'_>) -> Result<(), Failure> {
-    let event = new.event;
+pub(crate) async fn insert(conn: &mut PgConnection, all: &[Written]) -> Result<(), Failure> {
+    fn of<T>(all: &[Written], get: impl Fn(&Written) -> T) -> Vec<T> {
+        all.iter().map(get).collect()
+    }
+    fn names<T: serde::Serialize>(
+        all: &[Written],
+        get: impl Fn(&Written) -> T,
+    ) -> Result<Vec<String>, Failure> {
+        all.iter().map(|one| name(get(one))).collect()
+    }
+    let amounts: Result<Vec<serde_json::Value>, _> = all
+        .iter()
+        .map(|one| serde_json::to_value(&one.event.amounts))
+        .collect();
     sqlx::query!(
         "insert into dunning.contact (contact_id, version, direction, channel, state, account_id, account_ref, run_id,
            stage, rank, policy, policy_version, template, template_version, amounts, address, content_sha256, at,
            counted_on, actor, reason, recorded_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $18)",
-        event.contact_id.as_uuid(),
-        event.version,
-        name(event.direction)?,
-        name(event.channel)?,
-        name(event.state)?,
-        event.account_id.as_uuid(),
-        event.account_ref,
-        event.run_id.map(contracts::dunning::RunId::as_uuid),
-        event.stage,
-        new.ranks.iter().copied().max().flatten(),
-        new.policy,
-        new.policy_version,
-        new.template,
-        new.template_version,
-        serde_json::to_value(&event.amounts)?,
-        new.address,
-        event.content_sha256,
-        event.at,
-        new.counted_on,
-        event.actor,
-        event.reason
+         select c.*, c.at from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[],
+           $8::uuid[], $9::text[], $10::smallint[], $11::text[], $12::integer[], $13::text[], $14::integer[], $15::jsonb[],
+           $16::text[], $17::text[], $18::timestamptz[], $19::date[], $20::text[], $21::text[])
+           c (contact_id, version, direction, channel, state, account_id, account_ref, run_id, stage, rank, policy,
+             policy_version, template, template_version, amounts, address, content_sha256, at, counted_on, actor, reason)",
+        &of(all, |one| one.event.contact_id.as_uuid()),
+        &of(all, |one| one.event.version),
+        &names(all, |one| one.event.direction)?,
+        &names(all, |one| one.event.channel)?,
+        &names(all, |one| one.event.state)?,
+        &of(all, |one| one.event.account_id.as_uuid()),
+        &of(all, |one| one.event.account_ref.clone()),
+        &of(all, |one| one.event.run_id.map(RunId::as_uuid)) as &[Option<Uuid>],
+        &of(all, |one| one.event.stage.clone()) as &[Option<String>],
+        &of(all, |one| one.ranks.iter().copied().max().flatten()) as &[Option<i16>],
+        &of(all, |one| one.policy.clone()) as &[Option<String>],
+        &of(all, |one| one.policy_version) as &[Option<i32>],
+        &of(all, |one| one.template.clone()),
+        &of(all, |one| one.template_version),
+        &amounts?,
+        &of(all, |one| one.address.clone()) as &[Option<String>],
+        &of(all, |one| one.sha256.clone()),
+        &of(all, |one| one.event.at),
+        &of(all, |one| one.counted_on) as &[Option<NaiveDate>],
+        &of(all, |one| one.event.actor.clone()),
+        &of(all, |one| one.event.reason.clone())
     )
     .execute(&mut *conn)
     .await?;
-    for (item, rank) in event.items.iter().zip(new.ranks) {
-        sqlx::query!(
-            "insert into dunning.contact_item (contact_id, document_id, account_id, document_ref, stage, rank, amount,
-               currency)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
-            event.contact_id.as_uuid(),
-            item.document_id.as_uuid(),
-            event.account_id.as_uuid(),
-            item.document_ref,
-            item.stage,
-            *rank,
-            item.amount.amount(),
-            item.amount.currency().code()
-        )
-        .execute(&mut *conn)
-        .await?;
+    fn each<T>(
+        all: &[Written],
+        get: impl Fn(&ContactChanged, &ContactItem, Option<i16>) -> T,
+    ) -> Vec<T> {
+        all.iter()
+            .flat_map(|one| {
+                let items = one.event.items.iter().zip(&one.ranks);
+                items.map(|(item, rank)| get(&one.event, item, *rank))
+            })
+            .collect()
     }
+    sqlx::query!(
+        "insert into dunning.contact_item (contact_id, document_id, account_id, document_ref, stage, rank, amount,
+           currency)
+         select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::smallint[], $7::numeric[],
+           $8::text[])",
+        &each(all, |event, _, _| event.contact_id.as_uuid()),
+        &each(all, |_, item, _| item.document_id.as_uuid()),
+        &each(all, |event, _, _| event.account_id.as_uuid()),
+        &each(all, |_, item, _| item.document_ref.clone()),
+        &each(all, |_, item, _| item.stage.clone()) as &[Option<String>],
+        &each(all, |_, _, rank| rank) as &[Option<i16>],
+        &each(all, |_, item, _| item.amount.amount()),
+        &each(all, |_, item, _| item.amount.currency().code().to_owned())
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -108,7 +140,7 @@ pub(crate) async fn fold(conn: &mut PgConnection, accounts: &[Uuid]) -> Result<(
         "insert into dunning.reached as r (account_id, documents, ranks, days, policies, policy_versions, contacts)
          select a.id, coalesce(i.documents, '{}'), coalesce(i.ranks, '{}'), coalesce(i.days, '{}'),
            coalesce(i.policies, '{}'), coalesce(i.versions, '{}'), coalesce(c.days, '{}')
-         from unnest($1::uuid[]) a (id)
+         from (select distinct unnest($1::uuid[]) id order by id) a
          left join lateral (
            select array_agg(x.document_id order by x.document_id) documents, array_agg(x.rank order by x.document_id) ranks,
              array_agg(x.day order by x.document_id) days, array_agg(x.policy order by x.document_id) policies,
@@ -182,77 +214,99 @@ pub(crate) async fn left_over(
     .await?)
 }
 
-/// Says what became of a claimed contact; the event of it, unless somebody else
-/// said it before. What failed gives its stages back.
+/// What became of a contact that was claimed.
+pub(crate) struct Marked {
+    pub(crate) contact: Uuid,
+    pub(crate) state: ContactState,
+    pub(crate) provider: Option<String>,
+    pub(crate) reason: String,
+}
+
+/// Says what became of claimed contacts; the events of it, except where somebody
+/// else said it before. What failed gives its stages back.
 pub(crate) async fn mark(
     conn: &mut PgConnection,
-    contact: Uuid,
-    state: contracts::dunning::ContactState,
-    provider: Option<&str>,
-    reason: &str,
+    all: &[Marked],
     now: DateTime<Utc>,
-) -> Result<Option<ContactChanged>, Failure> {
-    let row = sqlx::query!(
-        "update dunning.contact set state = $2, version = version + 1, provider_reference = $3, reason = $4,
-           recorded_at = $5
-         where contact_id = $1 and state = 'claimed'
-         returning version, direction, channel, account_id, account_ref, run_id, stage, amounts, content_sha256, at",
-        contact,
-        name(state)?,
-        provider,
-        reason,
+) -> Result<Vec<ContactChanged>, Failure> {
+    let states: Result<Vec<String>, Failure> = all.iter().map(|one| name(one.state)).collect();
+    let contacts: Vec<Uuid> = all.iter().map(|one| one.contact).collect();
+    let providers: Vec<Option<String>> = all.iter().map(|one| one.provider.clone()).collect();
+    let reasons: Vec<String> = all.iter().map(|one| one.reason.clone()).collect();
+    let rows = sqlx::query!(
+        r#"update dunning.contact c set state = m.state, version = c.version + 1, provider_reference = m.provider,
+             reason = m.reason, recorded_at = $5
+           from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) m (contact_id, state, provider, reason)
+           where c.contact_id = m.contact_id and c.state = 'claimed'
+           returning c.contact_id, c.version, c.direction, c.channel, c.state, c.account_id, c.account_ref, c.run_id, c.stage,
+             c.amounts, c.content_sha256, c.at, c.reason"#,
+        &contacts,
+        &states?,
+        &providers as &[Option<String>],
+        &reasons,
         now
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    let void = state == contracts::dunning::ContactState::Failed;
-    if void {
-        super::statements::void(&mut *conn, contact).await?;
-    }
-    let items = sqlx::query!(
-        "update dunning.contact_item set void = $2 where contact_id = $1
-         returning document_id, document_ref, stage, amount, currency",
-        contact,
-        void
     )
     .fetch_all(&mut *conn)
     .await?;
-    let items: Result<Vec<ContactItem>, Failure> = items
-        .into_iter()
-        .map(|item| {
-            Ok(ContactItem {
-                document_id: item.document_id.into(),
-                document_ref: item.document_ref,
-                stage: item.stage,
-                amount: money(item.amount, &item.currency)?,
+    let marked: Vec<Uuid> = rows.iter().map(|row| row.contact_id).collect();
+    let failed = name(ContactState::Failed)?;
+    let void: Vec<Uuid> = rows
+        .iter()
+        .filter(|row| row.state == failed)
+        .map(|row| row.contact_id)
+        .collect();
+    if !void.is_empty() {
+        super::statements::void(&mut *conn, &void).await?;
+        sqlx::query!(
+            "update dunning.contact_item set void = true where contact_id = any($1)",
+            &void
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    let mut items: HashMap<Uuid, Vec<ContactItem>> = HashMap::new();
+    let found = sqlx::query!(
+        "select contact_id, document_id, document_ref, stage, amount, currency from dunning.contact_item
+         where contact_id = any($1) order by contact_id, document_id",
+        &marked
+    )
+    .fetch_all(conn)
+    .await?;
+    for item in found {
+        items.entry(item.contact_id).or_default().push(ContactItem {
+            document_id: item.document_id.into(),
+            document_ref: item.document_ref,
+            stage: item.stage,
+            amount: money(item.amount, &item.currency)?,
+        });
+    }
+    rows.into_iter()
+        .map(|row| {
+            let direction = serde_json::from_value(row.direction.clone().into()).ok();
+            let channel = serde_json::from_value(row.channel.clone().into()).ok();
+            let state = serde_json::from_value(row.state.clone().into()).ok();
+            Ok(ContactChanged {
+                contact_id: row.contact_id.into(),
+                version: row.version,
+                direction: known(direction, &row.direction)?,
+                channel: known(channel, &row.channel)?,
+                state: known(state, &row.state)?,
+                account_id: row.account_id.into(),
+                account_ref: row.account_ref,
+                run_id: row.run_id.map(Into::into),
+                stage: row.stage,
+                items: items.remove(&row.contact_id).unwrap_or_default(),
+                amounts: serde_json::from_value(row.amounts)?,
+                content_sha256: row.content_sha256,
+                outcome: None,
+                next_step: None,
+                next_on: None,
+                at: row.at,
+                cause: None,
+                recorded_at: now,
+                actor: "system:dunning".to_owned(),
+                reason: row.reason,
             })
         })
-        .collect();
-    let direction = serde_json::from_value(row.direction.clone().into()).ok();
-    let channel = serde_json::from_value(row.channel.clone().into()).ok();
-    Ok(Some(ContactChanged {
-        contact_id: contact.into(),
-        version: row.version,
-        direction: known(direction, &row.direction)?,
-        channel: known(channel, &row.channel)?,
-        state,
-        account_id: row.account_id.into(),
-        account_ref: row.account_ref,
-        run_id: row.run_id.map(Into::into),
-        stage: row.stage,
-        items: items?,
-        amounts: serde_json::from_value(row.amounts)?,
-        content_sha256: row.content_sha256,
-        outcome: None,
-        next_step: None,
-        next_on: None,
-        at: row.at,
-        cause: None,
-        recorded_at: now,
-        actor: "system:dunning".to_owned(),
-        reason: reason.to_owned(),
-    }))
+        .collect()
 }

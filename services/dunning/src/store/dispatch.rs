@@ -66,30 +66,49 @@ pub(crate) async fn one(
     .await?)
 }
 
-/// The next ones of runs that are being sent, locked; others skip them. Without
-/// a provider e-mails wait.
+/// The next ones of runs that are being sent, run by run, locked; others skip
+/// them. Without a provider e-mails wait.
 pub(crate) async fn take(
     conn: &mut PgConnection,
     with_mail: bool,
     limit: i64,
 ) -> Result<Vec<Queued>, Failure> {
-    let rows = sqlx::query_as!(
-        Queued,
-        r#"select ra.run_id, ra.account_id, ra.account_ref, ra.policy, ra.policy_version, ra.documents, ra.reasons,
-             ra.ranks_to as "ranks_to: Vec<Option<i16>>", ra.chaseable as "chaseable: Vec<rust_decimal::Decimal>", ra.currencies, ra.sentence, ra.channel,
-             r.kind, r.as_of, ra.opens as "opens: Vec<rust_decimal::Decimal>", ra.in_name_of,
-             a.name, a.email, a.address, a.phone,
-             coalesce(a.parent_ref, (select c.parent_ref from dunning.account c where c.parent_ref = a.account_ref limit 1))
-               as debtor
-           from dunning.run_account ra join dunning.run r using (run_id)
-             join dunning.account a on a.account_id = ra.account_id
-           where r.state = 'sending' and ra.state = 'queued' and ($1 or ra.channel <> 'email')
-           order by ra.run_id, ra.account_id limit $2 for update of ra skip locked"#,
-        with_mail,
-        limit
+    let sending = sqlx::query_scalar!(
+        "select run_id from dunning.run where state = 'sending' order by run_id"
     )
     .fetch_all(&mut *conn)
     .await?;
+    let mut rows: Vec<Queued> = Vec::new();
+    for run in sending {
+        let still = limit - i64::try_from(rows.len()).unwrap_or(limit);
+        if still <= 0 {
+            break;
+        }
+        // The next are found before anything is joined to them: there may be many.
+        let more = sqlx::query_as!(
+            Queued,
+            r#"with next as materialized (
+                 select run_id, account_id from dunning.run_account
+                 where run_id = $1 and state = 'queued' and ($2 or channel <> 'email')
+                 order by account_id limit $3 for update skip locked)
+               select ra.run_id, ra.account_id, ra.account_ref, ra.policy, ra.policy_version, ra.documents, ra.reasons,
+                 ra.ranks_to as "ranks_to: Vec<Option<i16>>", ra.chaseable as "chaseable: Vec<rust_decimal::Decimal>",
+                 ra.currencies, ra.sentence, ra.channel,
+                 r.kind, r.as_of, ra.opens as "opens: Vec<rust_decimal::Decimal>", ra.in_name_of,
+                 a.name, a.email, a.address, a.phone,
+                 coalesce(a.parent_ref, (select c.parent_ref from dunning.account c where c.parent_ref = a.account_ref limit 1))
+                   as debtor
+               from next join dunning.run_account ra using (run_id, account_id) join dunning.run r using (run_id)
+                 join dunning.account a on a.account_id = ra.account_id
+               order by ra.account_id"#,
+            run,
+            with_mail,
+            still
+        )
+        .fetch_all(&mut *conn)
+        .await?;
+        rows.extend(more);
+    }
     let accounts: Vec<Uuid> = rows.iter().map(|row| row.account_id).collect();
     // Who else sends about these, or changes what is owed of them, waits.
     sqlx::query!(
@@ -101,23 +120,32 @@ pub(crate) async fn take(
     Ok(rows)
 }
 
-/// Says what became of an account of a run.
-pub(crate) async fn settle(
-    conn: &mut PgConnection,
-    run: Uuid,
-    account: Uuid,
-    state: &str,
-    note: Option<&str>,
-    contact: Option<Uuid>,
-) -> Result<(), Failure> {
+/// What became of an account of a run.
+pub(crate) struct Settled {
+    pub(crate) run: Uuid,
+    pub(crate) account: Uuid,
+    pub(crate) state: &'static str,
+    pub(crate) note: Option<String>,
+    pub(crate) contact: Option<Uuid>,
+}
+
+pub(crate) async fn settle(conn: &mut PgConnection, all: &[Settled]) -> Result<(), Failure> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    fn of<T>(all: &[Settled], get: impl Fn(&Settled) -> T) -> Vec<T> {
+        all.iter().map(get).collect()
+    }
     sqlx::query!(
-        "update dunning.run_account set state = $3, note = coalesce($4, note), contact_id = coalesce($5, contact_id)
-         where run_id = $1 and account_id = $2",
-        run,
-        account,
-        state,
-        note,
-        contact
+        "update dunning.run_account ra set state = s.state, note = coalesce(s.note, ra.note),
+           contact_id = coalesce(s.contact, ra.contact_id)
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[]) s (run, account, state, note, contact)
+         where ra.run_id = s.run and ra.account_id = s.account",
+        &of(all, |one| one.run),
+        &of(all, |one| one.account),
+        &of(all, |one| one.state.to_owned()),
+        &of(all, |one| one.note.clone()) as &[Option<String>],
+        &of(all, |one| one.contact) as &[Option<Uuid>]
     )
     .execute(conn)
     .await?;

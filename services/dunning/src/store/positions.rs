@@ -3,25 +3,25 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use contracts::dunning::{Channel, ChaseReason, ReachState};
-use kernel::AccountId;
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{accounts::kind_named, money, stops, ways};
+use super::{
+    accounts::{Among, kind_named},
+    money, stops, ways,
+};
 use crate::domain::{
     chase::{Item, Position, Reached, Terms, is_chased},
     reach::address,
 };
 
-/// Accounts with open debts, from one id to another, both with: of one account
-/// both are its own.
+/// Those of the accounts that have open debts.
 pub(crate) async fn load(
     conn: &mut PgConnection,
-    from: AccountId,
-    to: AccountId,
+    among: Among<'_>,
 ) -> Result<Vec<Position>, Failure> {
-    let mut all = load_all(conn, from, to, false).await?;
+    let mut all = load_all(conn, among, false).await?;
     all.retain(|position| !position.items.is_empty());
     Ok(all)
 }
@@ -29,19 +29,20 @@ pub(crate) async fn load(
 /// As [`load`], with accounts of which nothing is open if `idle`.
 pub(crate) async fn load_all(
     conn: &mut PgConnection,
-    from: AccountId,
-    to: AccountId,
+    among: Among<'_>,
     idle: bool,
 ) -> Result<Vec<Position>, Failure> {
-    let (from, to) = (from.as_uuid(), to.as_uuid());
+    let Among { from, to, only } = among;
     let rows = sqlx::query!(
         r#"select i.document_id, i.document_ref as "document_ref!", i.account_id as "account_id!", i.due_on as "due_on!",
              i.currency, i.open as "open!", i.in_direct_debit, i.likely_theirs, i.unapplied_credit, i.resumed_on,
              i.settled_days
-           from dunning.item i where i.account_id between $1 and $2 and i.open > 0
+           from dunning.item i
+           where i.account_id between $1 and $2 and ($3::uuid[] = '{}' or i.account_id = any($3)) and i.open > 0
            order by i.account_id, i.due_on, i.document_id"#,
         from,
-        to
+        to,
+        only
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -52,9 +53,11 @@ pub(crate) async fn load_all(
     let accounts = sqlx::query!(
         r#"select account_id, account_ref, parent_ref, kind, segment, principal, email is not null as "has_email!",
              address is not null as "has_address!", phone is not null as "has_phone!"
-           from dunning.account where account_id between $1 and $2"#,
+           from dunning.account
+           where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))"#,
         from,
-        to
+        to,
+        only
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -78,13 +81,13 @@ pub(crate) async fn load_all(
             },
         );
     }
-    let mut reached = reached(conn, from, to, &mut positions).await?;
-    for (account, days) in ways::contacts_of_kin(conn, from, to).await? {
+    let mut reached = reached(conn, among, &mut positions).await?;
+    for (account, days) in ways::contacts_of_kin(conn, among).await? {
         if let Some(position) = positions.get_mut(&account) {
             position.contacts = days;
         }
     }
-    for (account, shut) in ways::of_range(conn, from, to).await? {
+    for (account, shut) in ways::shut_of(conn, among).await? {
         let Some(position) = positions.get_mut(&account) else {
             continue;
         };
@@ -98,7 +101,7 @@ pub(crate) async fn load_all(
             Channel::Letter | Channel::Visit => position.has_address = false,
         }
     }
-    let in_runs = in_runs(conn, from, to).await?;
+    let in_runs = in_runs(conn, among).await?;
     for row in rows {
         let Some(position) = positions.get_mut(&row.account_id) else {
             continue;
@@ -123,9 +126,11 @@ pub(crate) async fn load_all(
         stops::Row,
         r#"select account_id, subject_id, kind, hold_kind, documents, amounts as "amounts: Vec<Option<rust_decimal::Decimal>>",
              currency, starts_on, ends_on, ended_on
-           from dunning.stop where account_id between $1 and $2 order by subject_id"#,
+           from dunning.stop
+           where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3)) order by subject_id"#,
         from,
-        to
+        to,
+        only
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -140,15 +145,16 @@ pub(crate) async fn load_all(
 /// The stages that items have come to; the days of contacts go to their accounts.
 async fn reached(
     conn: &mut PgConnection,
-    from: Uuid,
-    to: Uuid,
+    among: Among<'_>,
     positions: &mut BTreeMap<Uuid, Position>,
 ) -> Result<HashMap<Uuid, Reached>, Failure> {
     let rows = sqlx::query!(
         "select account_id, documents, ranks, days, policies, policy_versions, contacts
-         from dunning.reached where account_id between $1 and $2",
-        from,
-        to
+         from dunning.reached
+         where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))",
+        among.from,
+        among.to,
+        among.only
     )
     .fetch_all(conn)
     .await?;
@@ -178,13 +184,15 @@ async fn reached(
 }
 
 /// Documents that are to be contacted about by a run that is not over.
-async fn in_runs(conn: &mut PgConnection, from: Uuid, to: Uuid) -> Result<HashSet<Uuid>, Failure> {
+async fn in_runs(conn: &mut PgConnection, among: Among<'_>) -> Result<HashSet<Uuid>, Failure> {
     let rows = sqlx::query!(
         "select a.documents, a.reasons from dunning.run_account a join dunning.run r using (run_id)
-         where a.account_id between $1 and $2 and a.state in ('proposed', 'queued', 'claimed')
+         where a.account_id between $1 and $2 and ($3::uuid[] = '{}' or a.account_id = any($3))
+           and a.state in ('proposed', 'queued', 'claimed')
            and r.kind = 'reminders' and r.state not in ('sent', 'rejected', 'cancelled')",
-        from,
-        to
+        among.from,
+        among.to,
+        among.only
     )
     .fetch_all(conn)
     .await?;

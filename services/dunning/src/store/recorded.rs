@@ -197,7 +197,7 @@ pub(crate) async fn put(
         )
         .execute(&mut *conn)
         .await?;
-        super::statements::void(conn, contact.id.as_uuid()).await?;
+        super::statements::void(conn, &[contact.id.as_uuid()]).await?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::money;
+use super::{accounts::Among, money};
 use crate::domain::statement::{Credit, Holder};
 
 /// Lines of one statement.
@@ -74,17 +74,16 @@ pub(crate) async fn open(
         .collect()
 }
 
-/// Accounts with all that decides what their statements say, from one id to
-/// another, both with; `but` is the run that asks.
+/// Accounts with all that decides what their statements say; `but` is the run
+/// that asks.
 pub(crate) async fn holders(
     conn: &mut PgConnection,
-    (from, to): (AccountId, AccountId),
+    among: Among<'_>,
     kind: RunKind,
     period: NaiveDate,
     but: RunId,
 ) -> Result<Vec<Holder>, Failure> {
-    let positions = super::positions::load_all(conn, from, to, true).await?;
-    let (from, to) = (from.as_uuid(), to.as_uuid());
+    let positions = super::positions::load_all(conn, among, true).await?;
     let mut holders: BTreeMap<Uuid, Holder> = positions
         .into_iter()
         .map(|position| {
@@ -104,10 +103,12 @@ pub(crate) async fn holders(
         r#"select account_id as "account_id!", document_id, document_ref as "document_ref!", issued_on as "issued_on!",
              currency, open as "open!"
            from dunning.item
-           where account_id between $1 and $2 and open <> 0 and document_ref is not null and issued_on is not null
+           where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))
+             and open <> 0 and document_ref is not null and issued_on is not null
            order by account_id, issued_on, document_id"#,
-        from,
-        to
+        among.from,
+        among.to,
+        among.only
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -127,17 +128,19 @@ pub(crate) async fn holders(
             });
         }
     }
-    for (account, _) in super::ways::of_range(conn, from, to).await? {
+    for (account, _) in super::ways::shut_of(conn, among).await? {
         if let Some(holder) = holders.get_mut(&account) {
             holder.was_shut = true;
         }
     }
     let rows = sqlx::query!(
         "select account_id, kind, period, overdue from dunning.statement_sent
-         where account_id between $1 and $2 and not void and period > $3::date - 400
+         where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))
+           and not void and period > $4::date - 400
          order by account_id, period desc",
-        from,
-        to,
+        among.from,
+        among.to,
+        among.only,
         period
     )
     .fetch_all(&mut *conn)
@@ -160,10 +163,12 @@ pub(crate) async fn holders(
     }
     let rows = sqlx::query_scalar!(
         "select a.account_id from dunning.run_account a join dunning.run r using (run_id)
-         where a.account_id between $1 and $2 and a.state in ('proposed', 'queued', 'claimed')
-           and r.kind = $3 and r.run_id <> $4 and r.state not in ('sent', 'rejected', 'cancelled')",
-        from,
-        to,
+         where a.account_id between $1 and $2 and ($3::uuid[] = '{}' or a.account_id = any($3))
+           and a.state in ('proposed', 'queued', 'claimed')
+           and r.kind = $4 and r.run_id <> $5 and r.state not in ('sent', 'rejected', 'cancelled')",
+        among.from,
+        among.to,
+        among.only,
         kind.name(),
         but.as_uuid()
     )
@@ -187,28 +192,34 @@ pub(crate) struct Sent {
     pub(crate) overdue: bool,
 }
 
-/// Claims the one statement of a kind, account and period.
-pub(crate) async fn claim(conn: &mut PgConnection, sent: &Sent) -> Result<(), Failure> {
+/// Claims the one statement of a kind, account and period, for each.
+pub(crate) async fn claim(conn: &mut PgConnection, all: &[Sent]) -> Result<(), Failure> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    fn of<T>(all: &[Sent], get: impl Fn(&Sent) -> T) -> Vec<T> {
+        all.iter().map(get).collect()
+    }
     sqlx::query!(
         "insert into dunning.statement_sent (contact_id, account_id, kind, period, as_at, overdue)
-         values ($1, $2, $3, $4, $5, $6)",
-        sent.contact,
-        sent.account,
-        sent.kind.name(),
-        sent.period,
-        sent.as_at,
-        sent.overdue
+         select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::date[], $5::date[], $6::boolean[])",
+        &of(all, |sent| sent.contact),
+        &of(all, |sent| sent.account),
+        &of(all, |sent| sent.kind.name().to_owned()),
+        &of(all, |sent| sent.period),
+        &of(all, |sent| sent.as_at),
+        &of(all, |sent| sent.overdue)
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// The provider refused it, or it came back: there may be another.
-pub(crate) async fn void(conn: &mut PgConnection, contact: Uuid) -> Result<(), Failure> {
+/// The provider refused them, or they came back: there may be others.
+pub(crate) async fn void(conn: &mut PgConnection, contacts: &[Uuid]) -> Result<(), Failure> {
     sqlx::query!(
-        "update dunning.statement_sent set void = true where contact_id = $1",
-        contact
+        "update dunning.statement_sent set void = true where contact_id = any($1)",
+        contacts
     )
     .execute(conn)
     .await?;

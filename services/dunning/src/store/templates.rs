@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::api::dunning::{EditionKind, EditionState};
 use messaging::Failure;
-use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::contacts::Written;
 use crate::domain::{edition::Edition, template::Template};
 
 /// Versions that are kept in mind.
@@ -184,23 +184,27 @@ pub(crate) async fn tried(
     .await?)
 }
 
-/// Keeps bytes by their hash, which is returned.
+/// Keeps what was written, by its hash.
 pub(crate) async fn archive(
     conn: &mut PgConnection,
-    media_type: &str,
-    bytes: &[u8],
+    all: &[Written],
     now: DateTime<Utc>,
-) -> Result<String, Failure> {
-    let sha256 = hex::encode(Sha256::digest(bytes));
+) -> Result<(), Failure> {
+    fn of<T>(all: &[Written], get: impl Fn(&Written) -> T) -> Vec<T> {
+        all.iter().map(get).collect()
+    }
+    let bytes: Vec<&[u8]> = all.iter().map(|one| one.bytes.as_slice()).collect();
     sqlx::query!(
-        "insert into dunning.archive (sha256, media_type, bytes, recorded_at) values ($1, $2, $3, $4)
+        "insert into dunning.archive (sha256, media_type, bytes, recorded_at)
+         select sha256, media_type, bytes, $4 from unnest($1::text[], $2::text[], $3::bytea[]) w (sha256, media_type, bytes)
+         order by sha256
          on conflict do nothing",
-        sha256,
-        media_type,
-        bytes,
+        &of(all, |one| one.sha256.clone()),
+        &of(all, |one| one.media_type.to_owned()),
+        &bytes as &[&[u8]],
         now
     )
     .execute(conn)
     .await?;
-    Ok(sha256)
+    Ok(())
 }

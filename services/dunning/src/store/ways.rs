@@ -9,7 +9,7 @@ use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::known;
+use super::{accounts::Among, known};
 use crate::domain::reach::{self, Known, Shut};
 
 /// Contact days that are looked at of one debtor: more than any budget allows.
@@ -29,17 +29,18 @@ fn shut(
     })
 }
 
-/// What is shut of accounts, from one id to another, both with.
-pub(crate) async fn of_range(
+/// What is shut of accounts.
+pub(crate) async fn shut_of(
     conn: &mut PgConnection,
-    from: Uuid,
-    to: Uuid,
+    among: Among<'_>,
 ) -> Result<Vec<(Uuid, Shut)>, Failure> {
     let rows = sqlx::query!(
         r#"select account_id as "account_id!", channel as "channel!", state as "state!", since as "since!", because
-           from dunning.shut where account_id between $1 and $2"#,
-        from,
-        to
+           from dunning.shut
+           where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))"#,
+        among.from,
+        among.to,
+        among.only
     )
     .fetch_all(conn)
     .await?;
@@ -52,22 +53,22 @@ pub(crate) async fn of_range(
 }
 
 /// Days on which debtors with several accounts were contacted, over all of them,
-/// by account of the range (E61). Accounts are one debtor's when one names the
+/// by account (E61). Accounts are one debtor's when one names the
 /// other as its parent, or both name the same.
 pub(crate) async fn contacts_of_kin(
     conn: &mut PgConnection,
-    from: Uuid,
-    to: Uuid,
+    among: Among<'_>,
 ) -> Result<HashMap<Uuid, Vec<NaiveDate>>, Failure> {
     let members = sqlx::query!(
         r#"select account_id as "account_id!", parent_ref as "debtor!" from dunning.account
-           where account_id between $1 and $2 and parent_ref is not null
+           where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3)) and parent_ref is not null
            union
            select a.account_id, a.account_ref from dunning.account a
-           where a.account_id between $1 and $2 and a.parent_ref is null
+           where a.account_id between $1 and $2 and ($3::uuid[] = '{}' or a.account_id = any($3)) and a.parent_ref is null
              and exists (select from dunning.account c where c.parent_ref = a.account_ref)"#,
-        from,
-        to
+        among.from,
+        among.to,
+        among.only
     )
     .fetch_all(&mut *conn)
     .await?;
