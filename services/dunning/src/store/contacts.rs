@@ -147,8 +147,8 @@ pub(crate) async fn fold(conn: &mut PgConnection, accounts: &[Uuid]) -> Result<(
              array_agg(x.policy_version order by x.document_id) versions
            from (select distinct on (ci.document_id) ci.document_id, ci.rank, coalesce(co.counted_on, co.at::date) as day,
                    coalesce(co.policy, '') as policy, coalesce(co.policy_version, 0) as policy_version
-                 from dunning.contact_item ci join dunning.contact co using (contact_id)
-                 where ci.account_id = a.id and not ci.void and ci.rank is not null and co.state <> 'unknown'
+                 from dunning.contact co join dunning.contact_item ci using (contact_id)
+                 where co.account_id = a.id and not ci.void and ci.rank is not null and co.state <> 'unknown'
                  order by ci.document_id, ci.rank desc) x
          ) i on true
          left join lateral (
