@@ -151,16 +151,15 @@ async fn view(
     let (all, proposed) = store::runs::progress(conn, run.id).await?;
     let moment = moment(conn, bus).await?;
     let (mut states, mut excluded, mut unclassified) = (Vec::new(), Vec::new(), 0);
-    if whole {
+    // While it is worked out nothing is counted: whoever waits for it asks often.
+    if whole && run.state != RunState::Proposing {
         states = store::runs::states(conn, run.id).await?;
         if !run.kind.is_reminders() {
             excluded = store::runs::excluded(conn, run.id).await?;
         }
-        if run.state != RunState::Proposing {
-            let mut tally = Tally::default();
-            tally.take_in(&run.tally);
-            unclassified = store::runs::overdue(conn, run.id).await? - tally.items();
-        }
+        let mut tally = Tally::default();
+        tally.take_in(&run.tally);
+        unclassified = store::runs::overdue(conn, run.id).await? - tally.items();
     }
     Ok(RunView {
         run_id: run.id,
