@@ -43,6 +43,7 @@ fn told(account_id: AccountId, outcome: ContactOutcome) -> RecordContact {
     RecordContact {
         command_id: CommandId::generate(),
         account_id,
+        debtor_ref: None,
         contact_id: None,
         direction: Direction::In,
         channel: Channel::Phone,
@@ -271,6 +272,7 @@ async fn e37_e79_e99_what_is_told_in_a_call_recalls_what_is_queued() {
     let erase = EraseContactNotes {
         command_id: CommandId::generate(),
         account_id: acme,
+        debtor_ref: None,
         reason: "asked for by the family".to_owned(),
         person: person("max", "manager"),
     };

@@ -417,6 +417,7 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
         command_id: CommandId::generate(),
         kind: HoldKind::BreathingSpace,
         account_id: ada,
+        debtor_ref: None,
         documents: vec![item.document_id],
         starts_on: None,
         ends_on: None,

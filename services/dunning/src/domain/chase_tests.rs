@@ -73,11 +73,13 @@ fn position(items: Vec<Item>) -> Position {
         items,
         stops: Vec::new(),
         contacts: Vec::new(),
+        debtors: Vec::new(),
     }
 }
 
 fn stop(kind: StopKind, item: &Item, amount: Option<&str>, from: &str, to: Option<&str>) -> Stop {
     Stop {
+        debtor: None,
         subject: Uuid::now_v7(),
         kind,
         parts: vec![Part {

@@ -24,6 +24,8 @@ pub struct Contact {
     pub state: ContactState,
     pub account: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors it was with, if somebody said so.
+    pub debtor: Option<String>,
     pub run: Option<RunId>,
     pub stage: Option<String>,
     pub items: Vec<ContactItem>,

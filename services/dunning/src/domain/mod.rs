@@ -13,6 +13,9 @@ pub mod diff;
 pub mod edition;
 pub mod hold;
 pub mod interest;
+pub mod joint;
+#[cfg(test)]
+mod joint_tests;
 pub mod letter;
 pub mod limitation;
 pub mod manual;

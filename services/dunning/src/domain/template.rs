@@ -125,6 +125,9 @@ pub struct Facts {
     /// What a person added for this debtor.
     #[serde(skip)]
     pub sentence: Option<String>,
+    /// Who else owes it, and what that means: of a letter to one of several (E97).
+    #[serde(skip)]
+    pub joint: Option<String>,
     /// Of a statement: the table instead of the items'.
     #[serde(skip)]
     pub sheet: Option<Sheet>,
@@ -162,6 +165,7 @@ impl Facts {
             },
             on,
             sentence,
+            joint: None,
             sheet: None,
         }
     }
@@ -323,6 +327,9 @@ impl Template {
                 _ => Block::Paragraph(text.to_owned()),
             })
             .collect();
+        if let Some(joint) = &facts.joint {
+            blocks.push(Block::Paragraph(joint.clone()));
+        }
         if let Some(sentence) = &facts.sentence {
             blocks.push(Block::Paragraph(sentence.clone()));
         }

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 use chrono::{NaiveDate, TimeDelta};
 use contracts::{
     Event,
-    dunning::{Channel, ContactChanged, ContactItem, ContactState, RunKind},
+    dunning::{Channel, ChaseReason, ContactItem, ContactState, RunKind},
 };
 use kernel::{Currency, DocumentId, Money};
 use mail::{Handed, Mailer};
@@ -21,20 +21,23 @@ use crate::{
         judge::{SYSTEM, Told},
     },
     domain::{
-        chase::{self, Judgement, Moment, Position, Verdict},
-        policy::{Policies, Stage},
-        template::{Addressee, Facts, Line},
+        chase::{self, Judgement, Position, Verdict},
+        joint,
+        policy::Stage,
+        template::{Facts, Line},
     },
     jobs::{
         statements::{self, By},
-        written::{Making, write},
+        written::{Making, To, Written, write},
     },
     serve::{late_sums, moment},
-    store::{self, contacts::Claimed, dispatch::Queued, templates::Templates},
+    store::{self, contacts::Claimed, dispatch::Queued},
 };
 
 /// How often.
 pub(crate) const EVERY: Duration = Duration::from_secs(1);
+/// Why nobody was written to who is held.
+const HELD: &str = ChaseReason::OnHold.name();
 /// Accounts of one transaction.
 const BATCH: i64 = 50;
 /// Transactions of one round.
@@ -153,21 +156,23 @@ async fn claim(
     let templates = store::templates::published(tx.conn(), &runs, moment.today).await?;
     // Accounts of one debtor have one contact budget: nobody else uses it up
     // meanwhile (E61).
-    let debtors: Vec<String> = queued.iter().filter_map(|one| one.debtor.clone()).collect();
+    let mut debtors: Vec<String> = queued.iter().filter_map(|one| one.debtor.clone()).collect();
+    let of_queued: Vec<Uuid> = queued.iter().map(|one| one.account_id).collect();
+    debtors.extend(store::debtors::of_accounts(tx.conn(), &of_queued).await?);
     store::ways::lock_debtors(tx.conn(), &debtors).await?;
     let mut events = Vec::new();
     let mut claimed = Vec::new();
     let mut accounts = Vec::new();
+    let by = By {
+        options: &dispatch.options,
+        policies: &policies,
+        templates: &templates,
+        moment,
+    };
     for one in &queued {
         let made = if one.kind == RunKind::Reminders.name() {
-            decide(tx.conn(), bus, dispatch, one, &policies, &templates, moment).await?
+            decide(tx.conn(), bus, one, by).await?
         } else {
-            let by = By {
-                options: &dispatch.options,
-                policies: &policies,
-                templates: &templates,
-                moment,
-            };
             statements::decide(tx.conn(), bus.now(), one, by).await?
         };
         match made {
@@ -182,34 +187,32 @@ async fn claim(
                 )
                 .await?;
             }
-            Ok((event, bytes)) => {
-                let contact = event.contact_id.as_uuid();
-                let state = match event.state {
-                    ContactState::Claimed => "claimed",
-                    _ => "sent",
+            Ok(made) => {
+                let is_claimed = |one: &Written| one.event.state == ContactState::Claimed;
+                let state = if made.iter().any(is_claimed) {
+                    "claimed"
+                } else {
+                    "sent"
                 };
-                store::dispatch::settle(
-                    tx.conn(),
-                    one.run_id,
-                    one.account_id,
-                    state,
-                    None,
-                    Some(contact),
-                )
-                .await?;
-                if event.state == ContactState::Claimed {
-                    claimed.push(Claimed {
-                        contact_id: contact,
-                        address: one.email.clone().unwrap_or_default(),
-                        bytes,
-                    });
-                }
+                let first = made.first().map(|made| made.event.contact_id.as_uuid());
+                store::dispatch::settle(tx.conn(), one.run_id, one.account_id, state, None, first)
+                    .await?;
                 if one.debtor.is_some() {
                     store::contacts::fold(tx.conn(), &[one.account_id]).await?;
                 } else {
                     accounts.push(one.account_id);
                 }
-                events.push(outgoing(&event, contact, event.version, bus, one.run_id)?);
+                for made in made {
+                    let (event, contact) = (&made.event, made.event.contact_id.as_uuid());
+                    events.push(outgoing(event, contact, event.version, bus, one.run_id)?);
+                    if is_claimed(&made) {
+                        claimed.push(Claimed {
+                            contact_id: contact,
+                            address: made.email.unwrap_or_default(),
+                            bytes: made.bytes,
+                        });
+                    }
+                }
             }
         }
     }
@@ -299,18 +302,14 @@ fn way(stage: &Stage, one: &Queued, position: &Position, today: NaiveDate) -> Op
     chase::channel(stage, approved, position, false, today)
 }
 
-/// Judges one account again; the contact that was written for it, or why it is
-/// recalled.
+/// Judges one account again; the contacts that were written for it, one with each
+/// of its debtors who may be contacted, or why it is recalled.
 async fn decide(
     conn: &mut sqlx::PgConnection,
     bus: &Bus,
-    dispatch: &Dispatch,
     one: &Queued,
-    policies: &Policies,
-    templates: &Templates,
-    moment: Moment,
-) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
-    let now = bus.now();
+    by: By<'_>,
+) -> Result<Result<Vec<Written>, String>, Failure> {
     let account = one.account_id.into();
     let mut positions = store::positions::load(conn, account, account).await?;
     let Some(position) = positions.first_mut() else {
@@ -320,8 +319,37 @@ async fn decide(
     for item in &mut position.items {
         item.in_run &= !one.documents.contains(&item.document.as_uuid());
     }
-    let judgement = chase::judge(position, policies, moment).map_err(Failure::of)?;
-    let sent = store::contacts::sent_already(conn, &one.documents).await?;
+    let (mut made, mut why) = (Vec::new(), None);
+    for (debtor, seen) in joint::each(position) {
+        let to = To::of(one, debtor, &position.debtors);
+        match decide_to(conn, bus, one, &seen, &to, by).await? {
+            Ok(written) => made.push(written),
+            // Who is held is the reason only where everybody is.
+            Err(because) if why.as_deref().is_none_or(|why| why == HELD) => why = Some(because),
+            Err(_) => {}
+        }
+    }
+    if made.is_empty() {
+        return Ok(Err(why.unwrap_or_else(|| "nothing_owed".to_owned())));
+    }
+    Ok(Ok(made))
+}
+
+/// Judges an account as it stands to one debtor again; the contact with them, or why
+/// there is none.
+async fn decide_to(
+    conn: &mut sqlx::PgConnection,
+    bus: &Bus,
+    one: &Queued,
+    position: &Position,
+    to: &To,
+    by: By<'_>,
+) -> Result<Result<Written, String>, Failure> {
+    let now = bus.now();
+    let (policies, moment) = (by.policies, by.moment);
+    let judgement = chase::alone(position, policies, moment).map_err(Failure::of)?;
+    let debtor = to.debtor.as_deref();
+    let sent = store::contacts::sent_already(conn, &one.documents, debtor).await?;
     let kept = match kept(one, &judgement, &sent) {
         Ok(kept) => kept,
         Err(why) => return Ok(Err(why)),
@@ -347,7 +375,7 @@ async fn decide(
     if by_person && matches!(channel, Channel::Email | Channel::Letter) {
         return Ok(Err("only a person may contact them".to_owned()));
     }
-    let Some(template) = templates.of_run(one.run_id, &stage.template) else {
+    let Some(template) = by.templates.of_run(one.run_id, &stage.template) else {
         return Ok(Err(format!("there is no template {}", stage.template)));
     };
     let mut items = Vec::with_capacity(kept.len());
@@ -377,27 +405,25 @@ async fn decide(
     amounts.sort_by_key(|amount| amount.currency().code());
     let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
     let mut facts = Facts::new(
-        dispatch.options.sender.clone(),
-        Addressee {
-            r#ref: one.account_ref.clone(),
-            name: one.name.clone(),
-            address: one.address.clone(),
-        },
+        by.options.sender.clone(),
+        to.addressee(one),
         lines,
         total.join(" and "),
         moment.today,
         one.sentence.clone(),
     );
+    facts.joint.clone_from(&to.joint);
     if template.names_late() {
         let documents: Vec<DocumentId> = items.iter().map(|item| item.document_id).collect();
-        facts.late = late_sums(conn, account, &documents, moment.today).await?;
+        facts.late = late_sums(conn, position.account, debtor, &documents, moment.today).await?;
     }
     let written = write(
         conn,
         now,
         Making {
-            sender: &dispatch.options.sender,
+            sender: &by.options.sender,
             one,
+            to,
             channel,
             template,
             facts: &facts,
@@ -410,15 +436,15 @@ async fn decide(
         },
     )
     .await?;
-    let (event, bytes) = match written {
+    let written = match written {
         Ok(written) => written,
         Err(why) => return Ok(Err(why)),
     };
     let by_us = matches!(channel, Channel::Email | Channel::Letter);
     if by_us && (policy.interest.posts() || !stage.charge.is_empty()) {
-        store::claims::expect(conn, event.contact_id.as_uuid()).await?;
+        store::claims::expect(conn, written.event.contact_id.as_uuid()).await?;
     }
-    Ok(Ok((event, bytes)))
+    Ok(Ok(written))
 }
 
 /// Hands over e-mails, some at once, and marks what became of them.
@@ -477,7 +503,11 @@ async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failur
                 ContactState::Sent => ("sent", None),
                 _ => ("failed", Some(why.as_str())),
             };
-            store::dispatch::settle(tx.conn(), run.as_uuid(), account, row, note, None).await?;
+            if event.debtor_ref.is_some() {
+                store::debtors::settle(tx.conn(), run.as_uuid(), account, note).await?;
+            } else {
+                store::dispatch::settle(tx.conn(), run.as_uuid(), account, row, note, None).await?;
+            }
         }
         if state != ContactState::Sent {
             again.push(account);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use contracts::dunning::{Channel, ContactChanged, ContactItem, RunKind};
+use contracts::dunning::{Channel, ContactItem, RunKind};
 use kernel::{Currency, DocumentId, Money, london_date};
 use messaging::Failure;
 use sqlx::PgConnection;
@@ -18,9 +18,9 @@ use crate::{
         run::{Line, inside},
         sheet,
         statement::{self, Asked, Holder, Rules, Worked},
-        template::{Addressee, Facts},
+        template::Facts,
     },
-    jobs::written::{Making, reference, write},
+    jobs::written::{Making, To, Written, reference, write},
     store::{
         self,
         dispatch::Queued,
@@ -86,15 +86,17 @@ pub(crate) async fn range(
     Ok((lines, overdue))
 }
 
-/// An account's statement at this moment, within what was proposed of it.
+/// A debtor's statement at this moment, within what was proposed of the account.
 struct Now {
+    to: To,
     holder: Holder,
     worked: Worked,
     rules: &'static Rules,
     kind: RunKind,
 }
 
-async fn now(conn: &mut PgConnection, one: &Queued, by: By<'_>) -> Result<Option<Now>, Failure> {
+/// One for everybody who owes the account.
+async fn now(conn: &mut PgConnection, one: &Queued, by: By<'_>) -> Result<Vec<Now>, Failure> {
     let kind = store::known(RunKind::named(&one.kind), &one.kind)?;
     let rules = Rules::on(one.as_of).ok_or_else(no_rules)?;
     let account = one.account_id.into();
@@ -107,7 +109,7 @@ async fn now(conn: &mut PgConnection, one: &Queued, by: By<'_>) -> Result<Option
     )
     .await?;
     let Some(mut holder) = holders.into_iter().next() else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     // Whichever run comes first sends it; the other is told that there was one.
     holder.in_run = false;
@@ -117,15 +119,22 @@ async fn now(conn: &mut PgConnection, one: &Queued, by: By<'_>) -> Result<Option
         today: by.moment.today,
         feed_age_hours: by.moment.feed_age_hours,
     };
-    let mut worked =
-        statement::work_out(&holder, by.policies, rules, asked).map_err(Failure::of)?;
-    worked.limit(&approved(one)?).map_err(Failure::of)?;
-    Ok(Some(Now {
-        holder,
-        worked,
-        rules,
-        kind,
-    }))
+    let approved = approved(one)?;
+    let mut all = Vec::new();
+    for (debtor, seen) in statement::each(&holder) {
+        let to = To::of(one, debtor, &holder.position.debtors);
+        let worked = statement::alone(&seen, by.policies, rules, asked);
+        let mut worked = worked.map_err(Failure::of)?;
+        worked.limit(&approved).map_err(Failure::of)?;
+        all.push(Now {
+            to,
+            holder: seen,
+            worked,
+            rules,
+            kind,
+        });
+    }
+    Ok(all)
 }
 
 /// Of each document what was open and what was due when it was frozen.
@@ -192,17 +201,14 @@ fn facts(one: &Queued, now: &Now, by: By<'_>, on: NaiveDate) -> Result<Facts, Fa
     let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
     let mut facts = Facts::new(
         sender.clone(),
-        Addressee {
-            r#ref: one.account_ref.clone(),
-            name: one.name.clone(),
-            address: one.address.clone(),
-        },
+        now.to.addressee(one),
         sheet::items(&now.worked),
         total.join(" and "),
         on,
         one.sentence.clone(),
     );
     let net = now.rules.is_net(now.holder.position.segment.as_deref());
+    facts.joint.clone_from(&now.to.joint);
     facts.sheet = Some(sheet::sheet(&now.worked, net).map_err(Failure::of)?);
     Ok(facts)
 }
@@ -223,18 +229,35 @@ fn template<'t>(
         .ok_or_else(|| format!("there is no template {name}"))
 }
 
-/// Works an account's statement out again; the contact that was written for it, or
-/// why it is recalled.
+/// Works an account's statement out again; the contacts that were written for it,
+/// one with each debtor who gets one, or why it is recalled.
 pub(crate) async fn decide(
     conn: &mut PgConnection,
     at: DateTime<Utc>,
     one: &Queued,
     by: By<'_>,
-) -> Result<Result<(ContactChanged, Vec<u8>), String>, Failure> {
-    let Some(now) = now(conn, one, by).await? else {
-        return Ok(Err("nothing_owed".to_owned()));
-    };
-    if let Some(why) = recalled(one, &now)? {
+) -> Result<Result<Vec<Written>, String>, Failure> {
+    let (mut made, mut why) = (Vec::new(), None);
+    for now in now(conn, one, by).await? {
+        match decide_to(conn, at, one, &now, by).await? {
+            Ok(written) => made.push(written),
+            Err(because) => why = Some(because),
+        }
+    }
+    if made.is_empty() {
+        return Ok(Err(why.unwrap_or_else(|| "nothing_owed".to_owned())));
+    }
+    Ok(Ok(made))
+}
+
+async fn decide_to(
+    conn: &mut PgConnection,
+    at: DateTime<Utc>,
+    one: &Queued,
+    now: &Now,
+    by: By<'_>,
+) -> Result<Result<Written, String>, Failure> {
+    if let Some(why) = recalled(one, now)? {
         return Ok(Err(why));
     }
     let position = &now.holder.position;
@@ -250,7 +273,7 @@ pub(crate) async fn decide(
         Ok(template) => template,
         Err(why) => return Ok(Err(why)),
     };
-    let facts = facts(one, &now, by, london_date(at))?;
+    let facts = facts(one, now, by, london_date(at))?;
     let red = now.kind == RunKind::RedStatement;
     let items: Vec<ContactItem> = now
         .worked
@@ -270,6 +293,7 @@ pub(crate) async fn decide(
         at,
         Making {
             one,
+            to: &now.to,
             sender: principal.map_or(&by.options.sender, |principal| &principal.sender),
             channel,
             template,
@@ -283,9 +307,10 @@ pub(crate) async fn decide(
         },
     )
     .await?;
-    if let Ok((event, _)) = &written {
+    if let Ok(written) = &written {
         let sent = Sent {
-            contact: event.contact_id.as_uuid(),
+            contact: written.event.contact_id.as_uuid(),
+            debtor: now.to.debtor.clone(),
             account: one.account_id,
             kind: now.kind,
             period: now.rules.period.of(one.as_of),
@@ -304,12 +329,19 @@ pub(crate) async fn preview(
     one: &Queued,
     by: By<'_>,
 ) -> Result<Result<Vec<u8>, String>, Failure> {
-    let Some(now) = now(conn, one, by).await? else {
-        return Ok(Err("nothing_owed".to_owned()));
-    };
-    if let Some(why) = recalled(one, &now)? {
-        return Ok(Err(why));
+    let (mut found, mut none_because) = (None, "nothing_owed".to_owned());
+    for now in now(conn, one, by).await? {
+        match recalled(one, &now)? {
+            None => {
+                found = Some(now);
+                break;
+            }
+            Some(why) => none_because = why,
+        }
     }
+    let Some(now) = found else {
+        return Ok(Err(none_because));
+    };
     let template = match template(one, now.kind, by) {
         Ok(template) => template,
         Err(why) => return Ok(Err(why)),
@@ -319,5 +351,5 @@ pub(crate) async fn preview(
         Ok(filled) => filled,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    Ok(Ok(letter::pdf(&filled, &facts, &reference(one))))
+    Ok(Ok(letter::pdf(&filled, &facts, &reference(one, &now.to))))
 }

@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use contracts::{
     api::{
         Page, Refusal,
-        dunning::{ContactView, GetReach, ListContacts, ListOutcomes, Outcomes, Reach},
+        dunning::{
+            ContactView, DebtorReach, GetReach, ListContacts, ListOutcomes, Outcomes, Reach,
+        },
     },
     dunning::{ContactId, HoldKind},
 };
@@ -39,6 +41,7 @@ fn view(contact: Contact, note: Option<String>, roles: &[String]) -> ContactView
         state: contact.state,
         account_id: contact.account,
         account_ref: contact.account_ref,
+        debtor_ref: contact.debtor,
         run_id: contact.run,
         stage: contact.stage,
         items: contact.items,
@@ -141,13 +144,44 @@ pub(crate) async fn get_reach(ask: GetReach, bus: Bus) -> Result<Reach, Refusal>
         None => store::contacts::days(conn, account).await?,
     };
     let budget = policy.map(|policy| policy.budget);
-    let recent = |window: u32| {
+    let recent = |days: &[chrono::NaiveDate], window: u32| {
         let first = today - chrono::Days::new(window.into());
         let in_it = days.iter().filter(|day| **day > first && **day <= today);
         u32::try_from(in_it.count()).unwrap_or(u32::MAX)
     };
-    let contacts = recent(budget.map_or(7, |budget| budget.days));
+    let contacts = recent(&days, budget.map_or(7, |budget| budget.days));
     let same_debtor = store::ways::kin(conn, account).await?;
+    let joint = store::debtors::of_range(conn, account, account)
+        .await?
+        .remove(&account)
+        .unwrap_or_default();
+    let mut held = store::holds::of_debtors(conn, ask.account_id, today).await?;
+    let seen = store::debtors::seen(conn, &[account])
+        .await?
+        .remove(&account);
+    let mut debtors = Vec::new();
+    for one in seen.unwrap_or_default() {
+        let others = store::debtors::others(conn, ask.account_id, &one.debtor_ref).await?;
+        let contacted = joint
+            .iter()
+            .find(|joint| joint.debtor_ref == one.debtor_ref)
+            .map_or(&[][..], |joint| &joint.contacts);
+        debtors.push(DebtorReach {
+            name: one.name,
+            ways: one.ways,
+            contacts: recent(contacted, budget.map_or(7, |budget| budget.days)),
+            holds: held
+                .extract_if(.., |(debtor, _)| *debtor == one.debtor_ref)
+                .map(|(_, kind)| kind)
+                .collect(),
+            other_accounts: others
+                .into_iter()
+                .map(|(_, account_ref)| account_ref)
+                .collect(),
+            erased: one.erased,
+            debtor_ref: one.debtor_ref,
+        });
+    }
     Ok(Reach {
         account_id: ask.account_id,
         ways,
@@ -155,5 +189,6 @@ pub(crate) async fn get_reach(ask: GetReach, bus: Bus) -> Result<Reach, Refusal>
         contacts,
         budget: budget.map(|budget| budget.contacts),
         days: budget.map(|budget| budget.days),
+        debtors,
     })
 }

@@ -299,6 +299,7 @@ async fn stops(conn: &mut PgConnection, referral: &Referral) -> Result<File, Fai
             let over = stop.over_from();
             vec![
                 pre_action::words(stop),
+                text(stop.debtor.as_deref()),
                 if stop.parts.is_empty() {
                     "the whole account".to_owned()
                 } else {
@@ -317,8 +318,42 @@ async fn stops(conn: &mut PgConnection, referral: &Referral) -> Result<File, Fai
     Ok(file(
         "history.csv",
         "Holds, promises, plans and queries",
-        pack::table(&["kind", "documents", "from", "over_from", "id"], &rows),
+        pack::table(
+            &["kind", "debtor", "documents", "from", "over_from", "id"],
+            &rows,
+        ),
     ))
+}
+
+/// Those who owe it together, and against whom no step is taken now; nothing where
+/// the account owes alone (E97).
+async fn debtors(conn: &mut PgConnection, referral: &Referral) -> Result<Option<File>, Failure> {
+    let id = referral.account.as_uuid();
+    let joint = store::debtors::of_range(conn, id, id).await?.remove(&id);
+    let Some(joint) = joint else { return Ok(None) };
+    let rows: Vec<Vec<String>> = joint
+        .iter()
+        .map(|one| {
+            let own = format!("{}: ", one.debtor_ref);
+            let not = referral
+                .not_against
+                .iter()
+                .filter_map(|spared| spared.strip_prefix(&own))
+                .collect::<Vec<_>>();
+            vec![
+                one.debtor_ref.clone(),
+                one.name.clone(),
+                text(one.address.as_deref()),
+                text(one.email.as_deref()),
+                not.join("; "),
+            ]
+        })
+        .collect();
+    Ok(Some(file(
+        "debtors.csv",
+        "Those who owe it together, each the whole; no step is taken against whom something stops",
+        pack::table(&["debtor", "name", "address", "email", "stopped_by"], &rows),
+    )))
 }
 
 /// The clocks before a claim, their replies and notice.
@@ -418,6 +453,7 @@ pub(super) async fn build(
         before_action(referral, &facts, today),
         stops(conn, referral).await?,
     ];
+    files.extend(debtors(conn, referral).await?);
     files.extend(documents(conn, referral).await?);
     files.extend(contacts(conn, referral).await?);
     let about = json!({

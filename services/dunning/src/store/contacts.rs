@@ -30,15 +30,18 @@ pub(crate) struct New<'a> {
     pub(crate) counted_on: Option<NaiveDate>,
 }
 
-/// Which of these documents were contacted about at which rank already.
+/// Which of these documents the account, or one of its joint debtors, was contacted
+/// about at which rank already.
 pub(crate) async fn sent_already(
     conn: &mut PgConnection,
     documents: &[Uuid],
+    debtor: Option<&str>,
 ) -> Result<Vec<(Uuid, i16)>, Failure> {
     let rows = sqlx::query!(
         r#"select document_id, rank as "rank!" from dunning.contact_item
-           where document_id = any($1) and not void and rank is not null"#,
-        documents
+           where document_id = any($1) and not void and rank is not null and debtor_ref in ('', $2)"#,
+        documents,
+        debtor.unwrap_or_default()
     )
     .fetch_all(conn)
     .await?;
@@ -55,8 +58,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &New<'_>) -> Result<(),
     sqlx::query!(
         "insert into dunning.contact (contact_id, version, direction, channel, state, account_id, account_ref, run_id,
            stage, rank, policy, policy_version, template, template_version, amounts, address, content_sha256, at,
-           counted_on, actor, reason, recorded_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $18)",
+           counted_on, actor, reason, recorded_at, debtor_ref)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $18, $22)",
         event.contact_id.as_uuid(),
         event.version,
         name(event.direction)?,
@@ -77,15 +80,16 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &New<'_>) -> Result<(),
         event.at,
         new.counted_on,
         event.actor,
-        event.reason
+        event.reason,
+        event.debtor_ref
     )
     .execute(&mut *conn)
     .await?;
     for (item, rank) in event.items.iter().zip(new.ranks) {
         sqlx::query!(
             "insert into dunning.contact_item (contact_id, document_id, account_id, document_ref, stage, rank, amount,
-               currency)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+               currency, debtor_ref)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             event.contact_id.as_uuid(),
             item.document_id.as_uuid(),
             event.account_id.as_uuid(),
@@ -93,7 +97,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &New<'_>) -> Result<(),
             item.stage,
             *rank,
             item.amount.amount(),
-            item.amount.currency().code()
+            item.amount.currency().code(),
+            event.debtor_ref.as_deref().unwrap_or_default()
         )
         .execute(&mut *conn)
         .await?;
@@ -196,7 +201,8 @@ pub(crate) async fn mark(
         "update dunning.contact set state = $2, version = version + 1, provider_reference = $3, reason = $4,
            recorded_at = $5
          where contact_id = $1 and state = 'claimed'
-         returning version, direction, channel, account_id, account_ref, run_id, stage, amounts, content_sha256, at",
+         returning version, direction, channel, account_id, account_ref, run_id, stage, amounts, content_sha256, at,
+           debtor_ref",
         contact,
         name(state)?,
         provider,
@@ -241,6 +247,7 @@ pub(crate) async fn mark(
         state,
         account_id: row.account_id.into(),
         account_ref: row.account_ref,
+        debtor_ref: row.debtor_ref,
         run_id: row.run_id.map(Into::into),
         stage: row.stage,
         items: items?,

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod claims;
 pub(crate) mod contacts;
 pub(crate) mod credit;
+pub(crate) mod debtors;
 pub(crate) mod dispatch;
 pub(crate) mod editions;
 pub(crate) mod holds;

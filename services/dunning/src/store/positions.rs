@@ -8,7 +8,7 @@ use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{accounts::kind_named, money, stops, ways};
+use super::{accounts::kind_named, debtors, money, stops, ways};
 use crate::domain::{
     chase::{Item, Position, Reached, Terms, is_chased},
     reach::address,
@@ -51,13 +51,15 @@ pub(crate) async fn load_all(
     }
     let accounts = sqlx::query!(
         r#"select account_id, account_ref, parent_ref, kind, segment, principal, email is not null as "has_email!",
-             address is not null as "has_address!", phone is not null as "has_phone!"
+             address is not null as "has_address!", phone is not null as "has_phone!",
+             exists (select from dunning.debtor d where d.account_id = account.account_id) as "joint!"
            from dunning.account where account_id between $1 and $2"#,
         from,
         to
     )
     .fetch_all(&mut *conn)
     .await?;
+    let joint = accounts.iter().any(|row| row.joint);
     for row in accounts {
         positions.insert(
             row.account_id,
@@ -75,6 +77,7 @@ pub(crate) async fn load_all(
                 items: Vec::new(),
                 stops: Vec::new(),
                 contacts: Vec::new(),
+                debtors: Vec::new(),
             },
         );
     }
@@ -84,10 +87,21 @@ pub(crate) async fn load_all(
             position.contacts = days;
         }
     }
-    for (account, shut) in ways::of_range(conn, from, to).await? {
+    if joint {
+        for (account, debtors) in debtors::of_range(conn, from, to).await? {
+            if let Some(position) = positions.get_mut(&account) {
+                position.debtors = debtors;
+            }
+        }
+    }
+    for (account, debtor, shut) in ways::of_range(conn, from, to).await? {
         let Some(position) = positions.get_mut(&account) else {
             continue;
         };
+        if !debtor.is_empty() {
+            debtors::shut(&mut position.debtors, &debtor, &shut);
+            continue;
+        }
         if shut.state == ReachState::OptedOut {
             position.opted_out.push(shut.channel);
             continue;
@@ -122,7 +136,7 @@ pub(crate) async fn load_all(
     let stops = sqlx::query_as!(
         stops::Row,
         r#"select account_id, subject_id, kind, hold_kind, documents, amounts as "amounts: Vec<Option<rust_decimal::Decimal>>",
-             currency, starts_on, ends_on, ended_on
+             currency, starts_on, ends_on, ended_on, debtor_ref
            from dunning.stop where account_id between $1 and $2 order by subject_id"#,
         from,
         to

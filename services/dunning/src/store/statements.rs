@@ -127,15 +127,15 @@ pub(crate) async fn holders(
             });
         }
     }
-    for (account, _) in super::ways::of_range(conn, from, to).await? {
+    for (account, ..) in super::ways::of_range(conn, from, to).await? {
         if let Some(holder) = holders.get_mut(&account) {
             holder.was_shut = true;
         }
     }
     let rows = sqlx::query!(
-        "select account_id, kind, period, overdue from dunning.statement_sent
-         where account_id between $1 and $2 and not void and period > $3::date - 400
-         order by account_id, period desc",
+        r#"select account_id, kind, period, bool_or(overdue) as "overdue!" from dunning.statement_sent
+           where account_id between $1 and $2 and not void and period > $3::date - 400
+           group by account_id, kind, period order by account_id, period desc"#,
         from,
         to,
         period
@@ -181,6 +181,7 @@ pub(crate) async fn holders(
 pub(crate) struct Sent {
     pub(crate) contact: Uuid,
     pub(crate) account: Uuid,
+    pub(crate) debtor: Option<String>,
     pub(crate) kind: RunKind,
     pub(crate) period: NaiveDate,
     pub(crate) as_at: NaiveDate,
@@ -190,14 +191,15 @@ pub(crate) struct Sent {
 /// Claims the one statement of a kind, account and period.
 pub(crate) async fn claim(conn: &mut PgConnection, sent: &Sent) -> Result<(), Failure> {
     sqlx::query!(
-        "insert into dunning.statement_sent (contact_id, account_id, kind, period, as_at, overdue)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into dunning.statement_sent (contact_id, account_id, kind, period, as_at, overdue, debtor_ref)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         sent.contact,
         sent.account,
         sent.kind.name(),
         sent.period,
         sent.as_at,
-        sent.overdue
+        sent.overdue,
+        sent.debtor.as_deref().unwrap_or_default()
     )
     .execute(conn)
     .await?;

@@ -239,6 +239,9 @@ pub struct ContactChanged {
     pub state: ContactState,
     pub account_id: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors; the account as a whole when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
     /// The highest stage among its documents.
