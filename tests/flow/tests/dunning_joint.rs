@@ -15,8 +15,8 @@ use contracts::{
     api::{
         PageRequest,
         dunning::{
-            DebtorReach, EraseContactNotes, GetReach, GetStanding, HoldStep, ListContacts,
-            RecordContact, StepHold,
+            DebtorReach, EraseContactNotes, GetReach, GetStanding, GetStatement, HoldStep,
+            ListContacts, RecordContact, StepHold,
         },
     },
     dunning::{Channel, ChaseReason, ContactOutcome, Direction, HoldKind},
@@ -190,6 +190,20 @@ async fn e97_one_of_two_tenants_is_in_breathing_space() {
         office.gateway.ask(&ask).await.unwrap().items.is_empty()
     })
     .await;
+    // The statement of a day before that has what was open then.
+    let before = GetStatement {
+        account_id: house,
+        red: false,
+        as_at: Some("2026-02-26".parse().unwrap()),
+    };
+    let now = GetStatement {
+        as_at: None,
+        ..before.clone()
+    };
+    let before = office.gateway.ask(&before).await.unwrap();
+    assert_eq!(before.totals, [chasing::gbp("400.00")]);
+    let now = office.gateway.ask(&now).await.unwrap();
+    assert!(now.lines.is_empty());
     office.day("2026-03-20").await;
     let chased = office.chased().await;
     assert!(

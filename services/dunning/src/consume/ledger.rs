@@ -233,6 +233,12 @@ impl Consumer for Ledger {
             ..told
         };
         reach::look(tx, &nowhere, false, told).await?;
+        let moved: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let told = judge::Told {
+            reason: "they owe nothing any more",
+            ..told
+        };
+        reach::settled(tx, &moved, told).await?;
         for (account, cause) in &changes.bereaved {
             let told = judge::Told {
                 cause,

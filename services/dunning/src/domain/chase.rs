@@ -486,6 +486,9 @@ pub fn alone(
                 verdict.reason = ChaseReason::ContactedRecently;
                 verdict.next_on = cooling;
             }
+            Some((stage, _)) if !policies.encloses(stage.legal, position.kind, today) => {
+                verdict.reason = ChaseReason::EnclosuresMissing;
+            }
             Some((stage, _)) => match channel(stage, None, position, standing.by_person, today) {
                 None => verdict.reason = ChaseReason::NoAddress,
                 Some(channel) => {

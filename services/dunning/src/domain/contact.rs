@@ -153,6 +153,12 @@ fn rule(outcome: ContactOutcome, on: NaiveDate) -> Result<&'static Rule, Contact
         .ok_or(ContactRefused::NoRule(outcome))
 }
 
+/// What is next by itself after an outcome: no words of anybody.
+pub fn own_step(outcome: ContactOutcome, at: DateTime<Utc>) -> Option<&'static str> {
+    let rule = rule(outcome, london_date(at)).ok()?;
+    rule.next.as_ref().map(|next| next.step.as_str())
+}
+
 /// The hold that is placed when death is told of, by whomever.
 pub fn bereavement(on: NaiveDate) -> Option<ToldHold> {
     let rule = rule(ContactOutcome::DeceasedTold, on).ok()?;

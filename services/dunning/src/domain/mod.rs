@@ -11,6 +11,7 @@ mod contact_tests;
 pub mod data;
 pub mod diff;
 pub mod edition;
+pub mod enclosures;
 pub mod hold;
 pub mod interest;
 pub mod joint;

@@ -128,6 +128,9 @@ pub struct Facts {
     /// Who else owes it, and what that means: of a letter to one of several (E97).
     #[serde(skip)]
     pub joint: Option<String>,
+    /// What goes with it, as its end says.
+    #[serde(skip)]
+    pub enclosed: Vec<String>,
     /// Of a statement: the table instead of the items'.
     #[serde(skip)]
     pub sheet: Option<Sheet>,
@@ -166,6 +169,7 @@ impl Facts {
             on,
             sentence,
             joint: None,
+            enclosed: Vec::new(),
             sheet: None,
         }
     }
@@ -332,6 +336,10 @@ impl Template {
         }
         if let Some(sentence) = &facts.sentence {
             blocks.push(Block::Paragraph(sentence.clone()));
+        }
+        if !facts.enclosed.is_empty() {
+            let enclosed = format!("Enclosed: {}.", facts.enclosed.join("; "));
+            blocks.push(Block::Paragraph(enclosed));
         }
         Ok(Filled { subject, blocks })
     }

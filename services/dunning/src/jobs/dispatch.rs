@@ -27,6 +27,7 @@ use crate::{
         template::{Facts, Line},
     },
     jobs::{
+        enclosed::{Enclosing, enclosed},
         statements::{self, By},
         written::{Making, To, Written, write},
     },
@@ -413,6 +414,16 @@ async fn decide_to(
         one.sentence.clone(),
     );
     facts.joint.clone_from(&to.joint);
+    let enclosing = Enclosing {
+        account: position.account,
+        kind: position.kind,
+        legal: stage.legal,
+        today: moment.today,
+    };
+    let Some(enclosed) = enclosed(conn, bus, &by.options.sender, enclosing).await? else {
+        return Ok(Err(ChaseReason::EnclosuresMissing.name().to_owned()));
+    };
+    facts.enclosed = enclosed.iter().map(|one| one.title.clone()).collect();
     if template.names_late() {
         let documents: Vec<DocumentId> = items.iter().map(|item| item.document_id).collect();
         facts.late = late_sums(conn, position.account, debtor, &documents, moment.today).await?;
@@ -427,6 +438,7 @@ async fn decide_to(
             channel,
             template,
             facts: &facts,
+            enclosed: &enclosed,
             stage: &stage.code,
             title: &stage.title,
             items,

@@ -298,6 +298,7 @@ async fn decide_to(
             channel,
             template,
             facts: &facts,
+            enclosed: &[],
             stage: statement::template(now.kind),
             title: &template.title,
             ranks: vec![None; items.len()],

@@ -4,7 +4,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::dunning::{Channel, ContactChanged, ContactItem, ContactState, Direction};
 use kernel::Money;
-use mail::Email;
+use mail::{Attached, Email};
 use messaging::Failure;
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use crate::{
         letter,
         template::{Addressee, Facts, Filled, Sender, Template},
     },
-    store::{self, contacts::New, dispatch::Queued},
+    store::{self, contacts::New, dispatch::Queued, enclosures::Enclosed},
 };
 
 /// Whom it goes to: the account, or one of those who owe it together (E97).
@@ -75,6 +75,7 @@ pub(crate) struct Making<'a> {
     pub(crate) channel: Channel,
     pub(crate) template: &'a Template,
     pub(crate) facts: &'a Facts,
+    pub(crate) enclosed: &'a [Enclosed],
     pub(crate) stage: &'a str,
     pub(crate) title: &'a str,
     pub(crate) items: Vec<ContactItem>,
@@ -110,6 +111,20 @@ fn made<'a>(making: &Making<'a>, filled: &Filled, now: DateTime<Utc>) -> Result<
         bytes: letter::text(filled, facts).into_bytes(),
         address,
     };
+    let names: Vec<String> = making
+        .enclosed
+        .iter()
+        .map(|one| format!("{}.pdf", one.name.replace('_', "-")))
+        .collect();
+    let attached: Vec<Attached<'_>> = making
+        .enclosed
+        .iter()
+        .zip(&names)
+        .map(|(one, name)| Attached {
+            name,
+            bytes: &one.bytes,
+        })
+        .collect();
     Ok(match making.channel {
         Channel::Email => Made {
             state: ContactState::Claimed,
@@ -122,6 +137,7 @@ fn made<'a>(making: &Making<'a>, filled: &Filled, now: DateTime<Utc>) -> Result<
                 subject: &filled.subject,
                 text: &letter::text(filled, facts),
                 html: Some(&letter::html(filled, facts)),
+                attached: &attached,
             }
             .bytes()?,
             address: to.email.as_deref(),
@@ -188,6 +204,8 @@ pub(crate) async fn write(
         counted_on: making.counted_on,
     };
     store::contacts::insert(conn, &new).await?;
+    let contact = event.contact_id.as_uuid();
+    store::enclosures::put(conn, contact, making.enclosed).await?;
     Ok(Ok(Written {
         event,
         email: making.to.email.clone(),

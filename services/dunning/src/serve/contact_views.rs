@@ -5,7 +5,8 @@ use contracts::{
     api::{
         Page, Refusal,
         dunning::{
-            ContactView, DebtorReach, GetReach, ListContacts, ListOutcomes, Outcomes, Reach,
+            ContactEnclosure, ContactView, DebtorReach, GetReach, ListContacts, ListOutcomes,
+            Outcomes, Reach,
         },
     },
     dunning::{ContactId, HoldKind},
@@ -48,14 +49,20 @@ fn view(contact: Contact, note: Option<String>, roles: &[String]) -> ContactView
         amounts: contact.amounts,
         outcome: contact.outcome,
         proposal: contact.proposal,
-        next_step: contact.next_step,
+        next_step: contact.next_step.filter(|step| {
+            let own = contact
+                .outcome
+                .and_then(|outcome| contact::own_step(outcome, contact.at));
+            readable || own == Some(step.as_str())
+        }),
         next_on: contact.next_on,
-        none_because: contact.none_because,
+        none_because: contact.none_because.filter(|_| readable),
         follows: contact.follows.map(Into::into),
         hold_id: contact.hold,
         promise_id: contact.promise,
         note: note.filter(|_| readable),
         counted_on: contact.counted_on,
+        enclosures: Vec::new(),
         at: contact.at,
         recorded_at: contact.recorded_at,
         actor: contact.actor,
@@ -116,10 +123,26 @@ pub(crate) async fn list_contacts(
         .filter(|_| more)
         .map(|(last, _)| format!("{}~{}", last.at.timestamp_micros(), last.id));
     let roles = &ask.person.roles;
+    let ids: Vec<Uuid> = found.iter().map(|(one, _)| one.id.as_uuid()).collect();
+    let with = store::enclosures::of_contacts(conn, &ids).await?;
+    let enclosures = |contact: ContactId| {
+        with.iter()
+            .filter(|one| one.contact_id == contact.as_uuid())
+            .map(|one| ContactEnclosure {
+                name: one.name.clone(),
+                title: one.title.clone(),
+                version: one.version,
+                sha256: one.sha256.clone(),
+            })
+            .collect()
+    };
     Ok(Page {
         items: found
             .into_iter()
-            .map(|(contact, note)| view(contact, note, roles))
+            .map(|(contact, note)| ContactView {
+                enclosures: enclosures(contact.id),
+                ..view(contact, note, roles)
+            })
             .collect(),
         next_cursor,
     })

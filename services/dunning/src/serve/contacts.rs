@@ -43,6 +43,8 @@ use crate::{
 const DOCUMENTS_MAX: usize = 500;
 /// What is said shortly, in letters.
 const STEP_MAX: usize = 500;
+/// What is said outside instead of words that are not for everybody.
+const MASKED: &str = "as the contact says";
 /// A contact is written down within so many days.
 const LATE_MAX: i64 = 366;
 
@@ -340,6 +342,16 @@ fn fresh(ask: &RecordContact, account_ref: &str, said: &Said) -> Contact {
     }
 }
 
+/// What is next, as it may leave the service: what a person typed after something was
+/// told about health or death stays with the note (E99).
+fn said(contact: &Contact, words: Option<&str>) -> Option<String> {
+    let words = words?;
+    let restricted = contact.outcome.is_some_and(|outcome| {
+        contact::is_restricted(outcome) && contact::own_step(outcome, contact.at) != Some(words)
+    });
+    Some(if restricted { MASKED } else { words }.to_owned())
+}
+
 /// A contact in a few words.
 fn words(contact: &Contact) -> String {
     match (contact.outcome, contact.direction) {
@@ -414,9 +426,9 @@ async fn after(
         items: contact.items.clone(),
         outcome: contact.outcome,
         proposal: contact.proposal,
-        next_step: contact.next_step.clone(),
+        next_step: said(contact, contact.next_step.as_deref()),
         next_on: contact.next_on,
-        none_because: contact.none_because.clone(),
+        none_because: said(contact, contact.none_because.as_deref()),
         follows: followed,
         hold_id: contact.hold,
         promise_id: contact.promise,

@@ -8,6 +8,7 @@ pub(crate) mod credit;
 pub(crate) mod debtors;
 pub(crate) mod dispatch;
 pub(crate) mod editions;
+pub(crate) mod enclosures;
 pub(crate) mod holds;
 pub(crate) mod items;
 pub(crate) mod limitations;

@@ -74,6 +74,44 @@ pub(crate) async fn open(
         .collect()
 }
 
+/// What was open at the end of a day, by the days from which movements count.
+pub(crate) async fn open_at(
+    conn: &mut PgConnection,
+    account: AccountId,
+    day: NaiveDate,
+) -> Result<Vec<StatementItem>, Failure> {
+    let rows = sqlx::query!(
+        r#"select i.document_id, i.document_ref as "document_ref!", i.matter_ref, i.issued_on as "issued_on!",
+             i.due_on as "due_on!", i.currency, i.gross - coalesce(m.moved, 0) as "open!"
+           from dunning.item i
+           left join lateral (select sum(m.amount) as moved from dunning.movement m
+             where m.document_id = i.document_id and m.effective_on <= $2) m on true
+           where i.account_id = $1 and i.issued_on <= $2 and i.document_ref is not null
+             and i.gross <> coalesce(m.moved, 0)
+           order by i.due_on, i.document_id limit $3"#,
+        account.as_uuid(),
+        day,
+        LINES_MAX
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StatementItem {
+                document_id: row.document_id.into(),
+                document_ref: row.document_ref,
+                matter_ref: row.matter_ref,
+                issued_on: row.issued_on,
+                due_on: row.due_on,
+                open: money(row.open, &row.currency)?,
+                chaseable: None,
+                days_late: (day - row.due_on).num_days(),
+                reason: None,
+            })
+        })
+        .collect()
+}
+
 /// Accounts with all that decides what their statements say, from one id to
 /// another, both with; `but` is the run that asks.
 pub(crate) async fn holders(

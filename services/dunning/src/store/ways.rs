@@ -250,6 +250,8 @@ pub(crate) struct Ways {
     pub(crate) now: Vec<ContactWay>,
     /// What was told last, and its version.
     pub(crate) told: Option<(Vec<ContactWay>, i64)>,
+    /// It was told that nothing is owed.
+    pub(crate) idle: bool,
 }
 
 /// Of accounts; of those only of which something was told once, when `told`.
@@ -260,7 +262,8 @@ pub(crate) async fn of(
 ) -> Result<Vec<Ways>, Failure> {
     let rows = sqlx::query!(
         r#"select a.account_id, a.account_ref, a.email is not null as "email!", a.phone is not null as "phone!",
-             a.address is not null as "address!", r.version as "version?", r.told as "told?"
+             a.address is not null as "address!", r.version as "version?", r.told as "told?",
+             coalesce(r.idle, false) as "idle!"
            from dunning.account a left join dunning.reach r using (account_id)
            where a.account_id = any($1) and (r.account_id is not null or not $2) order by a.account_id"#,
         accounts,
@@ -305,6 +308,7 @@ pub(crate) async fn of(
                     None => own,
                 },
                 told,
+                idle: row.idle,
             })
         })
         .collect()
@@ -334,7 +338,7 @@ pub(crate) async fn of_debtors(
 }
 
 /// Those of the accounts that owe something, of whom no address is known, and of
-/// whom nothing was told yet.
+/// whom nothing was told yet, or last that they owe nothing.
 pub(crate) async fn nowhere(
     conn: &mut PgConnection,
     accounts: &[Uuid],
@@ -347,8 +351,29 @@ pub(crate) async fn nowhere(
          where account_id = any($1) and email is null and phone is null and address is null
            and not exists (select from dunning.debtor d where d.account_id = a.account_id
              and (d.email is not null or d.phone is not null or d.address is not null))
-           and not exists (select from dunning.reach r where r.account_id = a.account_id)
+           and not exists (select from dunning.reach r where r.account_id = a.account_id and not r.idle)
            and exists (select from dunning.item i where i.account_id = a.account_id and i.open > 0)
+         order by account_id",
+        accounts
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Those of the accounts of whom it was told that no address is known, and who owe
+/// nothing any more.
+pub(crate) async fn settled(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+) -> Result<Vec<Uuid>, Failure> {
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar!(
+        "select account_id from dunning.reach r
+         where account_id = any($1) and not idle
+           and not exists (select from jsonb_array_elements(r.told) way where way->>'state' <> 'no_address')
+           and not exists (select from dunning.item i where i.account_id = r.account_id and i.open > 0)
          order by account_id",
         accounts
     )
@@ -361,13 +386,15 @@ pub(crate) async fn tell(
     account: AccountId,
     version: i64,
     ways: &[ContactWay],
+    idle: bool,
 ) -> Result<(), Failure> {
     sqlx::query!(
-        "insert into dunning.reach (account_id, version, told) values ($1, $2, $3)
-         on conflict (account_id) do update set version = excluded.version, told = excluded.told",
+        "insert into dunning.reach (account_id, version, told, idle) values ($1, $2, $3, $4)
+         on conflict (account_id) do update set version = excluded.version, told = excluded.told, idle = excluded.idle",
         account.as_uuid(),
         version,
-        serde_json::to_value(ways)?
+        serde_json::to_value(ways)?,
+        idle
     )
     .execute(conn)
     .await?;

@@ -42,6 +42,8 @@ names! {
         /// No way to reach them is known, or all have failed, or are not wanted
         /// (E66, E67): a person looks for another.
         NoAddress = "no_address",
+        /// The letter needs forms enclosed of which none is in force.
+        EnclosuresMissing = "enclosures_missing",
         /// No policy says what to do.
         NoPolicy = "no_policy",
         ChaseNow = "chase_now",

@@ -181,6 +181,9 @@ pub struct ReachChanged {
     pub account_ref: String,
     pub version: i64,
     pub ways: Vec<ContactWay>,
+    /// Nothing is owed any more, and no address is known: nobody need look for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owes_nothing: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Uuid>,
     pub recorded_at: DateTime<Utc>,

@@ -224,7 +224,7 @@ pub(super) fn reach(raw: &Raw) -> Result<Vec<Signal>, Failure> {
         };
         opening(format!("{}; {left}", shut.join(", ")))
     };
-    let missing = if none {
+    let missing = if none && !reach.owes_nothing {
         opening("no e-mail address, telephone number or address is known".to_owned())
     } else {
         Change::CloseIfThere

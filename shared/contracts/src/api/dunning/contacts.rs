@@ -139,10 +139,25 @@ pub struct ContactView {
     pub note: Option<String>,
     /// Whether it counts in the debtor's contact budget, and on which London day.
     pub counted_on: Option<NaiveDate>,
+    /// What went with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enclosures: Vec<ContactEnclosure>,
     pub at: DateTime<Utc>,
     pub recorded_at: DateTime<Utc>,
     pub actor: String,
     pub reason: String,
+}
+
+/// What went with a letter or e-mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactEnclosure {
+    pub name: String,
+    pub title: String,
+    /// Of an official form; what was made for the letter has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
+    /// SHA-256 (hex), byte for byte.
+    pub sha256: String,
 }
 
 /// What can come of a contact: all outcomes, or those of a channel and direction.
