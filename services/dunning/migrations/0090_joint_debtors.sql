@@ -9,12 +9,14 @@ create table dunning.debtor (
     kind text,
     email text,
     phone text,
-    -- The account's where they have none of their own.
+    -- Without one of their own they are written to at the account's.
     address text,
     -- What is known of them here is erased, whatever billing says again.
     erased_at timestamptz,
     primary key (account_id, debtor_ref)
 );
+-- The version of the account that said last who owes it.
+alter table dunning.account add debtors_version bigint not null default -1;
 create index debtor_accounts on dunning.debtor (debtor_ref);
 
 -- Whose a stop is; everybody's when null. Only holds are one person's.
@@ -48,5 +50,5 @@ create view dunning.shut as
        or lower(regexp_replace(w.address, '\s', '', 'g')) = lower(regexp_replace(
             case when w.debtor_ref = ''
               then case w.channel when 'email' then a.email when 'phone' then a.phone else a.address end
-              else case w.channel when 'email' then d.email when 'phone' then d.phone else d.address end
+              else case w.channel when 'email' then d.email when 'phone' then d.phone else coalesce(d.address, a.address) end
             end, '\s', '', 'g'));

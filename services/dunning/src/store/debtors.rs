@@ -33,33 +33,35 @@ pub(crate) async fn put(
     conn: &mut PgConnection,
     accounts: &[AccountUpdated],
 ) -> Result<(), Failure> {
-    let mut newest: BTreeMap<AccountId, (i64, &AccountUpdated, &[JointDebtor])> = BTreeMap::new();
+    let mut newest: BTreeMap<AccountId, (i64, &[JointDebtor])> = BTreeMap::new();
     for account in accounts {
         let Some(debtors) = account.debtors.as_deref() else {
             continue;
         };
         let known = newest
             .entry(account.account_id)
-            .or_insert((account.version, account, debtors));
+            .or_insert((account.version, debtors));
         if known.0 < account.version {
-            *known = (account.version, account, debtors);
+            *known = (account.version, debtors);
         }
     }
     if newest.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = newest.keys().map(|id| id.as_uuid()).collect();
-    let versions: Vec<i64> = newest.values().map(|(version, ..)| *version).collect();
+    let versions: Vec<i64> = newest.values().map(|(version, _)| *version).collect();
     // What an older message says that came late is nothing new.
     let current = sqlx::query_scalar!(
-        r#"select a.account_id from unnest($1::uuid[], $2::bigint[]) u (account_id, version)
-             join dunning.account a on a.account_id = u.account_id and a.version <= u.version"#,
+        "update dunning.account a set debtors_version = u.version
+         from unnest($1::uuid[], $2::bigint[]) u (account_id, version)
+         where a.account_id = u.account_id and a.debtors_version < u.version
+         returning a.account_id",
         &ids,
         &versions
     )
     .fetch_all(&mut *conn)
     .await?;
-    for (account, (_, told, debtors)) in newest {
+    for (account, (_, debtors)) in newest {
         if !current.contains(&account.as_uuid()) {
             continue;
         }
@@ -85,7 +87,7 @@ pub(crate) async fn put(
                 one.kind.map(kind_name),
                 one.email,
                 one.phone,
-                one.address.as_ref().or(told.address.as_ref())
+                one.address
             )
             .execute(&mut *conn)
             .await?;
@@ -116,9 +118,10 @@ pub(crate) async fn of_range(
     to: Uuid,
 ) -> Result<BTreeMap<Uuid, Vec<Joint>>, Failure> {
     let rows = sqlx::query!(
-        r#"select d.account_id, d.debtor_ref, d.name, d.kind, d.email, d.phone, d.address,
+        r#"select d.account_id, d.debtor_ref, d.name, d.kind, d.email, d.phone,
+             case when d.erased_at is null then coalesce(d.address, a.address) end as address,
              coalesce(c.days, '{}') as "days!: Vec<NaiveDate>"
-           from dunning.debtor d
+           from dunning.debtor d join dunning.account a using (account_id)
            left join lateral (
              select array_agg(x.counted_on) as days from (
                select c.counted_on from dunning.debtor k join dunning.contact c on c.account_id = k.account_id
@@ -195,7 +198,9 @@ pub(crate) async fn addresses(
 ) -> Result<Option<Addresses>, Failure> {
     Ok(sqlx::query_as!(
         Addresses,
-        "select email, phone, address from dunning.debtor where account_id = $1 and debtor_ref = $2",
+        "select d.email, d.phone, case when d.erased_at is null then coalesce(d.address, a.address) end as address
+         from dunning.debtor d join dunning.account a using (account_id)
+         where d.account_id = $1 and d.debtor_ref = $2",
         account.as_uuid(),
         debtor
     )
@@ -238,9 +243,11 @@ pub(crate) async fn seen(
     accounts: &[Uuid],
 ) -> Result<HashMap<Uuid, Vec<Seen>>, Failure> {
     let rows = sqlx::query!(
-        r#"select account_id, debtor_ref, name, email is not null as "email!", phone is not null as "phone!",
-             address is not null as "address!", erased_at is not null as "erased!"
-           from dunning.debtor where account_id = any($1) order by account_id, place, debtor_ref"#,
+        r#"select d.account_id, d.debtor_ref, d.name, d.email is not null as "email!", d.phone is not null as "phone!",
+             (d.erased_at is null and coalesce(d.address, a.address) is not null) as "address!",
+             d.erased_at is not null as "erased!"
+           from dunning.debtor d join dunning.account a using (account_id)
+           where d.account_id = any($1) order by d.account_id, d.place, d.debtor_ref"#,
         accounts
     )
     .fetch_all(&mut *conn)
