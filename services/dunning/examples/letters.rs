@@ -51,6 +51,7 @@ fn holder(today: NaiveDate, count: u64) -> Holder {
         })
         .collect();
     let stop = |kind, n: usize, amount| Stop {
+        debtor: None,
         subject: uuid::Uuid::nil(),
         kind,
         parts: items
@@ -88,6 +89,7 @@ fn holder(today: NaiveDate, count: u64) -> Holder {
             items,
             stops,
             contacts: Vec::new(),
+            debtors: Vec::new(),
         },
         credits: vec![Credit {
             document: DocumentId::generate(),

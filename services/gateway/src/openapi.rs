@@ -225,6 +225,8 @@ fn components() -> Value {
     component::<Page<dunning::PolicyAssignment>>(&mut answers);
     component::<dunning::PolicyAssignment>(&mut answers);
     component::<Page<dunning::TemplateRow>>(&mut answers);
+    component::<Page<dunning::EnclosureRow>>(&mut answers);
+    component::<dunning::EnclosureRow>(&mut answers);
     component::<dunning::TemplateDetail>(&mut answers);
     component::<dunning::TemplatePreview>(&mut answers);
     component::<dunning::EditionView>(&mut answers);
@@ -317,6 +319,7 @@ fn components() -> Value {
     component::<api::claims::ChargeBackRequest>(&mut requests);
     component::<api::runs::DunningRunStepRequest>(&mut requests);
     component::<api::editions::TemplateDraftRequest>(&mut requests);
+    component::<api::editions::EnclosureDraftRequest>(&mut requests);
     component::<api::editions::PolicyDraftRequest>(&mut requests);
     component::<api::editions::EditionStepRequest>(&mut requests);
     component::<api::editions::PolicyAssignmentRequest>(&mut requests);

@@ -318,7 +318,44 @@ pub(crate) fn table() -> Vec<Entry> {
             DISPUTE,
             post(pages::disputes::forms::act),
         ),
+        Entry::page(
+            GET,
+            "/dunning/enclosures",
+            READ,
+            get(pages::dunning::enclosures::list),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/enclosures/{name}",
+            READ,
+            get(pages::dunning::enclosures::list),
+        ),
+        Entry::page(
+            POST,
+            "/dunning/enclosures/{name}/drafts",
+            WORDS,
+            post(pages::dunning::enclosures::draft),
+        )
+        .sized(Size::Paper),
+        Entry::page(
+            POST,
+            "/dunning/enclosures/{name}/steps",
+            WORDS,
+            post(pages::dunning::enclosures::step_one),
+        ),
         // Pages that answer a form have its address, and look anew by it.
+        Entry::page(
+            GET,
+            "/dunning/enclosures/{name}/drafts",
+            READ,
+            get(pages::dunning::enclosures::list),
+        ),
+        Entry::page(
+            GET,
+            "/dunning/enclosures/{name}/steps",
+            READ,
+            get(pages::dunning::enclosures::list),
+        ),
         Entry::page(GET, "/disputes/{id}/steps", READ, get(pages::disputes::one)),
         Entry::page(
             GET,
@@ -986,6 +1023,10 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(READ, routes!(api::editions::template)),
         Entry::api(WORDS, routes!(api::editions::draft_template)),
         Entry::api(WORDS, routes!(api::editions::step_template)),
+        Entry::api(READ, routes!(api::editions::enclosures)),
+        Entry::api(WORDS, routes!(api::editions::draft_enclosure)).sized(Size::Paper),
+        Entry::api(WORDS, routes!(api::editions::step_enclosure)),
+        Entry::api(READ, routes!(api::editions::enclosure_file)),
         Entry::api(READ, routes!(api::editions::preview)),
         Entry::api(READ, routes!(api::editions::preview_letter)),
         Entry::api(READ, routes!(api::claims::late_payment)),

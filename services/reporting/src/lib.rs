@@ -1,6 +1,6 @@
 //! Reporting: aged debt, unallocated cash, account ledgers and timelines, as at
-//! any day and as known at any moment, from the events of allocation alone. It
-//! is asked, and is never asked to decide anything. See `README.md`.
+//! any day and as known at any moment, from the events of allocation; and what dunning
+//! did, beside them. It is asked, and is never asked to decide anything. See `README.md`.
 
 mod consume;
 mod cursor;
@@ -40,6 +40,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
 fn host(bus: Bus) -> Host {
     Host::new(bus)
         .consume(consume::Projector)
+        .consume(consume::Chasing)
         .serve(answer::<ListAccounts, _, _>(serve::list_accounts))
         .serve(answer::<GetAccount, _, _>(serve::get_account))
         .serve(answer::<GetLedger, _, _>(serve::get_ledger))

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Event, Role,
-    inbound::{AccountKind, DocumentKind},
+    inbound::{AccountKind, DocumentKind, JointDebtor},
 };
 
 /// The ledger's view of a debtor account is new or changed.
@@ -35,6 +35,9 @@ pub struct AccountUpdated {
     pub segment: Option<String>,
     pub department: Option<String>,
     pub principal: Option<String>,
+    /// Those who owe it together (E97); what is known stays when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtors: Option<Vec<JointDebtor>>,
     pub recorded_at: DateTime<Utc>,
     pub actor: String,
 }

@@ -90,7 +90,7 @@ const fn reads_only(service: Role, stream: &'static str, event: &'static str) ->
     }
 }
 
-pub const DURABLES: [Durable; 20] = [
+pub const DURABLES: [Durable; 21] = [
     reads(Role::Ingestion, INBOUND),
     reads_only(Role::Ingestion, ALLOCATION, "refund_file_ordered"),
     reads_only(Role::Ingestion, DUNNING, "charge_changed"),
@@ -111,6 +111,7 @@ pub const DURABLES: [Durable; 20] = [
     reads(Role::Worklist, WORKLIST),
     reads_only(Role::Worklist, REPORTING, "dead_letter_changed"),
     reads(Role::Reporting, ALLOCATION),
+    reads(Role::Reporting, DUNNING),
 ];
 
 impl Durable {

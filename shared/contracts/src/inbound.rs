@@ -103,6 +103,23 @@ pub enum AccountKind {
     PublicBody,
 }
 
+/// One of several who owe an account together: each owes the whole (E97).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JointDebtor {
+    /// How billing calls the person or firm: the same on all their accounts.
+    pub debtor_ref: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AccountKind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// The account's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
 /// `BillingAccount.v1`: a debtor account, as the billing system has it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BillingAccount {
@@ -126,6 +143,10 @@ pub struct BillingAccount {
     pub department: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
+    /// Those who owe it together, at most 20. What is known stays when absent;
+    /// nobody but the account itself owes it when empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtors: Option<Vec<JointDebtor>>,
 }
 
 /// What a billing document is.

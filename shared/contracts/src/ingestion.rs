@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Event, Role,
-    inbound::{AccountKind, AdviceKind, DocumentKind, MatterStatus, RemittanceText},
+    inbound::{AccountKind, AdviceKind, DocumentKind, JointDebtor, MatterStatus, RemittanceText},
 };
 
 /// A debtor account is new, or billing changed it.
@@ -30,6 +30,9 @@ pub struct AccountRecorded {
     pub segment: Option<String>,
     pub department: Option<String>,
     pub principal: Option<String>,
+    /// Those who owe it together; what is known stays when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtors: Option<Vec<JointDebtor>>,
     pub recorded_at: DateTime<Utc>,
     /// Who or what brought it: `feed:<source>` or a user through an import.
     pub actor: String,

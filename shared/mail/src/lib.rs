@@ -9,7 +9,7 @@ use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     address::Envelope,
     message::{
-        Mailbox, MultiPart, SinglePart,
+        Attachment, Mailbox, MultiPart, SinglePart,
         header::{ContentType, HeaderName, HeaderValue},
     },
     transport::smtp::{
@@ -115,6 +115,14 @@ pub struct Email<'e> {
     pub text: &'e str,
     /// The same as a page, where there is one.
     pub html: Option<&'e str>,
+    pub attached: &'e [Attached<'e>],
+}
+
+/// A PDF that goes with an e-mail.
+#[derive(Debug, Clone, Copy)]
+pub struct Attached<'e> {
+    pub name: &'e str,
+    pub bytes: &'e [u8],
 }
 
 impl Email<'_> {
@@ -143,18 +151,32 @@ impl Email<'_> {
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ));
-        let message = match self.html {
-            Some(html) => message.multipart(
-                MultiPart::alternative()
-                    .boundary(self.about.simple().to_string())
-                    .singlepart(text)
-                    .singlepart(
-                        SinglePart::builder()
-                            .header(ContentType::TEXT_HTML)
-                            .body(html.to_owned()),
-                    ),
-            ),
-            None => message.singlepart(text),
+        let both = |html: &str| {
+            MultiPart::alternative()
+                .boundary(self.about.simple().to_string())
+                .singlepart(text.clone())
+                .singlepart(
+                    SinglePart::builder()
+                        .header(ContentType::TEXT_HTML)
+                        .body(html.to_owned()),
+                )
+        };
+        let message = match (self.html, self.attached) {
+            (Some(html), []) => message.multipart(both(html)),
+            (None, []) => message.singlepart(text),
+            (html, attached) => {
+                let mixed = MultiPart::mixed().boundary(format!("with-{}", self.about.simple()));
+                let mut mixed = match html {
+                    Some(html) => mixed.multipart(both(html)),
+                    None => mixed.singlepart(text),
+                };
+                let pdf = ContentType::parse("application/pdf").map_err(wrong)?;
+                for one in attached {
+                    let part = Attachment::new(one.name.to_owned());
+                    mixed = mixed.singlepart(part.body(one.bytes.to_vec(), pdf.clone()));
+                }
+                message.multipart(mixed)
+            }
         };
         Ok(message.map_err(wrong)?.formatted())
     }
@@ -179,6 +201,7 @@ mod tests {
             subject: "A question\r\nBcc: other@example.net",
             text: "What was delivered?",
             html: None,
+            attached: &[],
         };
         let bytes = email.bytes().unwrap();
         assert_eq!(bytes, email.bytes().unwrap());
@@ -194,6 +217,30 @@ mod tests {
             .bytes()
             .is_err()
         );
+    }
+
+    #[test]
+    fn what_is_attached_is_in_it_byte_for_byte_and_always_the_same() {
+        let attached = [Attached {
+            name: "Reply Form.pdf",
+            bytes: b"%PDF-1.7 a form",
+        }];
+        let email = Email {
+            from: ("Ledger", "ar@example.org"),
+            to: "sam@example.net",
+            about: Uuid::from_u128(7),
+            at: DateTime::UNIX_EPOCH,
+            subject: "A claim",
+            text: "See what is enclosed",
+            html: Some("<p>See what is enclosed</p>"),
+            attached: &attached,
+        };
+        let bytes = email.bytes().unwrap();
+        assert_eq!(bytes, email.bytes().unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains("Reply Form.pdf"), "{text}");
+        // What base64 makes of the form.
+        assert!(text.contains("JVBERi0xLjcgYSBmb3Jt"), "{text}");
     }
 
     #[test]

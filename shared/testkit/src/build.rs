@@ -59,6 +59,7 @@ pub fn account(account_ref: &str) -> BillingAccount {
         segment: None,
         department: None,
         principal: None,
+        debtors: None,
     }
 }
 

@@ -43,6 +43,7 @@ fn told(account_id: AccountId, outcome: ContactOutcome) -> RecordContact {
     RecordContact {
         command_id: CommandId::generate(),
         account_id,
+        debtor_ref: None,
         contact_id: None,
         direction: Direction::In,
         channel: Channel::Phone,
@@ -271,6 +272,7 @@ async fn e37_e79_e99_what_is_told_in_a_call_recalls_what_is_queued() {
     let erase = EraseContactNotes {
         command_id: CommandId::generate(),
         account_id: acme,
+        debtor_ref: None,
         reason: "asked for by the family".to_owned(),
         person: person("max", "manager"),
     };
@@ -404,6 +406,15 @@ async fn e66_an_address_that_never_was_is_work_until_there_is_one() {
         .publish_account("ACME01-found", &reached("ACME01"))
         .await;
     office.no_work("address_missing").await;
+    // Who pays meanwhile is not looked for, until they owe again.
+    let bill = document("INV-PAID01", "PAID01", "60.00");
+    office.debtor(&account("PAID01"), &[bill]).await;
+    office.work("address_missing").await;
+    office.paid("PAYS-ALL", &[("INV-PAID01", "60.00")]).await;
+    office.no_work("address_missing").await;
+    let bill = document("INV-PAID02", "PAID01", "70.00");
+    office.suite.publish_document("INV-PAID02", &bill).await;
+    office.work("address_missing").await;
     office
         .stands(acme, "INV-ACME01", ChaseReason::ChaseNow, "400.00")
         .await;

@@ -98,7 +98,11 @@ impl Office {
     async fn statement(&self, account_id: AccountId, red: bool) -> Statement {
         eventually_some("dunning knows the account", DEADLINE, async || {
             self.gateway
-                .ask(&GetStatement { account_id, red })
+                .ask(&GetStatement {
+                    account_id,
+                    red,
+                    as_at: None,
+                })
                 .await
                 .ok()
         })

@@ -89,6 +89,7 @@ fn call(account_id: AccountId, outcome: ContactOutcome) -> RecordContact {
     RecordContact {
         command_id: CommandId::generate(),
         account_id,
+        debtor_ref: None,
         contact_id: None,
         direction: Direction::Out,
         channel: Channel::Phone,
@@ -461,6 +462,7 @@ async fn a_call_that_is_due_is_work_until_it_is_recorded() {
     let erase = EraseContactNotes {
         command_id: CommandId::generate(),
         account_id,
+        debtor_ref: None,
         reason: "asked for".to_owned(),
         person: by("manager"),
     };

@@ -65,6 +65,7 @@ async fn e74_the_insolvency_of_one_member_with_a_cut_off() {
         command_id: CommandId::generate(),
         kind: HoldKind::Insolvency,
         account_id: acme,
+        debtor_ref: None,
         documents: Vec::new(),
         starts_on: None,
         ends_on: None,
@@ -96,6 +97,7 @@ async fn e74_the_insolvency_of_one_member_with_a_cut_off() {
     let call = RecordContact {
         command_id: CommandId::generate(),
         account_id: acme,
+        debtor_ref: None,
         contact_id: None,
         direction: Direction::In,
         channel: Channel::Phone,

@@ -360,6 +360,7 @@ async fn from_a_letter_of_claim_to_a_solicitor_and_costs_only() {
         command_id: CommandId::generate(),
         kind: HoldKind::BreathingSpace,
         account_id: debtor,
+        debtor_ref: None,
         documents: vec![one.documents[0].document_id],
         starts_on: None,
         ends_on: None,

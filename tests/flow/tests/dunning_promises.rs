@@ -206,6 +206,7 @@ async fn a_hold_stops_until_its_last_day_and_some_words_are_restricted() {
         command_id: CommandId::generate(),
         kind,
         account_id: item.account_id,
+        debtor_ref: None,
         documents,
         starts_on: None,
         ends_on: None,

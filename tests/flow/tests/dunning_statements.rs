@@ -365,6 +365,7 @@ async fn a_red_run_sends_exactly_what_is_owed_at_that_moment() {
         .ask(&PlaceHold {
             command_id: CommandId::generate(),
             account_id: held,
+            debtor_ref: None,
             kind: HoldKind::BreathingSpace,
             documents: Vec::new(),
             starts_on: None,

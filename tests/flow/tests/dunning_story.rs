@@ -417,6 +417,7 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
         command_id: CommandId::generate(),
         kind: HoldKind::BreathingSpace,
         account_id: ada,
+        debtor_ref: None,
         documents: vec![item.document_id],
         starts_on: None,
         ends_on: None,
@@ -466,8 +467,25 @@ async fn a_debtor_is_chased_by_what_they_owe_and_by_nothing_else() {
     office.stands(ada, ChaseReason::ChaseNow, "350.00").await;
     office.chased("final_demand", "350.00").await;
 
-    // A fortnight later, the letter of claim of the Pre-Action Protocol.
+    // A fortnight later, the letter of claim of the Pre-Action Protocol, once there
+    // are the forms that must go with it.
     office.day("2026-06-02").await;
+    office
+        .stands(ada, ChaseReason::EnclosuresMissing, "350.00")
+        .await;
+    let forms = "with f as (
+           insert into dunning.archive (sha256, media_type, bytes, recorded_at)
+           select encode(sha256(b), 'hex'), 'application/pdf', b, now() from (select '%PDF-1.7'::bytea as b) x
+           returning sha256)
+         insert into dunning.edition (edition_id, kind, name, version, state, title, valid_from, body, sha256, drafted_by,
+           drafted_at, reason)
+         select gen_random_uuid(), 'enclosure', n, 1, 'published', n, '2026-01-01',
+           jsonb_build_object('file_sha256', f.sha256), f.sha256, 'user:sam', now(), 'the official ones'
+         from f, unnest(array['information_sheet', 'reply_form', 'financial_statement']) n";
+    sqlx::query(forms)
+        .execute(office.suite.admin_pool())
+        .await
+        .unwrap();
     let item = office.stands(ada, ChaseReason::ChaseNow, "350.00").await;
     assert_eq!(item.next_stage.as_deref(), Some("letter_of_claim"));
     office.chased("letter_of_claim", "350.00").await;

@@ -671,6 +671,7 @@ async fn a_policy_that_posts_claims_and_charges_for_a_reminder_does_so_once() {
     let statement = GetStatement {
         account_id: debtor,
         red: false,
+        as_at: None,
     };
     eventually("each is an item of its own", DEADLINE, async || {
         let statement = office.gateway.ask(&statement).await.unwrap();

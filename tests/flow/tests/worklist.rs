@@ -765,6 +765,7 @@ async fn e103_words_about_somebody_are_gone_from_work_and_its_history() {
         erasure_id: Uuid::from_u128(60),
         account_id: AccountId::from(Uuid::from_u128(6)),
         account_ref: "ACME01".into(),
+        debtor_ref: None,
         notes: 1,
         cause: None,
         recorded_at: at(MONDAY),

@@ -48,6 +48,7 @@ pub(super) fn decide(
         segment: fact.segment.clone(),
         department: fact.department.clone(),
         principal: fact.principal.clone(),
+        debtors: fact.debtors.clone(),
         recorded_at: now,
         actor: fact.actor.clone(),
     };

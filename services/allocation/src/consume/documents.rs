@@ -91,6 +91,7 @@ fn mention(
         segment: None,
         department: None,
         principal: None,
+        debtors: None,
         recorded_at: now,
         actor: fact.actor.clone(),
     };

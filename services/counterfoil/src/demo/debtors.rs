@@ -356,6 +356,7 @@ fn debtor(world: World, number: usize, names: &mut BTreeSet<String>, rng: &mut R
         segment: Some(world.segment().into()),
         department: Some(rng.pick(world.departments()).into()),
         principal: (world == World::Insurance).then(|| rng.pick(&PRINCIPALS).into()),
+        debtors: None,
         name,
     };
     let bank = BankAccountRef {

@@ -147,6 +147,7 @@ async fn send(
         sender: name,
     };
     let email = Email {
+        attached: &[],
         from: (name, from),
         to,
         about: nudge.id,

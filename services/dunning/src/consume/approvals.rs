@@ -259,7 +259,7 @@ fn published(
     now: DateTime<Utc>,
 ) -> Result<Outgoing, Failure> {
     match one.kind {
-        EditionKind::Template => {
+        EditionKind::Template | EditionKind::Enclosure => {
             let legal = one.body.get("legal").and_then(|legal| legal.as_str());
             let event = TemplatePublished {
                 template: one.name.clone(),

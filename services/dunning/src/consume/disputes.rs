@@ -71,6 +71,7 @@ fn stop(case: &CaseChanged, before: Option<&Written>) -> Option<Written> {
         account: case.account_id,
         version: case.version,
         stop: Stop {
+            debtor: None,
             subject: case.case_id.as_uuid(),
             kind,
             parts,

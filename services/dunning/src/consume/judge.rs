@@ -127,6 +127,7 @@ pub(crate) async fn put_hold(tx: &mut Tx, hold: &Hold, told: Told<'_>) -> Result
         state: hold.state,
         account_id: hold.account,
         account_ref: hold.account_ref.clone(),
+        debtor_ref: hold.debtor.clone(),
         documents: hold.documents.clone(),
         starts_on: hold.starts_on,
         ends_on: hold.ends_on,

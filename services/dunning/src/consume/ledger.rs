@@ -196,6 +196,7 @@ impl Consumer for Ledger {
         };
         let today = london_date(now);
         store::accounts::put(tx.conn(), &changes.accounts).await?;
+        store::debtors::put(tx.conn(), &changes.accounts).await?;
         let heard: Vec<Uuid> = changes
             .accounts
             .iter()
@@ -232,6 +233,12 @@ impl Consumer for Ledger {
             ..told
         };
         reach::look(tx, &nowhere, false, told).await?;
+        let moved: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let told = judge::Told {
+            reason: "they owe nothing any more",
+            ..told
+        };
+        reach::settled(tx, &moved, told).await?;
         for (account, cause) in &changes.bereaved {
             let told = judge::Told {
                 cause,
@@ -253,13 +260,14 @@ async fn bereave(tx: &mut Tx, account: AccountId, told: judge::Told<'_>) -> Resu
     let Some(account_ref) = store::accounts::reference(tx.conn(), account).await? else {
         return Ok(());
     };
-    if store::holds::is_held(tx.conn(), account, hold.kind, today).await? {
+    if store::holds::is_held(tx.conn(), account, None, hold.kind, today).await? {
         return Ok(());
     }
     let id = Uuid::new_v5(&told.cause.id, account.as_uuid().as_bytes()).into();
     let teller = Teller {
         account,
         account_ref: &account_ref,
+        debtor: None,
         actor: told.actor,
         reason: told.reason,
     };

@@ -24,7 +24,7 @@ pub(crate) async fn look(
     let mut events = Vec::new();
     for reached in all {
         let version = match &reached.told {
-            Some((before, _)) if *before == reached.now => continue,
+            Some((before, _)) if *before == reached.now && !reached.idle => continue,
             Some((_, version)) => version + 1,
             // Nothing was ever shut, and something reaches them: no news.
             None if reached.now.iter().all(|way| !is_shut(way))
@@ -34,8 +34,9 @@ pub(crate) async fn look(
             }
             None => 1,
         };
-        store::ways::tell(tx.conn(), reached.account, version, &reached.now).await?;
+        store::ways::tell(tx.conn(), reached.account, version, &reached.now, false).await?;
         let event = ReachChanged {
+            owes_nothing: false,
             account_id: reached.account,
             account_ref: reached.account_ref,
             version,
@@ -53,6 +54,34 @@ pub(crate) async fn look(
             told.prefix,
             told.now,
             told.cause,
+        )?);
+    }
+    tx.publish(&events).await
+}
+
+/// Says of those accounts that owe nothing any more, and of whom it was told that no
+/// address is known, that nobody need look for one.
+pub(crate) async fn settled(tx: &mut Tx, accounts: &[Uuid], told: Told<'_>) -> Result<(), Failure> {
+    let settled = store::ways::settled(tx.conn(), accounts).await?;
+    let mut events = Vec::new();
+    for reached in store::ways::of(tx.conn(), &settled, true).await? {
+        let version = reached.told.map_or(1, |(_, version)| version + 1);
+        store::ways::tell(tx.conn(), reached.account, version, &reached.now, true).await?;
+        let event = ReachChanged {
+            account_id: reached.account,
+            account_ref: reached.account_ref,
+            version,
+            ways: reached.now,
+            owes_nothing: true,
+            cause: Some(told.cause.id),
+            recorded_at: told.now,
+            actor: told.actor.to_owned(),
+            reason: told.reason.to_owned(),
+        };
+        let about = event.account_id.as_uuid();
+        let (prefix, now) = (told.prefix, told.now);
+        events.push(Outgoing::new(
+            &event, about, version, prefix, now, told.cause,
         )?);
     }
     tx.publish(&events).await

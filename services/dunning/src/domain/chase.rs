@@ -14,6 +14,7 @@ use kernel::{AccountId, Classified, Currency, DocumentId, ErrorClass, Money, Mon
 use rust_decimal::Decimal;
 
 use super::{
+    joint::{self, Joint},
     policy::{Debtor, Policies, Policy, Stage},
     reach,
     stops::{self, Contact, NoEffect, Stop, StopKind},
@@ -79,6 +80,8 @@ pub struct Position {
     /// Days on which they were contacted lately, on any channel and over all
     /// accounts of the debtor (E61).
     pub contacts: Vec<NaiveDate>,
+    /// Those who owe it together; nobody where the account owes alone (E97).
+    pub debtors: Vec<Joint>,
 }
 
 /// When the question is asked, and what is known of the bank feeds.
@@ -384,11 +387,31 @@ struct Candidate<'p> {
     by_person: bool,
 }
 
-/// Decides about an account.
+/// Decides about an account: of one that several owe, about each of them.
 ///
 /// # Errors
 /// When amounts overflow, or a hold's effect is not known.
 pub fn judge(
+    position: &Position,
+    policies: &Policies,
+    moment: Moment,
+) -> Result<Judgement, ChaseError> {
+    if position.debtors.is_empty() {
+        return alone(position, policies, moment);
+    }
+    let each: Result<Vec<Judgement>, ChaseError> = position
+        .debtors
+        .iter()
+        .map(|debtor| alone(&joint::seen(position, debtor), policies, moment))
+        .collect();
+    Ok(joint::together(each?)?)
+}
+
+/// Decides about an account as it stands to one debtor.
+///
+/// # Errors
+/// When amounts overflow, or a hold's effect is not known.
+pub fn alone(
     position: &Position,
     policies: &Policies,
     moment: Moment,
@@ -463,6 +486,9 @@ pub fn judge(
                 verdict.reason = ChaseReason::ContactedRecently;
                 verdict.next_on = cooling;
             }
+            Some((stage, _)) if !policies.encloses(stage.legal, position.kind, today) => {
+                verdict.reason = ChaseReason::EnclosuresMissing;
+            }
             Some((stage, _)) => match channel(stage, None, position, standing.by_person, today) {
                 None => verdict.reason = ChaseReason::NoAddress,
                 Some(channel) => {
@@ -492,7 +518,9 @@ pub fn judge(
 }
 
 /// Sums of money, one for each currency, in the order of their codes.
-fn sums(amounts: impl IntoIterator<Item = Money>) -> Result<BTreeMap<Currency, Money>, MoneyError> {
+pub(super) fn sums(
+    amounts: impl IntoIterator<Item = Money>,
+) -> Result<BTreeMap<Currency, Money>, MoneyError> {
     let mut sums: BTreeMap<Currency, Money> = BTreeMap::new();
     for amount in amounts {
         let sum = sums

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     chase::{Item, Judgement, Moment, Position, Reached, Terms, judge},
+    enclosures::{self, InForce},
     policy::{Policies, Policy},
     stops::{Part, Stop, StopKind},
 };
@@ -24,7 +25,37 @@ fn gbp(text: &str) -> Money {
 }
 
 fn policies() -> Policies {
-    Policies::new(Policy::shipped().unwrap())
+    Policies::new(Policy::shipped().unwrap()).enclosing(every_form())
+}
+
+fn every_form() -> InForce {
+    let from = day("2026-01-01");
+    let forms = enclosures::forms().iter();
+    InForce::new(forms.map(|form| (form.name.clone(), from)).collect())
+}
+
+/// A letter of claim is not proposed while a form that must go with it is not there.
+#[test]
+fn a_letter_of_claim_waits_for_its_forms() {
+    let mut one = position(vec![at(item("2026-06-01", "500.00"), 40, "2026-10-01")]);
+    one.kind = Some(AccountKind::Individual);
+    if let Some(reached) = &mut one.items[0].reached {
+        reached.policy = "consumer".to_owned();
+        reached.rank = Policy::shipped()
+            .unwrap()
+            .iter()
+            .find(|policy| policy.policy == "consumer")
+            .and_then(|policy| policy.stages.iter().rev().nth(1))
+            .map(|stage| stage.rank)
+            .unwrap();
+    }
+    let claimed = judged(&one, "2026-11-27");
+    assert_eq!(reasons(&claimed), [ChaseReason::ChaseNow]);
+    assert_eq!(claimed.contact.unwrap().stage, "letter_of_claim");
+    let without = Policies::new(Policy::shipped().unwrap());
+    let refused = judge(&one, &without, moment("2026-11-27")).unwrap();
+    assert_eq!(reasons(&refused), [ChaseReason::EnclosuresMissing]);
+    assert_eq!(refused.contact, None);
 }
 
 fn moment(today: &str) -> Moment {
@@ -73,11 +104,13 @@ fn position(items: Vec<Item>) -> Position {
         items,
         stops: Vec::new(),
         contacts: Vec::new(),
+        debtors: Vec::new(),
     }
 }
 
 fn stop(kind: StopKind, item: &Item, amount: Option<&str>, from: &str, to: Option<&str>) -> Stop {
     Stop {
+        debtor: None,
         subject: Uuid::now_v7(),
         kind,
         parts: vec![Part {

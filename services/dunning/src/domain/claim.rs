@@ -133,6 +133,16 @@ fn lowered(
     Ok(all)
 }
 
+/// Whether a hold lets nothing be charged while it holds.
+pub fn is_free(stop: &Stop) -> bool {
+    match stop.kind {
+        StopKind::Hold(kind) => {
+            stops::effect(kind, stop.starts_on).is_ok_and(|effect| !effect.interest)
+        }
+        _ => false,
+    }
+}
+
 /// Days on which a document bears nothing: holds that say so, and plans under
 /// which interest is frozen.
 fn frozen(late: &Late, stops: &[Stop], policy: &Policy) -> Vec<(NaiveDate, NaiveDate)> {
@@ -140,9 +150,7 @@ fn frozen(late: &Late, stops: &[Stop], policy: &Policy) -> Vec<(NaiveDate, Naive
         .iter()
         .filter(|stop| stop.covers(late.document).is_some())
         .filter(|stop| match stop.kind {
-            StopKind::Hold(kind) => {
-                stops::effect(kind, stop.starts_on).is_ok_and(|effect| !effect.interest)
-            }
+            StopKind::Hold(_) => is_free(stop),
             StopKind::Plan => policy.plan.interest_frozen,
             StopKind::Promise | StopKind::Query | StopKind::Suspected => false,
         })
@@ -346,6 +354,7 @@ mod tests {
     fn e73_a_breathing_space_bears_nothing() {
         let one = late("10000.00");
         let stop = Stop {
+            debtor: None,
             subject: Uuid::now_v7(),
             kind: StopKind::Hold(HoldKind::BreathingSpace),
             parts: vec![Part {

@@ -24,6 +24,8 @@ pub struct Contact {
     pub state: ContactState,
     pub account: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors it was with, if somebody said so.
+    pub debtor: Option<String>,
     pub run: Option<RunId>,
     pub stage: Option<String>,
     pub items: Vec<ContactItem>,
@@ -149,6 +151,12 @@ fn rule(outcome: ContactOutcome, on: NaiveDate) -> Result<&'static Rule, Contact
         .filter(|rule| rule.code == outcome && rule.valid_from <= on)
         .max_by_key(|rule| rule.valid_from)
         .ok_or(ContactRefused::NoRule(outcome))
+}
+
+/// What is next by itself after an outcome: no words of anybody.
+pub fn own_step(outcome: ContactOutcome, at: DateTime<Utc>) -> Option<&'static str> {
+    let rule = rule(outcome, london_date(at)).ok()?;
+    rule.next.as_ref().map(|next| next.step.as_str())
 }
 
 /// The hold that is placed when death is told of, by whomever.

@@ -41,6 +41,7 @@ fn call(outcome: ContactOutcome) -> Said {
 
 fn kept(state: ContactState, direction: Direction, channel: Channel) -> Contact {
     Contact {
+        debtor: None,
         id: contracts::dunning::ContactId::generate(),
         version: 1,
         direction,

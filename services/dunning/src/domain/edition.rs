@@ -120,6 +120,7 @@ impl Edition {
         let place = match self.kind {
             EditionKind::Template => "templates",
             EditionKind::Policy => "policies",
+            EditionKind::Enclosure => "enclosures",
         };
         let text = |field: &str| self.body.get(field).cloned().unwrap_or_default();
         let mut content = json!({
@@ -139,6 +140,11 @@ impl Edition {
                 }
                 EditionKind::Policy => {
                     fields.insert("text".to_owned(), json!(self.source));
+                }
+                EditionKind::Enclosure => {
+                    for field in ["file_name", "file_sha256", "bytes"] {
+                        fields.insert(field.to_owned(), text(field));
+                    }
                 }
             }
         }

@@ -18,6 +18,9 @@ pub struct Hold {
     pub state: HoldState,
     pub account: AccountId,
     pub account_ref: String,
+    /// Whose it is; everybody's when nobody of them is named (E97).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor: Option<String>,
     /// The whole account when empty.
     pub documents: Vec<DocumentId>,
     pub starts_on: NaiveDate,
@@ -58,6 +61,8 @@ pub fn may_read(kind: HoldKind, roles: &[String]) -> bool {
 pub struct Teller<'t> {
     pub account: AccountId,
     pub account_ref: &'t str,
+    /// Which of the joint debtors it is told of, if somebody said so.
+    pub debtor: Option<&'t str>,
     pub actor: &'t str,
     pub reason: &'t str,
 }
@@ -69,6 +74,7 @@ impl Hold {
         let teller = Teller {
             account: contact.account,
             account_ref: &contact.account_ref,
+            debtor: contact.debtor.as_deref(),
             actor: &contact.actor,
             reason: &contact.reason,
         };
@@ -89,6 +95,7 @@ impl Hold {
             state: HoldState::Active,
             account: teller.account,
             account_ref: teller.account_ref.to_owned(),
+            debtor: teller.debtor.map(str::to_owned),
             documents: Vec::new(),
             starts_on: today,
             ends_on: told.days.and_then(|days| after(days.saturating_sub(1))),
@@ -120,6 +127,7 @@ impl Hold {
     pub fn stop(&self) -> Stop {
         Stop {
             subject: self.id.as_uuid(),
+            debtor: self.debtor.clone(),
             kind: StopKind::Hold(self.kind),
             parts: self
                 .documents

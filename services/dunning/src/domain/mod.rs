@@ -11,8 +11,12 @@ mod contact_tests;
 pub mod data;
 pub mod diff;
 pub mod edition;
+pub mod enclosures;
 pub mod hold;
 pub mod interest;
+pub mod joint;
+#[cfg(test)]
+mod joint_tests;
 pub mod letter;
 pub mod limitation;
 pub mod manual;

@@ -197,6 +197,7 @@ impl Plan {
     /// When an amount is none of its currency.
     pub fn stop(&self) -> Result<Stop, MoneyError> {
         Ok(Stop {
+            debtor: None,
             subject: self.id.as_uuid(),
             kind: StopKind::Plan,
             parts: parts(&self.items, self.currency, self.ended_on.is_some())?,

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use contracts::{dunning::AssignTo, inbound::AccountKind};
 
-use super::policy::Policy;
+use super::{
+    enclosures::InForce,
+    policy::{LegalClass, Policy},
+};
 
 /// Who is to be chased, as far as a policy asks.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +38,7 @@ pub struct Policies {
     /// In the order in which they were said.
     accounts: HashMap<String, Vec<Assignment>>,
     parents: HashMap<String, Vec<Assignment>>,
+    forms: InForce,
 }
 
 impl Policies {
@@ -57,6 +61,18 @@ impl Policies {
             of.entry(one.reference.clone()).or_default().push(one);
         }
         self
+    }
+
+    /// With the official forms that are in force.
+    #[must_use]
+    pub fn enclosing(mut self, forms: InForce) -> Self {
+        self.forms = forms;
+        self
+    }
+
+    /// Whether everything is there that a letter of a class must have with it.
+    pub fn encloses(&self, legal: LegalClass, kind: Option<AccountKind>, day: NaiveDate) -> bool {
+        self.forms.suffices(legal, kind, day)
     }
 
     /// The policy that was last said of somebody for a day, if it is for such

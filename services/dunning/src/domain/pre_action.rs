@@ -247,6 +247,7 @@ mod tests {
 
     fn stop(kind: StopKind, from: i64, days: Option<i64>) -> Stop {
         Stop {
+            debtor: None,
             subject: Uuid::nil(),
             kind,
             parts: Vec::new(),

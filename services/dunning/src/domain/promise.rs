@@ -154,6 +154,7 @@ impl Promise {
             return Ok(None);
         }
         Ok(Some(Stop {
+            debtor: None,
             subject: self.id.as_uuid(),
             kind: StopKind::Promise,
             parts: parts(&self.items, self.currency, self.ended_on.is_some())?,

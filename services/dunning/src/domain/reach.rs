@@ -130,6 +130,25 @@ pub fn ways(known: Known, shut: &[Shut]) -> Vec<ContactWay> {
         .collect()
 }
 
+/// Of several who owe together the way that reaches one of them best; `own` where
+/// there is nobody.
+pub fn best(each: impl Iterator<Item = Vec<ContactWay>>, own: Vec<ContactWay>) -> Vec<ContactWay> {
+    let order = |way: &ContactWay| match way.state {
+        ReachState::Usable => 0,
+        ReachState::OptedOut => 1,
+        ReachState::Unusable => 2,
+        ReachState::NoAddress => 3,
+    };
+    each.reduce(|known, other| {
+        known
+            .into_iter()
+            .zip(other)
+            .map(|(one, other)| std::cmp::min_by_key(one, other, order))
+            .collect()
+    })
+    .unwrap_or(own)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

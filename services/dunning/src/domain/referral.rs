@@ -86,8 +86,10 @@ pub struct Facts {
     /// Of its costs that were posted: the document once it is on the ledger, and
     /// what is open of it.
     pub costs: BTreeMap<ChargeId, (Option<DocumentId>, Decimal)>,
-    /// Without its own.
+    /// Without its own: those that bind everybody who owes it.
     pub stops: Vec<Stop>,
+    /// Those of one joint debtor alone: nobody goes to court against that one (E73).
+    pub own_stops: Vec<Stop>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +125,9 @@ pub struct Referral {
     pub runs_until: Option<NaiveDate>,
     pub to_tell: Vec<String>,
     pub next_step: Option<String>,
+    /// Against which of the joint debtors no step is taken now, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_against: Vec<String>,
 }
 
 impl Referral {
@@ -161,6 +166,41 @@ impl Referral {
             .into_iter()
             .filter(|stop| stop.is_active(today))
             .collect()
+    }
+
+    /// Against which of the joint debtors no step may be taken today, and why.
+    fn spared(&self, facts: &Facts, today: NaiveDate) -> Vec<String> {
+        let open = self.documents.iter().filter(|one| one.open > Decimal::ZERO);
+        let open: Vec<DocumentId> = open.map(|one| one.document).collect();
+        let mut spared: Vec<String> = pre_action::freezing(&facts.own_stops, &open)
+            .into_iter()
+            .filter(|stop| stop.is_active(today))
+            .filter_map(|stop| {
+                Some(format!(
+                    "{}: {}",
+                    stop.debtor.as_ref()?,
+                    pre_action::words(stop)
+                ))
+            })
+            .collect();
+        spared.sort_unstable();
+        spared.dedup();
+        spared
+    }
+
+    /// Takes in against whom no step may be taken; what is to be said of it.
+    fn look_at_debtors(&mut self, facts: &Facts, today: NaiveDate) -> Vec<String> {
+        let spared = self.spared(facts, today);
+        let only = |one: &[String], other: &[String], words: &str| -> Vec<String> {
+            one.iter()
+                .filter(|debtor| !other.contains(debtor))
+                .map(|debtor| format!("{words} {debtor}"))
+                .collect()
+        };
+        let mut said = only(&spared, &self.not_against, "take no step against");
+        said.extend(only(&self.not_against, &spared, "go on, this is over:"));
+        self.not_against = spared;
+        said
     }
 
     pub fn readings(&self, facts: &Facts, today: NaiveDate) -> Vec<(&Clock, Reading)> {
@@ -292,7 +332,13 @@ impl Referral {
                 self.to_tell.push(moved.clone());
             }
         }
-        if self.state == ReferralState::Requested && (self.left != before.left || self.stopped) {
+        let debtors = self.look_at_debtors(facts, today);
+        if self.is_out() {
+            self.to_tell.extend_from_slice(&debtors);
+        }
+        let changed = self.left != before.left || self.stopped || !debtors.is_empty();
+        said.extend(debtors);
+        if self.state == ReferralState::Requested && changed {
             self.state = ReferralState::ReadyToRefer;
             self.approval = None;
             said.push("what was asked for has changed: the request is void".to_owned());
@@ -450,8 +496,10 @@ impl Referral {
             return None;
         }
         let stops = pre_action::freezing(&facts.stops, &self.ids());
+        let own = pre_action::freezing(&facts.own_stops, &self.ids());
         stops
             .into_iter()
+            .chain(own)
             .flat_map(|stop| [stop.starts_on, stop.over_from()])
             .chain(self.runs_until.and_then(|last| last.succ_opt()))
             .filter(|day| *day > today && *day < NaiveDate::MAX)
@@ -462,6 +510,7 @@ impl Referral {
     pub fn stop(&self) -> Option<Stop> {
         let costs = self.costs.iter().filter_map(|cost| cost.document);
         Some(Stop {
+            debtor: None,
             subject: self.id.as_uuid(),
             kind: StopKind::Hold(HoldKind::Legal),
             parts: self

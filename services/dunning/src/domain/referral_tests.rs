@@ -32,6 +32,7 @@ fn id(n: u128) -> DocumentId {
 
 fn stop(kind: StopKind, from: i64, over: Option<i64>) -> Stop {
     Stop {
+        debtor: None,
         subject: Uuid::from_u128(9),
         kind,
         parts: Vec::new(),
@@ -52,6 +53,7 @@ fn facts(open: [i64; 2], stops: Vec<Stop>) -> Facts {
         interest: Decimal::ZERO,
         costs: BTreeMap::new(),
         stops,
+        own_stops: Vec::new(),
     }
 }
 
@@ -97,6 +99,7 @@ fn referral(law: PreActionLaw) -> Referral {
         stopped: false,
         runs_until: None,
         to_tell: Vec::new(),
+        not_against: Vec::new(),
         next_step: None,
     };
     referral.judge(&facts([100, 100], Vec::new()), day(0));

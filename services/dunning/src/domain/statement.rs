@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::{
     chase::{self, ChaseError, Contacting, Position, Verdict},
+    joint::{self, Joint},
     policy::{Amounts, Debtor, Policies},
     run::{Line as RunLine, OfStatement},
 };
@@ -256,11 +257,61 @@ pub fn totals(lines: &[Line]) -> Result<BTreeMap<Currency, Totals>, MoneyError> 
     Ok(totals)
 }
 
-/// Works out the statement of an account.
+/// Everybody who has a statement of an account, with what it is to them: one without
+/// a debtor where it owes alone (E97).
+pub fn each(holder: &Holder) -> Vec<(Option<&Joint>, Holder)> {
+    joint::each(&holder.position)
+        .into_iter()
+        .map(|(debtor, seen)| {
+            let position = seen.into_owned();
+            (
+                debtor,
+                Holder {
+                    position,
+                    ..holder.clone()
+                },
+            )
+        })
+        .collect()
+}
+
+/// Works out the statement of an account: of one that several owe, the first of those
+/// who get one. None is the reason only where nobody gets one.
 ///
 /// # Errors
 /// When amounts overflow, or a hold's effect is not known.
 pub fn work_out(
+    holder: &Holder,
+    policies: &Policies,
+    rules: &Rules,
+    asked: Asked,
+) -> Result<Worked, ChaseError> {
+    let mut known: Option<Worked> = None;
+    if !holder.position.debtors.is_empty() {
+        for (_, holder) in each(holder) {
+            let worked = alone(&holder, policies, rules, asked)?;
+            if worked.excluded.is_none() {
+                return Ok(worked);
+            }
+            if known
+                .as_ref()
+                .is_none_or(|known| known.excluded < worked.excluded)
+            {
+                known = Some(worked);
+            }
+        }
+    }
+    match known {
+        Some(known) => Ok(known),
+        None => alone(holder, policies, rules, asked),
+    }
+}
+
+/// Works out the statement of an account as it stands to one debtor.
+///
+/// # Errors
+/// When amounts overflow, or a hold's effect is not known.
+pub fn alone(
     holder: &Holder,
     policies: &Policies,
     rules: &Rules,

@@ -65,6 +65,7 @@ fn holder(items: Vec<Item>) -> Holder {
             items,
             stops: Vec::new(),
             contacts: Vec::new(),
+            debtors: Vec::new(),
         },
         credits: Vec::new(),
         issued,
@@ -77,6 +78,7 @@ fn holder(items: Vec<Item>) -> Holder {
 
 fn stop(kind: StopKind, parts: Vec<Part>) -> Stop {
     Stop {
+        debtor: None,
         subject: Uuid::nil(),
         kind,
         parts,

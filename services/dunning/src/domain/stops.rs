@@ -57,6 +57,8 @@ pub struct Stop {
     /// The hold, promise, plan or case.
     pub subject: Uuid,
     pub kind: StopKind,
+    /// Whose it is; everybody's who owes the account when there is none (E97).
+    pub debtor: Option<String>,
     /// The whole account when there is none.
     pub parts: Vec<Part>,
     pub starts_on: NaiveDate,
@@ -100,6 +102,14 @@ impl Stop {
             part.amount
                 .is_none_or(|amount| amount.amount() >= open.amount())
         })
+    }
+
+    /// Whether it is one debtor's own and counts for those who owe with them too.
+    pub fn spreads(&self) -> bool {
+        match self.kind {
+            StopKind::Hold(kind) => effect(kind, self.starts_on).is_ok_and(|effect| effect.spreads),
+            _ => false,
+        }
     }
 
     /// Whether the clocks of what it is about stand still: while nobody may be
@@ -193,6 +203,9 @@ pub struct Effect {
     pub collect: bool,
     /// Whether steps towards a court may be taken.
     pub escalates: bool,
+    /// Whether the hold of one joint debtor lets nobody contact the others either.
+    #[serde(default)]
+    pub spreads: bool,
     /// Calendar days after which it ends by itself.
     pub days: Option<u64>,
     /// Calendar days after which somebody looks at it.
@@ -285,6 +298,7 @@ mod tests {
     fn stop(from: i64, days: i64) -> Stop {
         Stop {
             subject: Uuid::nil(),
+            debtor: None,
             kind: StopKind::Promise,
             parts: Vec::new(),
             starts_on: day(from),

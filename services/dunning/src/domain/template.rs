@@ -125,6 +125,12 @@ pub struct Facts {
     /// What a person added for this debtor.
     #[serde(skip)]
     pub sentence: Option<String>,
+    /// Who else owes it, and what that means: of a letter to one of several (E97).
+    #[serde(skip)]
+    pub joint: Option<String>,
+    /// What goes with it, as its end says.
+    #[serde(skip)]
+    pub enclosed: Vec<String>,
     /// Of a statement: the table instead of the items'.
     #[serde(skip)]
     pub sheet: Option<Sheet>,
@@ -162,6 +168,8 @@ impl Facts {
             },
             on,
             sentence,
+            joint: None,
+            enclosed: Vec::new(),
             sheet: None,
         }
     }
@@ -323,8 +331,15 @@ impl Template {
                 _ => Block::Paragraph(text.to_owned()),
             })
             .collect();
+        if let Some(joint) = &facts.joint {
+            blocks.push(Block::Paragraph(joint.clone()));
+        }
         if let Some(sentence) = &facts.sentence {
             blocks.push(Block::Paragraph(sentence.clone()));
+        }
+        if !facts.enclosed.is_empty() {
+            let enclosed = format!("Enclosed: {}.", facts.enclosed.join("; "));
+            blocks.push(Block::Paragraph(enclosed));
         }
         Ok(Filled { subject, blocks })
     }

@@ -15,6 +15,7 @@ use crate::{
     consume::judge::SYSTEM,
     domain::{
         claim::{self, NoClaim},
+        joint,
         policies::Policies,
     },
     serve::claims::{Books, put},
@@ -65,7 +66,7 @@ async fn after(tx: &mut Tx, bus: &Bus, policies: &Policies, due: &Due) -> Result
     let stage = due.stage.as_deref().and_then(|code| policy.stage(code));
     let mut found: Vec<(ChargeKind, Uuid, String, Money, Vec<String>)> = Vec::new();
     if policy.interest.posts() {
-        let mut books = Books::read(tx.conn(), account, today).await?;
+        let mut books = Books::read(tx.conn(), account, None, today).await?;
         // The version that they were contacted under.
         books.under(policy.clone());
         for (document, _) in &due.documents {
@@ -111,8 +112,12 @@ async fn after(tx: &mut Tx, bus: &Bus, policies: &Policies, due: &Due) -> Result
             }
         }
     }
+    // Several debtors of an account were written to, and are charged once (E97).
+    let once = due.run_id.map_or(due.contact_id, |run| {
+        joint::contact_id(run, due.account_id, None)
+    });
     for (kind, document, document_ref, amount, working) in found {
-        let id = claim::charge_id(due.contact_id, document.into(), kind);
+        let id = claim::charge_id(once, document.into(), kind);
         if store::claims::lock_charge(tx.conn(), id).await?.is_some() {
             continue;
         }

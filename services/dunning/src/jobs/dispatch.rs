@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{NaiveDate, TimeDelta};
 use contracts::{
     Event,
-    dunning::{Channel, ContactItem, ContactState, RunKind},
+    dunning::{Channel, ChaseReason, ContactItem, ContactState, RunKind},
 };
 use kernel::{AccountId, Currency, DocumentId, Money};
 use mail::{Handed, Mailer};
@@ -24,27 +24,31 @@ use crate::{
         judge::{SYSTEM, Told},
     },
     domain::{
-        chase::{self, Judgement, Moment, Position, Verdict},
-        policy::{Policies, Stage},
-        template::{Addressee, Facts, Line},
+        chase::{self, Judgement, Position, Verdict},
+        joint,
+        policy::Stage,
+        template::{Facts, Line},
     },
     jobs::{
+        enclosed::{Enclosing, enclosed},
         statements::{self, By},
-        written::{Making, write},
+        written::{Making, To, write},
     },
     serve::{late_sums, moment},
     store::{
         self,
         accounts::Among,
-        contacts::{Claimed, Marked, Written},
+        contacts::{Already, Claimed, Marked, Written},
         dispatch::{Queued, Settled},
         statements::Sent,
-        templates::Templates,
+        templates::File,
     },
 };
 
 /// How often.
 pub(crate) const EVERY: Duration = Duration::from_secs(1);
+/// Why nobody was written to who is held.
+const HELD: &str = ChaseReason::OnHold.name();
 /// Accounts of one transaction.
 const BATCH: i64 = 250;
 /// Transactions of one round.
@@ -153,15 +157,6 @@ async fn left_over(bus: &Bus, dispatch: &Dispatch, answers: bool) -> Result<bool
     Ok(full)
 }
 
-/// What a dispatcher judges by.
-#[derive(Clone, Copy)]
-struct Rules<'a> {
-    options: &'a Options,
-    policies: &'a Policies,
-    templates: &'a Templates,
-    moment: Moment,
-}
-
 /// Judges and claims the next accounts: how many there were, and the e-mails
 /// that are to be handed over.
 async fn claim(
@@ -179,7 +174,7 @@ async fn claim(
     let mut runs: Vec<Uuid> = queued.iter().map(|one| one.run_id).collect();
     runs.dedup();
     let templates = store::templates::published(tx.conn(), &runs, moment.today).await?;
-    let rules = Rules {
+    let by = By {
         options: &dispatch.options,
         policies: &policies,
         templates: &templates,
@@ -187,26 +182,31 @@ async fn claim(
     };
     // Accounts of one debtor have one contact budget: nobody else uses it up
     // meanwhile (E61).
-    let debtors: Vec<String> = queued.iter().filter_map(|one| one.debtor.clone()).collect();
-    store::ways::lock_debtors(tx.conn(), &debtors).await?;
+    let contacted: Vec<Uuid> = queued.iter().map(|one| one.account_id).collect();
+    let mut debtors = store::debtors::locks_of(tx.conn(), &contacted).await?;
+    for one in &queued {
+        let locks = debtors.entry(one.account_id).or_default();
+        locks.extend(one.debtor.clone());
+    }
+    let locks: Vec<String> = debtors.values().flatten().cloned().collect();
+    store::ways::lock_debtors(tx.conn(), &locks).await?;
     let mut events = Vec::new();
     let mut claimed = Vec::new();
-    for some in portions(&queued) {
-        for (one, written) in portion(tx.conn(), bus, some, rules).await? {
+    for some in portions(&queued, &debtors) {
+        for (one, written) in portion(tx.conn(), bus, some, by).await? {
             let event = &written.event;
             let contact = event.contact_id.as_uuid();
             events.push(outgoing(event, contact, event.version, bus, one.run_id)?);
             if event.state == ContactState::Claimed {
                 claimed.push(Claimed {
                     contact_id: contact,
-                    address: one.email.clone().unwrap_or_default(),
+                    address: written.address.unwrap_or_default(),
                     bytes: written.bytes,
                 });
             }
         }
     }
     tx.publish(&events).await?;
-    let contacted: Vec<Uuid> = queued.iter().map(|one| one.account_id).collect();
     let cause = Meta::of_command(Uuid::now_v7(), bus.now(), None);
     let told = told(bus, &cause, "they were reminded");
     credit::look_by(&mut tx, &contacted, &policies, told).await?;
@@ -216,17 +216,19 @@ async fn claim(
 
 /// Accounts of one run that can be judged together: no two of one debtor, as a
 /// contact with the first uses up the budget of the second.
-fn portions(queued: &[Queued]) -> Vec<&[Queued]> {
+fn portions<'q>(queued: &'q [Queued], debtors: &HashMap<Uuid, Vec<String>>) -> Vec<&'q [Queued]> {
     let mut portions = Vec::new();
     let mut rest = queued;
     while let Some(first) = rest.first() {
-        let mut debtors = HashSet::new();
+        let mut seen = HashSet::new();
         let mut together = 0;
         for one in rest {
-            let again = matches!(&one.debtor, Some(debtor) if !debtors.insert(debtor));
+            let theirs = debtors.get(&one.account_id).map_or(&[][..], Vec::as_slice);
+            let again = theirs.iter().any(|debtor| seen.contains(debtor));
             if again || one.run_id != first.run_id {
                 break;
             }
+            seen.extend(theirs);
             together += 1;
         }
         let (some, more) = rest.split_at(together);
@@ -236,7 +238,7 @@ fn portions(queued: &[Queued]) -> Vec<&[Queued]> {
     portions
 }
 
-/// What was written for an account, and what goes with it.
+/// What was written to an account or one of its debtors, and what goes with it.
 struct Made {
     written: Written,
     /// Something may be charged for it.
@@ -244,34 +246,30 @@ struct Made {
     statement: Option<Sent>,
 }
 
-/// Judges accounts again and claims those that are still to be written to, which
-/// are returned.
+/// Judges accounts again and claims those that are still to be written to: what was
+/// written, each with its account.
 async fn portion<'q>(
     conn: &mut sqlx::PgConnection,
     bus: &Bus,
     some: &'q [Queued],
-    rules: Rules<'_>,
+    by: By<'_>,
 ) -> Result<Vec<(&'q Queued, Written)>, Failure> {
     let now = bus.now();
     let reminders = some
         .first()
         .is_some_and(|one| one.kind == RunKind::Reminders.name());
     let made = if reminders {
-        decide(conn, now, some, rules).await?
+        decide(conn, bus, some, by).await?
     } else {
-        let by = By {
-            options: rules.options,
-            policies: rules.policies,
-            templates: rules.templates,
-            moment: rules.moment,
-        };
         let of_statement = |(written, sent)| Made {
             written,
             charged: false,
             statement: Some(sent),
         };
         let made = statements::decide(conn, now, some, by).await?;
-        made.into_iter().map(|one| one.map(of_statement)).collect()
+        made.into_iter()
+            .map(|one| one.map(|all| all.into_iter().map(of_statement).collect()))
+            .collect()
     };
     let (mut settled, mut sent, mut charged) = (Vec::new(), Vec::new(), Vec::new());
     let (mut whom, mut written) = (Vec::new(), Vec::new());
@@ -283,26 +281,33 @@ async fn portion<'q>(
             note,
             contact,
         };
-        match made {
-            Err(why) => settled.push(row("recalled", Some(why), None)),
-            Ok(made) => {
-                let event = &made.written.event;
-                let contact = event.contact_id.as_uuid();
-                let state = match event.state {
-                    ContactState::Claimed => "claimed",
-                    _ => "sent",
-                };
-                settled.push(row(state, None, Some(contact)));
-                charged.extend(made.charged.then_some(contact));
-                sent.extend(made.statement);
-                whom.push(one);
-                written.push(made.written);
+        let made: Vec<Made> = match made {
+            Ok(made) => made,
+            Err(why) => {
+                settled.push(row("recalled", Some(why), None));
+                continue;
             }
+        };
+        let is_claimed = |made: &Made| made.written.event.state == ContactState::Claimed;
+        let state = if made.iter().any(is_claimed) {
+            "claimed"
+        } else {
+            "sent"
+        };
+        let contact = |made: &Made| made.written.event.contact_id.as_uuid();
+        settled.push(row(state, None, made.first().map(contact)));
+        for made in made {
+            charged.extend(made.charged.then(|| contact(&made)));
+            sent.extend(made.statement);
+            whom.push(one);
+            written.push(made.written);
         }
     }
     if !written.is_empty() {
-        store::templates::archive(conn, &written, now).await?;
+        let files: Vec<File<'_>> = written.iter().map(Written::file).collect();
+        store::templates::archive(conn, &files, now).await?;
         store::contacts::insert(conn, &written).await?;
+        store::enclosures::put(conn, &written).await?;
         store::statements::claim(conn, &sent).await?;
         store::claims::expect(conn, &charged).await?;
         let accounts: Vec<Uuid> = whom.iter().map(|one| one.account_id).collect();
@@ -324,7 +329,7 @@ struct Kept {
 fn kept(
     one: &Queued,
     judgement: &Judgement,
-    sent: &HashSet<(Uuid, i16)>,
+    had: impl Fn(Uuid, i16) -> bool,
 ) -> Result<Vec<Kept>, String> {
     let mut kept = Vec::new();
     let mut why: Option<String> = None;
@@ -336,7 +341,7 @@ fn kept(
         let Some(rank) = one.ranks_to.get(n).copied().flatten() else {
             continue;
         };
-        if sent.contains(&(*document, rank)) {
+        if had(*document, rank) {
             why.get_or_insert_with(|| "sent already".to_owned());
             continue;
         }
@@ -392,14 +397,14 @@ fn way(stage: &Stage, one: &Queued, position: &Position, today: NaiveDate) -> Op
     chase::channel(stage, approved, position, false, today)
 }
 
-/// Judges accounts of one run again: what was written for each, or why it is
-/// recalled, in their order.
+/// Judges accounts of one run again: what was written for each, one with each of its
+/// debtors who may be contacted, or why it is recalled, in their order.
 async fn decide(
     conn: &mut sqlx::PgConnection,
-    now: DateTime<Utc>,
+    bus: &Bus,
     some: &[Queued],
-    rules: Rules<'_>,
-) -> Result<Vec<Result<Made, String>>, Failure> {
+    by: By<'_>,
+) -> Result<Vec<Result<Vec<Made>, String>>, Failure> {
     let accounts: Vec<Uuid> = some.iter().map(|one| one.account_id).collect();
     let Some(among) = Among::these(&accounts) else {
         return Ok(Vec::new());
@@ -413,11 +418,11 @@ async fn decide(
         .iter()
         .flat_map(|one| one.documents.iter().copied())
         .collect();
-    let sent = store::contacts::sent_already(conn, &documents).await?;
+    let already = store::contacts::sent_already(conn, &documents).await?;
     let mut made = Vec::with_capacity(some.len());
     for one in some {
         made.push(match positions.get_mut(&one.account_id.into()) {
-            Some(position) => decide_one(conn, now, one, position, &sent, rules).await?,
+            Some(position) => decide_one(conn, bus, one, position, &already, by).await?,
             None => Err("nothing_owed".to_owned()),
         });
     }
@@ -426,24 +431,49 @@ async fn decide(
 
 async fn decide_one(
     conn: &mut sqlx::PgConnection,
-    now: DateTime<Utc>,
+    bus: &Bus,
     one: &Queued,
     position: &mut Position,
-    sent: &HashSet<(Uuid, i16)>,
-    rules: Rules<'_>,
-) -> Result<Result<Made, String>, Failure> {
-    let Rules {
-        options,
-        policies,
-        templates,
-        moment,
-    } = rules;
+    already: &Already,
+    by: By<'_>,
+) -> Result<Result<Vec<Made>, String>, Failure> {
     // It is this run that has them.
     for item in &mut position.items {
         item.in_run &= !one.documents.contains(&item.document.as_uuid());
     }
-    let judgement = chase::judge(position, policies, moment).map_err(Failure::of)?;
-    let kept = match kept(one, &judgement, sent) {
+    let (mut made, mut why) = (Vec::new(), None);
+    for (debtor, seen) in joint::each(position) {
+        let to = To::of(one, debtor, &position.debtors);
+        match decide_to(conn, bus, one, &seen, &to, already, by).await? {
+            Ok(written) => made.push(written),
+            // Who is held is the reason only where everybody is.
+            Err(because) if why.as_deref().is_none_or(|why| why == HELD) => why = Some(because),
+            Err(_) => {}
+        }
+    }
+    if made.is_empty() {
+        return Ok(Err(why.unwrap_or_else(|| "nothing_owed".to_owned())));
+    }
+    Ok(Ok(made))
+}
+
+/// Judges an account as it stands to one debtor again; the contact with them, or why
+/// there is none.
+async fn decide_to(
+    conn: &mut sqlx::PgConnection,
+    bus: &Bus,
+    one: &Queued,
+    position: &Position,
+    to: &To,
+    already: &Already,
+    by: By<'_>,
+) -> Result<Result<Made, String>, Failure> {
+    let now = bus.now();
+    let (policies, moment) = (by.policies, by.moment);
+    let judgement = chase::alone(position, policies, moment).map_err(Failure::of)?;
+    let debtor = to.debtor.as_deref();
+    let had = |document, rank| already.has(document, rank, debtor);
+    let kept = match kept(one, &judgement, had) {
         Ok(kept) => kept,
         Err(why) => return Ok(Err(why)),
     };
@@ -468,7 +498,7 @@ async fn decide_one(
     if by_person && matches!(channel, Channel::Email | Channel::Letter) {
         return Ok(Err("only a person may contact them".to_owned()));
     }
-    let Some(template) = templates.of_run(one.run_id, &stage.template) else {
+    let Some(template) = by.templates.of_run(one.run_id, &stage.template) else {
         return Ok(Err(format!("there is no template {}", stage.template)));
     };
     let mut items = Vec::with_capacity(kept.len());
@@ -498,29 +528,38 @@ async fn decide_one(
     amounts.sort_by_key(|amount| amount.currency().code());
     let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
     let mut facts = Facts::new(
-        options.sender.clone(),
-        Addressee {
-            r#ref: one.account_ref.clone(),
-            name: one.name.clone(),
-            address: one.address.clone(),
-        },
+        by.options.sender.clone(),
+        to.addressee(one),
         lines,
         total.join(" and "),
         moment.today,
         one.sentence.clone(),
     );
+    facts.joint.clone_from(&to.joint);
+    let enclosing = Enclosing {
+        account: position.account,
+        kind: position.kind,
+        legal: stage.legal,
+        today: moment.today,
+    };
+    let Some(enclosed) = enclosed(conn, bus, &by.options.sender, enclosing).await? else {
+        return Ok(Err(ChaseReason::EnclosuresMissing.name().to_owned()));
+    };
+    facts.enclosed = enclosed.iter().map(|one| one.title.clone()).collect();
     if template.names_late() {
         let documents: Vec<DocumentId> = items.iter().map(|item| item.document_id).collect();
-        facts.late = late_sums(conn, position.account, &documents, moment.today).await?;
+        facts.late = late_sums(conn, position.account, debtor, &documents, moment.today).await?;
     }
     let written = write(
         now,
         Making {
-            sender: &options.sender,
+            sender: &by.options.sender,
             one,
+            to,
             channel,
             template,
             facts: &facts,
+            enclosed,
             stage: &stage.code,
             title: &stage.title,
             items,
@@ -588,18 +627,21 @@ async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failur
     };
     let marks: Vec<Marked> = outcomes.into_iter().map(mark).collect();
     let mut events = Vec::with_capacity(marks.len());
-    let (mut settled, mut again) = (Vec::new(), Vec::new());
+    let (mut settled, mut joint, mut again) = (Vec::new(), Vec::new(), Vec::new());
     for event in store::contacts::mark(tx.conn(), &marks, now).await? {
         let account = event.account_id.as_uuid();
         let sent = event.state == ContactState::Sent;
-        if let Some(run) = event.run_id {
-            settled.push(Settled {
-                run: run.as_uuid(),
+        let note = (!sent).then(|| event.reason.clone());
+        match event.run_id.map(contracts::dunning::RunId::as_uuid) {
+            Some(run) if event.debtor_ref.is_some() => joint.push((run, account, note)),
+            Some(run) => settled.push(Settled {
+                run,
                 account,
                 state: if sent { "sent" } else { "failed" },
-                note: (!sent).then(|| event.reason.clone()),
+                note,
                 contact: None,
-            });
+            }),
+            None => {}
         }
         if !sent {
             again.push(account);
@@ -608,6 +650,9 @@ async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failur
         events.push(outgoing(&event, contact, event.version, bus, contact)?);
     }
     store::dispatch::settle(tx.conn(), &settled).await?;
+    for (run, account, note) in joint {
+        store::debtors::settle(tx.conn(), run, account, note.as_deref()).await?;
+    }
     store::contacts::fold(tx.conn(), &again).await?;
     tx.publish(&events).await?;
     if !again.is_empty() {

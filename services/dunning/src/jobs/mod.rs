@@ -3,6 +3,7 @@
 pub(crate) mod charges;
 pub(crate) mod dispatch;
 pub(crate) mod due;
+mod enclosed;
 pub(crate) mod legal;
 mod propose;
 pub(crate) mod statements;

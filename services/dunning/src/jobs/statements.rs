@@ -19,9 +19,9 @@ use crate::{
         run::{Line, inside},
         sheet,
         statement::{self, Asked, Holder, Rules, Worked},
-        template::{Addressee, Facts},
+        template::Facts,
     },
-    jobs::written::{Making, reference, write},
+    jobs::written::{Making, To, reference, write},
     store::{
         self,
         accounts::Among,
@@ -89,8 +89,9 @@ pub(crate) async fn range(
     Ok((lines, overdue))
 }
 
-/// An account's statement at this moment, within what was proposed of it.
+/// A debtor's statement at this moment, within what was proposed of the account.
 struct Now {
+    to: To,
     holder: Holder,
     worked: Worked,
     rules: &'static Rules,
@@ -114,7 +115,8 @@ async fn holders(
     Ok(holders.into_iter().map(by_account).collect())
 }
 
-fn now(one: &Queued, mut holder: Holder, by: By<'_>) -> Result<Now, Failure> {
+/// One for everybody who owes the account.
+fn now(one: &Queued, mut holder: Holder, by: By<'_>) -> Result<Vec<Now>, Failure> {
     let kind = store::known(RunKind::named(&one.kind), &one.kind)?;
     let rules = Rules::on(one.as_of).ok_or_else(no_rules)?;
     // Whichever run comes first sends it; the other is told that there was one.
@@ -125,15 +127,22 @@ fn now(one: &Queued, mut holder: Holder, by: By<'_>) -> Result<Now, Failure> {
         today: by.moment.today,
         feed_age_hours: by.moment.feed_age_hours,
     };
-    let mut worked =
-        statement::work_out(&holder, by.policies, rules, asked).map_err(Failure::of)?;
-    worked.limit(&approved(one)?).map_err(Failure::of)?;
-    Ok(Now {
-        holder,
-        worked,
-        rules,
-        kind,
-    })
+    let approved = approved(one)?;
+    let mut all = Vec::new();
+    for (debtor, seen) in statement::each(&holder) {
+        let to = To::of(one, debtor, &holder.position.debtors);
+        let worked = statement::alone(&seen, by.policies, rules, asked);
+        let mut worked = worked.map_err(Failure::of)?;
+        worked.limit(&approved).map_err(Failure::of)?;
+        all.push(Now {
+            to,
+            holder: seen,
+            worked,
+            rules,
+            kind,
+        });
+    }
+    Ok(all)
 }
 
 /// Of each document what was open and what was due when it was frozen.
@@ -200,17 +209,14 @@ fn facts(one: &Queued, now: &Now, by: By<'_>, on: NaiveDate) -> Result<Facts, Fa
     let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
     let mut facts = Facts::new(
         sender.clone(),
-        Addressee {
-            r#ref: one.account_ref.clone(),
-            name: one.name.clone(),
-            address: one.address.clone(),
-        },
+        now.to.addressee(one),
         sheet::items(&now.worked),
         total.join(" and "),
         on,
         one.sentence.clone(),
     );
     let net = now.rules.is_net(now.holder.position.segment.as_deref());
+    facts.joint.clone_from(&now.to.joint);
     facts.sheet = Some(sheet::sheet(&now.worked, net).map_err(Failure::of)?);
     Ok(facts)
 }
@@ -231,14 +237,14 @@ fn template<'t>(
         .ok_or_else(|| format!("there is no template {name}"))
 }
 
-/// Works the statements of accounts of one run out again: what was written for
-/// each, or why it is recalled, in their order.
+/// Works the statements of accounts of one run out again: those that were written
+/// for each, one with each debtor who gets one, or why it is recalled, in their order.
 pub(crate) async fn decide(
     conn: &mut PgConnection,
     at: DateTime<Utc>,
     run: &[Queued],
     by: By<'_>,
-) -> Result<Vec<Result<(Written, Sent), String>>, Failure> {
+) -> Result<Vec<Result<Vec<(Written, Sent)>, String>>, Failure> {
     let mut holders = holders(conn, run).await?;
     run.iter()
         .map(|one| match holders.remove(&one.account_id.into()) {
@@ -253,9 +259,27 @@ fn decide_one(
     one: &Queued,
     holder: Holder,
     by: By<'_>,
+) -> Result<Result<Vec<(Written, Sent)>, String>, Failure> {
+    let (mut made, mut why) = (Vec::new(), None);
+    for now in now(one, holder, by)? {
+        match decide_to(at, one, &now, by)? {
+            Ok(written) => made.push(written),
+            Err(because) => why = Some(because),
+        }
+    }
+    if made.is_empty() {
+        return Ok(Err(why.unwrap_or_else(|| "nothing_owed".to_owned())));
+    }
+    Ok(Ok(made))
+}
+
+fn decide_to(
+    at: DateTime<Utc>,
+    one: &Queued,
+    now: &Now,
+    by: By<'_>,
 ) -> Result<Result<(Written, Sent), String>, Failure> {
-    let now = now(one, holder, by)?;
-    if let Some(why) = recalled(one, &now)? {
+    if let Some(why) = recalled(one, now)? {
         return Ok(Err(why));
     }
     let position = &now.holder.position;
@@ -271,7 +295,7 @@ fn decide_one(
         Ok(template) => template,
         Err(why) => return Ok(Err(why)),
     };
-    let facts = facts(one, &now, by, london_date(at))?;
+    let facts = facts(one, now, by, london_date(at))?;
     let red = now.kind == RunKind::RedStatement;
     let items: Vec<ContactItem> = now
         .worked
@@ -290,10 +314,12 @@ fn decide_one(
         at,
         Making {
             one,
+            to: &now.to,
             sender: principal.map_or(&by.options.sender, |principal| &principal.sender),
             channel,
             template,
             facts: &facts,
+            enclosed: Vec::new(),
             stage: statement::template(now.kind),
             title: &template.title,
             ranks: vec![None; items.len()],
@@ -305,6 +331,7 @@ fn decide_one(
     Ok(written.map(|written| {
         let sent = Sent {
             contact: written.event.contact_id.as_uuid(),
+            debtor: now.to.debtor.clone(),
             account: one.account_id,
             kind: now.kind,
             period: now.rules.period.of(one.as_of),
@@ -322,14 +349,24 @@ pub(crate) async fn preview(
     one: &Queued,
     by: By<'_>,
 ) -> Result<Result<Vec<u8>, String>, Failure> {
-    let found = holders(conn, std::slice::from_ref(one)).await?;
-    let Some(holder) = found.into_values().next() else {
-        return Ok(Err("nothing_owed".to_owned()));
-    };
-    let now = now(one, holder, by)?;
-    if let Some(why) = recalled(one, &now)? {
-        return Ok(Err(why));
+    let (mut found, mut none_because) = (None, "nothing_owed".to_owned());
+    let holder = holders(conn, std::slice::from_ref(one))
+        .await?
+        .into_values()
+        .next();
+    let all = holder.map(|holder| now(one, holder, by)).transpose()?;
+    for now in all.unwrap_or_default() {
+        match recalled(one, &now)? {
+            None => {
+                found = Some(now);
+                break;
+            }
+            Some(why) => none_because = why,
+        }
     }
+    let Some(now) = found else {
+        return Ok(Err(none_because));
+    };
     let template = match template(one, now.kind, by) {
         Ok(template) => template,
         Err(why) => return Ok(Err(why)),
@@ -339,5 +376,5 @@ pub(crate) async fn preview(
         Ok(filled) => filled,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    Ok(Ok(letter::pdf(&filled, &facts, &reference(one))))
+    Ok(Ok(letter::pdf(&filled, &facts, &reference(one, &now.to))))
 }

@@ -63,6 +63,25 @@ impl Act {
         debtor(self.tx.conn(), account, self.today).await
     }
 
+    /// Which of the joint debtors of an account is meant: nobody contacts them
+    /// meanwhile, on whichever account.
+    pub(super) async fn one_of(
+        &mut self,
+        account: AccountId,
+        debtor: Option<&str>,
+    ) -> Result<Option<String>, Failure> {
+        let Some(debtor) = debtor.map(str::trim).filter(|debtor| !debtor.is_empty()) else {
+            return Ok(None);
+        };
+        let conn = self.tx.conn();
+        let refs = store::debtors::refs(conn, account).await?;
+        if !refs.iter().any(|known| known == debtor) {
+            return Err(wrong("/debtor_ref", "one of those who owe the account"));
+        }
+        store::ways::lock_debtors(conn, &[store::debtors::lock_of(debtor)]).await?;
+        Ok(Some(debtor.to_owned()))
+    }
+
     /// The debts that are to be paid, and what of each.
     pub(super) async fn debts(
         &mut self,

@@ -41,9 +41,11 @@ pub(crate) struct Books {
 }
 
 impl Books {
+    /// As it stands to one of the joint debtors, or to all of them together.
     pub(crate) async fn read(
         conn: &mut PgConnection,
         account: AccountId,
+        of: Option<&str>,
         today: NaiveDate,
     ) -> Result<Self, Failure> {
         let who = store::statements::addressee(conn, account)
@@ -56,10 +58,19 @@ impl Books {
             segment: who.segment.as_deref(),
         };
         let policies = store::policies::all(conn).await?;
+        let stops = match of {
+            // What a hold of one of them let not run is never asked of them (E73).
+            Some(of) => {
+                let mut stops = store::stops::of_account(conn, account).await?;
+                stops.retain(|stop| stop.debtor.as_deref().is_none_or(|whose| whose == of));
+                stops
+            }
+            None => store::stops::of_everybody(conn, account, claim::is_free).await?,
+        };
         Ok(Self {
             policy: policies.choose(debtor, today).cloned(),
             who,
-            stops: store::stops::of_account(conn, account).await?,
+            stops,
         })
     }
 
@@ -103,7 +114,7 @@ pub(super) async fn late_payment(
     today: NaiveDate,
 ) -> Result<LatePayment, Failure> {
     let until = ask.until.unwrap_or(today).min(today);
-    let books = Books::read(conn, ask.account_id, today).await?;
+    let books = Books::read(conn, ask.account_id, None, today).await?;
     let none_because = books.terms().err().map(|no| no.to_string());
     let mut claims = Vec::new();
     if none_because.is_none() {
@@ -143,10 +154,11 @@ pub(super) async fn late_payment(
 pub(crate) async fn late_sums(
     conn: &mut PgConnection,
     account: AccountId,
+    debtor: Option<&str>,
     documents: &[DocumentId],
     today: NaiveDate,
 ) -> Result<Option<LateSums>, Failure> {
-    let books = Books::read(conn, account, today).await?;
+    let books = Books::read(conn, account, debtor, today).await?;
     if books.terms().is_err() {
         return Ok(None);
     }
@@ -248,7 +260,7 @@ pub(crate) async fn post_charge(ask: PostCharge, bus: Bus) -> Result<ChargeView,
     let (now, today) = (act.now, act.today);
     let tx = &mut act.tx;
     let posted = store::claims::posted(tx.conn(), ask.document_id).await?;
-    let books = Books::read(tx.conn(), ask.account_id, today).await?;
+    let books = Books::read(tx.conn(), ask.account_id, None, today).await?;
     let late = store::claims::late(tx.conn(), ask.account_id, Some(ask.document_id), today).await?;
     let late = late
         .into_iter()

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use contracts::{
     api::{
         Page, Refusal,
-        dunning::{ContactView, GetReach, ListContacts, ListOutcomes, Outcomes, Reach},
+        dunning::{
+            ContactEnclosure, ContactView, DebtorReach, GetReach, ListContacts, ListOutcomes,
+            Outcomes, Reach,
+        },
     },
     dunning::{ContactId, HoldKind},
 };
@@ -18,7 +21,7 @@ use crate::{
         contact::{self, Contact},
         hold,
     },
-    store,
+    store::{self, accounts::Among},
 };
 
 pub(super) fn no_contact(id: ContactId) -> Failure {
@@ -39,20 +42,27 @@ fn view(contact: Contact, note: Option<String>, roles: &[String]) -> ContactView
         state: contact.state,
         account_id: contact.account,
         account_ref: contact.account_ref,
+        debtor_ref: contact.debtor,
         run_id: contact.run,
         stage: contact.stage,
         items: contact.items,
         amounts: contact.amounts,
         outcome: contact.outcome,
         proposal: contact.proposal,
-        next_step: contact.next_step,
+        next_step: contact.next_step.filter(|step| {
+            let own = contact
+                .outcome
+                .and_then(|outcome| contact::own_step(outcome, contact.at));
+            readable || own == Some(step.as_str())
+        }),
         next_on: contact.next_on,
-        none_because: contact.none_because,
+        none_because: contact.none_because.filter(|_| readable),
         follows: contact.follows.map(Into::into),
         hold_id: contact.hold,
         promise_id: contact.promise,
         note: note.filter(|_| readable),
         counted_on: contact.counted_on,
+        enclosures: Vec::new(),
         at: contact.at,
         recorded_at: contact.recorded_at,
         actor: contact.actor,
@@ -113,10 +123,26 @@ pub(crate) async fn list_contacts(
         .filter(|_| more)
         .map(|(last, _)| format!("{}~{}", last.at.timestamp_micros(), last.id));
     let roles = &ask.person.roles;
+    let ids: Vec<Uuid> = found.iter().map(|(one, _)| one.id.as_uuid()).collect();
+    let with = store::enclosures::of_contacts(conn, &ids).await?;
+    let enclosures = |contact: ContactId| {
+        with.iter()
+            .filter(|one| one.contact_id == contact.as_uuid())
+            .map(|one| ContactEnclosure {
+                name: one.name.clone(),
+                title: one.title.clone(),
+                version: one.version,
+                sha256: one.sha256.clone(),
+            })
+            .collect()
+    };
     Ok(Page {
         items: found
             .into_iter()
-            .map(|(contact, note)| view(contact, note, roles))
+            .map(|(contact, note)| ContactView {
+                enclosures: enclosures(contact.id),
+                ..view(contact, note, roles)
+            })
             .collect(),
         next_cursor,
     })
@@ -133,7 +159,7 @@ pub(crate) async fn get_reach(ask: GetReach, bus: Bus) -> Result<Reach, Refusal>
         .pop()
         .map(|ways| ways.now)
         .unwrap_or_default();
-    let days = store::ways::contacts_of_kin(conn, store::accounts::Among::one(ask.account_id))
+    let days = store::ways::contacts_of_kin(conn, Among::one(ask.account_id))
         .await?
         .remove(&account);
     let days = match days {
@@ -141,13 +167,44 @@ pub(crate) async fn get_reach(ask: GetReach, bus: Bus) -> Result<Reach, Refusal>
         None => store::contacts::days(conn, account).await?,
     };
     let budget = policy.map(|policy| policy.budget);
-    let recent = |window: u32| {
+    let recent = |days: &[chrono::NaiveDate], window: u32| {
         let first = today - chrono::Days::new(window.into());
         let in_it = days.iter().filter(|day| **day > first && **day <= today);
         u32::try_from(in_it.count()).unwrap_or(u32::MAX)
     };
-    let contacts = recent(budget.map_or(7, |budget| budget.days));
+    let contacts = recent(&days, budget.map_or(7, |budget| budget.days));
     let same_debtor = store::ways::kin(conn, account).await?;
+    let joint = store::debtors::among(conn, Among::one(ask.account_id))
+        .await?
+        .remove(&account)
+        .unwrap_or_default();
+    let mut held = store::holds::of_debtors(conn, ask.account_id, today).await?;
+    let seen = store::debtors::seen(conn, &[account])
+        .await?
+        .remove(&account);
+    let mut debtors = Vec::new();
+    for one in seen.unwrap_or_default() {
+        let others = store::debtors::others(conn, ask.account_id, &one.debtor_ref).await?;
+        let contacted = joint
+            .iter()
+            .find(|joint| joint.debtor_ref == one.debtor_ref)
+            .map_or(&[][..], |joint| &joint.contacts);
+        debtors.push(DebtorReach {
+            name: one.name,
+            ways: one.ways,
+            contacts: recent(contacted, budget.map_or(7, |budget| budget.days)),
+            holds: held
+                .extract_if(.., |(debtor, _)| *debtor == one.debtor_ref)
+                .map(|(_, kind)| kind)
+                .collect(),
+            other_accounts: others
+                .into_iter()
+                .map(|(_, account_ref)| account_ref)
+                .collect(),
+            erased: one.erased,
+            debtor_ref: one.debtor_ref,
+        });
+    }
     Ok(Reach {
         account_id: ask.account_id,
         ways,
@@ -155,5 +212,6 @@ pub(crate) async fn get_reach(ask: GetReach, bus: Bus) -> Result<Reach, Refusal>
         contacts,
         budget: budget.map(|budget| budget.contacts),
         days: budget.map(|budget| budget.days),
+        debtors,
     })
 }

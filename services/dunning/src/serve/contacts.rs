@@ -33,13 +33,18 @@ use crate::{
         hold::Hold,
         reach::address,
     },
-    store::{self, ways::Addresses},
+    store::{
+        self,
+        ways::{Addresses, Whose},
+    },
 };
 
 /// Documents of one contact.
 const DOCUMENTS_MAX: usize = 500;
 /// What is said shortly, in letters.
 const STEP_MAX: usize = 500;
+/// What is said outside instead of words that are not for everybody.
+const MASKED: &str = "as the contact says";
 /// A contact is written down within so many days.
 const LATE_MAX: i64 = 366;
 
@@ -72,7 +77,10 @@ pub(crate) async fn record_contact(ask: RecordContact, bus: Bus) -> Result<Conta
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
         return repeated(&bus, &ask, own).await;
     };
-    let (account_ref, addresses) = lock(&mut act, ask.account_id).await?;
+    let (account_ref, mut addresses) = lock(&mut act, ask.account_id).await?;
+    let debtor = act
+        .one_of(ask.account_id, ask.debtor_ref.as_deref())
+        .await?;
     let said = Said {
         direction: ask.direction,
         channel: ask.channel,
@@ -90,6 +98,7 @@ pub(crate) async fn record_contact(ask: RecordContact, bus: Bus) -> Result<Conta
     let follows = contact::follows(&said, act.now).map_err(refused)?;
     let (mut kept, is_new, followed) =
         written(&mut act, &ask, &account_ref, &said, &follows).await?;
+    with(&mut act, &mut kept, debtor, follows.way, &mut addresses).await?;
     if is_new {
         kept.items = about(&mut act, &ask).await?;
         kept.address = addresses.of(ask.channel).map(str::to_owned);
@@ -102,7 +111,7 @@ pub(crate) async fn record_contact(ask: RecordContact, bus: Bus) -> Result<Conta
     kept.actor.clone_from(&ask.person.actor);
     kept.recorded_at = act.now;
     kept.reason = words(&kept);
-    let hold = told_hold(&mut act, &mut kept, follows.hold).await?;
+    let holds = told_holds(&mut act, &mut kept, follows.hold).await?;
     kept.promise = ask
         .promise
         .is_some()
@@ -116,7 +125,7 @@ pub(crate) async fn record_contact(ask: RecordContact, bus: Bus) -> Result<Conta
     }
     settle_way(&mut act, &kept, follows.way, &addresses).await?;
     after(&mut act, &kept, followed, &ask.person).await?;
-    place(&mut act, hold, &kept, &ask.person).await?;
+    place(&mut act, holds, &kept, &ask.person).await?;
     if let (Some(id), Some(terms)) = (kept.promise, &ask.promise) {
         let told = (&ask.person, kept.reason.as_str(), &caused_by(&act, &kept));
         promises::take(&mut act, id, kept.account, terms.clone(), told)
@@ -200,21 +209,69 @@ async fn about(act: &mut Act, ask: &RecordContact) -> Result<Vec<ContactItem>, F
     Ok(items)
 }
 
-/// The hold that was told of in a contact: none when one of its kind stops the
-/// whole account already, or what there was up to a cut-off.
-async fn told_hold(
+/// With which of the joint debtors it was: where the way to one of them is said to be
+/// shut or open, somebody must have said so.
+async fn with(
+    act: &mut Act,
+    contact: &mut Contact,
+    debtor: Option<String>,
+    way: Option<Way>,
+    addresses: &mut Addresses,
+) -> Result<(), Failure> {
+    if debtor.is_some() && contact.debtor.is_some() && contact.debtor != debtor {
+        return Err(wrong("/debtor_ref", "the one that it was sent to"));
+    }
+    contact.debtor = contact.debtor.take().or(debtor);
+    let (conn, account) = (act.tx.conn(), contact.account);
+    if let Some(debtor) = contact.debtor.as_deref() {
+        // Who does not owe it any more has no address here.
+        let found = store::debtors::addresses(conn, account, debtor).await?;
+        *addresses = found.unwrap_or_default();
+    } else if way.is_some() && !store::debtors::refs(conn, account).await?.is_empty() {
+        return Err(wrong("/debtor_ref", "say which of those who owe it"));
+    }
+    Ok(())
+}
+
+/// The holds that were told of in a contact: none when one of its kind stops the
+/// whole account already, or what there was up to a cut-off. What is told of one of
+/// several who owe it is theirs, and holds on their other accounts too.
+async fn told_holds(
     act: &mut Act,
     contact: &mut Contact,
     told: Option<ToldHold>,
-) -> Result<Option<Hold>, Failure> {
-    let Some(told) = told else { return Ok(None) };
-    let (account, today) = (contact.account, act.today);
-    if store::holds::is_held(act.tx.conn(), account, told.kind, today).await? {
-        return Ok(None);
+) -> Result<Vec<Hold>, Failure> {
+    let Some(told) = told else {
+        return Ok(Vec::new());
+    };
+    let today = act.today;
+    let conn = act.tx.conn();
+    let mut accounts = vec![(contact.account, contact.account_ref.clone())];
+    if let Some(debtor) = contact.debtor.as_deref() {
+        store::ways::lock_debtors(conn, &[store::debtors::lock_of(debtor)]).await?;
+        accounts.extend(store::debtors::others(conn, contact.account, debtor).await?);
     }
-    let id = Uuid::new_v5(&act.cause.id, b"hold").into();
-    contact.hold = Some(id);
-    Ok(Some(Hold::told(id, told, contact, today)))
+    let mut holds = Vec::new();
+    for (account, account_ref) in accounts {
+        let debtor = contact.debtor.as_deref();
+        if store::holds::is_held(conn, account, debtor, told.kind, today).await? {
+            continue;
+        }
+        let own = account == contact.account;
+        let id = if own {
+            Uuid::new_v5(&act.cause.id, b"hold")
+        } else {
+            Uuid::new_v5(&act.cause.id, account.as_uuid().as_bytes())
+        };
+        if own {
+            contact.hold = Some(id.into());
+        }
+        let mut hold = Hold::told(id.into(), told, contact, today);
+        hold.account = account;
+        hold.account_ref = account_ref;
+        holds.push(hold);
+    }
+    Ok(holds)
 }
 
 /// What follows from a contact is caused by it.
@@ -227,18 +284,20 @@ fn caused_by(act: &Act, contact: &Contact) -> Meta {
 
 async fn place(
     act: &mut Act,
-    hold: Option<Hold>,
+    holds: Vec<Hold>,
     contact: &Contact,
     person: &Person,
 ) -> Result<(), Failure> {
-    let Some(hold) = hold else { return Ok(()) };
     let cause = caused_by(act, contact);
     let (tx, told) = act.told(person, &contact.reason);
     let told = Told {
         cause: &cause,
         ..told
     };
-    judge::put_hold(tx, &hold, told).await
+    for hold in holds {
+        judge::put_hold(tx, &hold, told).await?;
+    }
+    Ok(())
 }
 
 /// The answer of a command that was carried out before: of the contact that it
@@ -260,6 +319,7 @@ fn fresh(ask: &RecordContact, account_ref: &str, said: &Said) -> Contact {
         state: ContactState::Done,
         account: ask.account_id,
         account_ref: account_ref.to_owned(),
+        debtor: None,
         run: None,
         stage: None,
         items: Vec::new(),
@@ -282,6 +342,16 @@ fn fresh(ask: &RecordContact, account_ref: &str, said: &Said) -> Contact {
     }
 }
 
+/// What is next, as it may leave the service: what a person typed after something was
+/// told about health or death stays with the note (E99).
+fn said(contact: &Contact, words: Option<&str>) -> Option<String> {
+    let words = words?;
+    let restricted = contact.outcome.is_some_and(|outcome| {
+        contact::is_restricted(outcome) && contact::own_step(outcome, contact.at) != Some(words)
+    });
+    Some(if restricted { MASKED } else { words }.to_owned())
+}
+
 /// A contact in a few words.
 fn words(contact: &Contact) -> String {
     match (contact.outcome, contact.direction) {
@@ -300,7 +370,10 @@ async fn settle_way(
 ) -> Result<(), Failure> {
     let Some(way) = way else { return Ok(()) };
     let conn = act.tx.conn();
-    let account = contact.account;
+    let whose = Whose {
+        account: contact.account,
+        debtor: contact.debtor.as_deref(),
+    };
     let id = contact.id.as_uuid();
     let because = contact.outcome.unwrap_or(ContactOutcome::NoResult);
     let channel = contact.channel;
@@ -312,16 +385,16 @@ async fn settle_way(
             };
             let channel = address(channel);
             let today = act.today;
-            store::ways::shut_way(conn, account, channel, Some(sent_to), today, because, id).await
+            store::ways::shut_way(conn, whose, channel, Some(sent_to), today, because, id).await
         }
         Way::OptedOut => {
             let today = act.today;
-            store::ways::shut_way(conn, account, channel, None, today, because, id).await
+            store::ways::shut_way(conn, whose, channel, None, today, because, id).await
         }
-        Way::OptedIn => store::ways::open_way(conn, account, channel, ReachState::OptedOut).await,
+        Way::OptedIn => store::ways::open_way(conn, whose, channel, ReachState::OptedOut).await,
         Way::Confirmed => {
             let channel = address(channel);
-            store::ways::open_way(conn, account, channel, ReachState::Unusable).await
+            store::ways::open_way(conn, whose, channel, ReachState::Unusable).await
         }
     }
 }
@@ -347,14 +420,15 @@ async fn after(
         state: contact.state,
         account_id: contact.account,
         account_ref: contact.account_ref.clone(),
+        debtor_ref: contact.debtor.clone(),
         run_id: contact.run,
         stage: contact.stage.clone(),
         items: contact.items.clone(),
         outcome: contact.outcome,
         proposal: contact.proposal,
-        next_step: contact.next_step.clone(),
+        next_step: said(contact, contact.next_step.as_deref()),
         next_on: contact.next_on,
-        none_because: contact.none_because.clone(),
+        none_because: said(contact, contact.none_because.as_deref()),
         follows: followed,
         hold_id: contact.hold,
         promise_id: contact.promise,
@@ -431,7 +505,7 @@ pub(crate) async fn step_contact(ask: StepContact, bus: Bus) -> Result<ContactVi
             contact.next_step = follows.next_step;
             contact.next_on = follows.next_on;
         }
-        let hold = told_hold(&mut act, &mut contact, follows.hold).await?;
+        let holds = told_holds(&mut act, &mut contact, follows.hold).await?;
         if contact::is_restricted(outcome) {
             // Words about health or death are kept with the hold (E99).
             contact.reason = words(&contact);
@@ -439,7 +513,7 @@ pub(crate) async fn step_contact(ask: StepContact, bus: Bus) -> Result<ContactVi
         store::recorded::put(act.tx.conn(), &contact, false).await?;
         settle_way(&mut act, &contact, follows.way, &addresses).await?;
         after(&mut act, &contact, None, &ask.person).await?;
-        place(&mut act, hold, &contact, &ask.person).await?;
+        place(&mut act, holds, &contact, &ask.person).await?;
     } else {
         contact.outcome = contact::outcome_of(state).or(contact.outcome);
         store::recorded::put(act.tx.conn(), &contact, void).await?;
@@ -460,9 +534,13 @@ async fn settle_run(act: &mut Act, contact: &Contact) -> Result<(), Failure> {
         ContactState::Failed | ContactState::Bounced | ContactState::GoneAway => "failed",
         _ => "sent",
     };
+    let (run, account) = (run.as_uuid(), contact.account.as_uuid());
+    if contact.debtor.is_some() {
+        return store::debtors::settle(act.tx.conn(), run, account, None).await;
+    }
     let settled = store::dispatch::Settled {
-        run: run.as_uuid(),
-        account: contact.account.as_uuid(),
+        run,
+        account,
         state: row,
         note: Some(contact.reason.clone()),
         contact: None,
@@ -485,6 +563,7 @@ async fn changed(act: &mut Act, contact: &Contact, ask: &StepContact) -> Result<
         state: contact.state,
         account_id: contact.account,
         account_ref: contact.account_ref.clone(),
+        debtor_ref: contact.debtor.clone(),
         run_id: contact.run,
         stage: contact.stage.clone(),
         items: contact.items.clone(),
@@ -521,16 +600,30 @@ pub(crate) async fn erase_contact_notes(
 ) -> Result<ErasedNotes, Refusal> {
     let reason = text(&ask.reason, "/reason")?;
     let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
-        return Ok(ErasedNotes { notes: 0 });
+        return Ok(ErasedNotes {
+            notes: 0,
+            details: false,
+        });
     };
     let (account_ref, _) = lock(&mut act, ask.account_id).await?;
     let now = act.now;
-    let notes = store::recorded::erase_notes(act.tx.conn(), ask.account_id, now).await?;
+    let debtor = act
+        .one_of(ask.account_id, ask.debtor_ref.as_deref())
+        .await?;
+    let conn = act.tx.conn();
+    let (notes, details) = match debtor.as_deref() {
+        Some(debtor) => store::debtors::erase(conn, ask.account_id, debtor, now).await?,
+        None => {
+            let notes = store::recorded::erase_notes(conn, ask.account_id, now).await?;
+            (notes, false)
+        }
+    };
     let (tx, told) = act.told(&ask.person, &reason);
     let event = ContactNotesErased {
         erasure_id: told.cause.id,
         account_id: ask.account_id,
         account_ref,
+        debtor_ref: debtor,
         notes,
         cause: Some(told.cause.id),
         recorded_at: told.now,
@@ -541,5 +634,5 @@ pub(crate) async fn erase_contact_notes(
     let out = Outgoing::new(&event, about, 1, told.prefix, told.now, told.cause)?;
     tx.publish(&[out]).await?;
     act.finish(&bus).await?;
-    Ok(ErasedNotes { notes })
+    Ok(ErasedNotes { notes, details })
 }

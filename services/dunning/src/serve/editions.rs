@@ -25,7 +25,7 @@ const EXPIRES: TimeDelta = TimeDelta::days(7);
 
 pub(crate) const fn approval_kind(kind: EditionKind) -> ApprovalKind {
     match kind {
-        EditionKind::Template => ApprovalKind::DunningTemplate,
+        EditionKind::Template | EditionKind::Enclosure => ApprovalKind::DunningTemplate,
         EditionKind::Policy => ApprovalKind::DunningPolicy,
     }
 }

@@ -42,6 +42,7 @@ fn view(hold: Hold, roles: &[String]) -> HoldView {
         state: hold.state,
         account_id: hold.account,
         account_ref: hold.account_ref,
+        debtor_ref: hold.debtor,
         documents: hold.documents,
         starts_on: hold.starts_on,
         ends_on: hold.ends_on,
@@ -76,6 +77,9 @@ pub(crate) async fn place_hold(ask: PlaceHold, bus: Bus) -> Result<HoldView, Ref
         return shown(&bus, id, roles).await;
     };
     let (account_ref, _) = act.debtor(ask.account_id).await?;
+    let debtor = act
+        .one_of(ask.account_id, ask.debtor_ref.as_deref())
+        .await?;
     let starts_on = ask.starts_on.unwrap_or(act.today);
     let effect = stops::effect(ask.kind, starts_on.max(act.today)).map_err(Failure::of)?;
     let ends_on = ask.ends_on.or_else(|| effect.ends_on(starts_on));
@@ -103,7 +107,9 @@ pub(crate) async fn place_hold(ask: PlaceHold, bus: Bus) -> Result<HoldView, Ref
             .checked_sub_months(Months::new(12))
             .unwrap_or(starts_on);
         let conn = act.tx.conn();
-        if store::holds::had_since(conn, ask.account_id, ask.kind, year_ago).await? {
+        if store::holds::had_since(conn, ask.account_id, debtor.as_deref(), ask.kind, year_ago)
+            .await?
+        {
             warnings.push("a standard breathing space began less than 12 months before".to_owned());
         }
         if documents.is_empty() {
@@ -117,6 +123,7 @@ pub(crate) async fn place_hold(ask: PlaceHold, bus: Bus) -> Result<HoldView, Ref
         state: HoldState::Active,
         account: ask.account_id,
         account_ref,
+        debtor,
         documents,
         starts_on,
         ends_on,

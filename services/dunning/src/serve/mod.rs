@@ -6,6 +6,7 @@ pub(crate) mod claims;
 mod contact_views;
 mod contacts;
 pub(crate) mod editions;
+mod enclosures;
 mod holds;
 mod plans;
 mod policies;
@@ -23,6 +24,7 @@ pub(crate) use claims::{get_late_payment, late_sums, post_charge, take_back_char
 pub(crate) use contact_views::{get_reach, list_contacts, list_outcomes};
 pub(crate) use contacts::{erase_contact_notes, record_contact, step_contact};
 pub(crate) use editions::step_edition;
+pub(crate) use enclosures::{draft_enclosure, fetch_enclosure, list_enclosures};
 pub(crate) use holds::{get_hold, list_holds, place_hold, step_hold};
 pub(crate) use plans::{get_plan, list_plans, open_plan, propose_plan, step_plan};
 pub(crate) use policies::{
@@ -36,7 +38,7 @@ pub(crate) use referrals_act::{acknowledge_debt, open_referral, step_referral};
 pub(crate) use run_preview::preview_run_account;
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::{get_standing, moment};
-pub(crate) use statements::get_statement;
+pub(crate) use statements::{get_statement, on_paper, statement};
 pub(crate) use templates::{draft_template, get_template, list_templates, preview_template};
 
 use messaging::{Bus, Failure};

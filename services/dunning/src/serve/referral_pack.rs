@@ -9,18 +9,21 @@ use messaging::{Bus, Failure};
 use rust_decimal::Decimal;
 use serde_json::json;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{claims, statements};
 use crate::{
     domain::{
-        letter,
         pack::{self, File, Pack},
         pre_action,
         referral::Referral,
-        template::{Addressee, Block, Facts, Filled, Line, Sender},
+        template::Sender,
     },
-    store::{self, referral_history as history},
+    store::{self, accounts::Among, referral_history as history},
 };
+
+/// Bytes of enclosures that are put into a pack; the others are there by their hash.
+const ENCLOSURES_MAX: i64 = 4_000_000;
 
 fn file(name: &str, what: &str, bytes: Vec<u8>) -> File {
     File {
@@ -44,47 +47,6 @@ fn text(value: Option<&str>) -> String {
 
 fn amount(amount: Decimal) -> String {
     format!("{:.2}", amount.round_dp(2))
-}
-
-/// Everything open, on paper.
-fn on_paper(statement: &Statement, referral: &Referral, sender: &Sender) -> Vec<u8> {
-    let totals: Vec<String> = statement
-        .totals
-        .iter()
-        .map(|sum| sum.display_uk())
-        .collect();
-    let facts = Facts::new(
-        sender.clone(),
-        Addressee {
-            r#ref: statement.account_ref.clone(),
-            name: statement.name.clone(),
-            address: statement.address.clone(),
-        },
-        statement
-            .lines
-            .iter()
-            .map(|line| Line {
-                document_ref: line.document_ref.clone(),
-                due_on: line.due_on,
-                amount: line.open.display_uk(),
-            })
-            .collect(),
-        totals.join(" and "),
-        statement.as_at,
-        None,
-    );
-    let filled = Filled {
-        subject: format!("Statement of account {}", statement.account_ref),
-        blocks: vec![
-            Block::Paragraph(
-                "Everything that is open on the account, with credits and with what is not \
-                 handed over."
-                    .to_owned(),
-            ),
-            Block::Items,
-        ],
-    };
-    letter::pdf(&filled, &facts, &referral.account_ref)
 }
 
 fn lines(statement: &Statement, referral: &Referral) -> Vec<u8> {
@@ -253,6 +215,8 @@ async fn contacts(conn: &mut PgConnection, referral: &Referral) -> Result<Vec<Fi
             ]
         })
         .collect();
+    let ids: Vec<Uuid> = contacted.iter().map(|one| one.contact_id).collect();
+    files.extend(enclosures(conn, &ids).await?);
     files.push(file(
         "contacts.csv",
         "Every contact, with the proof that it was sent",
@@ -278,6 +242,48 @@ async fn contacts(conn: &mut PgConnection, referral: &Referral) -> Result<Vec<Fi
     Ok(files)
 }
 
+/// What went with the letters: each by its hash, and the forms themselves.
+async fn enclosures(conn: &mut PgConnection, contacts: &[Uuid]) -> Result<Vec<File>, Failure> {
+    let with = store::enclosures::of_contacts(conn, contacts).await?;
+    if with.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut hashes: Vec<String> = with.iter().map(|one| one.sha256.clone()).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    let mut files: Vec<File> = history::archived(conn, &hashes, ENCLOSURES_MAX)
+        .await?
+        .into_iter()
+        .map(|one| {
+            file(
+                &format!("enclosures/{}.pdf", one.sha256),
+                "What was enclosed with a letter; its name is its SHA-256",
+                one.bytes,
+            )
+        })
+        .collect();
+    let rows: Vec<Vec<String>> = with
+        .iter()
+        .map(|one| {
+            vec![
+                one.contact_id.to_string(),
+                one.name.clone(),
+                one.title.clone(),
+                one.version
+                    .map(|version| version.to_string())
+                    .unwrap_or_default(),
+                one.sha256.clone(),
+            ]
+        })
+        .collect();
+    files.push(file(
+        "enclosures.csv",
+        "What was enclosed with each letter",
+        pack::table(&["contact_id", "name", "title", "version", "sha256"], &rows),
+    ));
+    Ok(files)
+}
+
 /// What stood in the way of chasing, as far as it may leave the house (E99).
 async fn stops(conn: &mut PgConnection, referral: &Referral) -> Result<File, Failure> {
     let mut stops = store::stops::of_account(conn, referral.account).await?;
@@ -299,6 +305,7 @@ async fn stops(conn: &mut PgConnection, referral: &Referral) -> Result<File, Fai
             let over = stop.over_from();
             vec![
                 pre_action::words(stop),
+                text(stop.debtor.as_deref()),
                 if stop.parts.is_empty() {
                     "the whole account".to_owned()
                 } else {
@@ -317,8 +324,44 @@ async fn stops(conn: &mut PgConnection, referral: &Referral) -> Result<File, Fai
     Ok(file(
         "history.csv",
         "Holds, promises, plans and queries",
-        pack::table(&["kind", "documents", "from", "over_from", "id"], &rows),
+        pack::table(
+            &["kind", "debtor", "documents", "from", "over_from", "id"],
+            &rows,
+        ),
     ))
+}
+
+/// Those who owe it together, and against whom no step is taken now; nothing where
+/// the account owes alone (E97).
+async fn debtors(conn: &mut PgConnection, referral: &Referral) -> Result<Option<File>, Failure> {
+    let among = Among::one(referral.account);
+    let joint = store::debtors::among(conn, among).await?;
+    let Some(joint) = joint.into_values().next() else {
+        return Ok(None);
+    };
+    let rows: Vec<Vec<String>> = joint
+        .iter()
+        .map(|one| {
+            let own = format!("{}: ", one.debtor_ref);
+            let not = referral
+                .not_against
+                .iter()
+                .filter_map(|spared| spared.strip_prefix(&own))
+                .collect::<Vec<_>>();
+            vec![
+                one.debtor_ref.clone(),
+                one.name.clone(),
+                text(one.address.as_deref()),
+                text(one.email.as_deref()),
+                not.join("; "),
+            ]
+        })
+        .collect();
+    Ok(Some(file(
+        "debtors.csv",
+        "Those who owe it together, each the whole; no step is taken against whom something stops",
+        pack::table(&["debtor", "name", "address", "email", "stopped_by"], &rows),
+    )))
 }
 
 /// The clocks before a claim, their replies and notice.
@@ -378,6 +421,7 @@ pub(super) async fn build(
     let ask = GetStatement {
         account_id: referral.account,
         red: false,
+        as_at: None,
     };
     let statement = statements::statement(conn, bus, &ask).await?;
     let ask = GetLatePayment {
@@ -403,7 +447,7 @@ pub(super) async fn build(
         file(
             "statement.pdf",
             "Statement of account",
-            on_paper(&statement, referral, sender),
+            statements::on_paper(&statement, sender, &referral.account_ref),
         ),
         file(
             "statement.csv",
@@ -418,6 +462,7 @@ pub(super) async fn build(
         before_action(referral, &facts, today),
         stops(conn, referral).await?,
     ];
+    files.extend(debtors(conn, referral).await?);
     files.extend(documents(conn, referral).await?);
     files.extend(contacts(conn, referral).await?);
     let about = json!({

@@ -109,7 +109,7 @@ impl Legal {
         let policies = store::policies::all(conn).await?;
         let overdue = store::referrals::overdue(conn, account, today).await?;
         let sent = store::referrals::sent(conn, account).await?;
-        let stops = store::stops::of_account(conn, account).await?;
+        let (stops, _) = store::stops::freezing(conn, account).await?;
         let taken = store::referrals::taken(conn, account).await?;
         let ids: Vec<Uuid> = overdue.iter().map(|one| one.document.as_uuid()).collect();
         let restarts = store::limitations::restarts(conn, &ids).await?;

@@ -165,6 +165,7 @@ pub(crate) async fn open_referral(ask: OpenReferral, bus: Bus) -> Result<Referra
         stopped: false,
         runs_until: None,
         to_tell: Vec::new(),
+        not_against: Vec::new(),
         next_step: None,
     };
     let facts = store::referrals::facts(act.tx.conn(), &referral).await?;

@@ -12,9 +12,13 @@ use messaging::{Bus, Failure};
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 
-use super::standing::moment;
+use super::{act::wrong, standing::moment};
 use crate::{
-    domain::{chase, statement::BANDS},
+    domain::{
+        chase, letter,
+        statement::BANDS,
+        template::{Addressee, Block, Facts, Filled, Line, Sender},
+    },
     store,
 };
 
@@ -24,12 +28,19 @@ pub(crate) async fn get_statement(ask: GetStatement, bus: Bus) -> Result<Stateme
 }
 
 /// A statement of an account as it stands now.
-pub(super) async fn statement(
+pub(crate) async fn statement(
     conn: &mut PgConnection,
     bus: &Bus,
     ask: &GetStatement,
 ) -> Result<Statement, Failure> {
-    let moment = moment(conn, bus).await?;
+    let mut moment = moment(conn, bus).await?;
+    let past = ask.as_at.filter(|day| *day != moment.today);
+    if past.is_some_and(|day| day > moment.today) {
+        return Err(wrong("/as_at", "not after today"));
+    }
+    if past.is_some() && ask.red {
+        return Err(wrong("/as_at", "what may be chased is known of today only"));
+    }
     let who = store::statements::addressee(conn, ask.account_id)
         .await?
         .ok_or_else(|| {
@@ -38,11 +49,14 @@ pub(super) async fn statement(
                 format!("there is no account {}", ask.account_id),
             )
         })?;
-    let mut open = store::statements::open(conn, ask.account_id, moment.today).await?;
+    let mut open = match past {
+        Some(day) => store::statements::open_at(conn, ask.account_id, day).await?,
+        None => store::statements::open(conn, ask.account_id, moment.today).await?,
+    };
     let policies = store::policies::all(conn).await?;
     let positions =
         store::positions::load(conn, store::accounts::Among::one(ask.account_id)).await?;
-    if let Some(position) = positions.first() {
+    if let Some(position) = positions.first().filter(|_| past.is_none()) {
         let judgement = chase::judge(position, &policies, moment).map_err(Failure::of)?;
         for verdict in judgement.verdicts {
             if let Some(line) = open
@@ -54,6 +68,7 @@ pub(super) async fn statement(
             }
         }
     }
+    moment.today = past.unwrap_or(moment.today);
     let (lines, left_out) = if ask.red {
         // What waits for the next stage is owed and overdue all the same.
         open.into_iter()
@@ -106,4 +121,41 @@ pub(super) async fn statement(
     let content = serde_json::to_vec(&statement).map_err(Failure::from)?;
     statement.content_sha256 = hex::encode(Sha256::digest(&content));
     Ok(statement)
+}
+
+/// Everything open, on paper.
+pub(crate) fn on_paper(statement: &Statement, sender: &Sender, reference: &str) -> Vec<u8> {
+    let totals: Vec<String> = statement
+        .totals
+        .iter()
+        .map(|sum| sum.display_uk())
+        .collect();
+    let facts = Facts::new(
+        sender.clone(),
+        Addressee {
+            r#ref: statement.account_ref.clone(),
+            name: statement.name.clone(),
+            address: statement.address.clone(),
+        },
+        statement
+            .lines
+            .iter()
+            .map(|line| Line {
+                document_ref: line.document_ref.clone(),
+                due_on: line.due_on,
+                amount: line.open.display_uk(),
+            })
+            .collect(),
+        totals.join(" and "),
+        statement.as_at,
+        None,
+    );
+    let filled = Filled {
+        subject: format!("Statement of account {}", statement.account_ref),
+        blocks: vec![
+            Block::Paragraph("Everything that is open on the account, with credits.".to_owned()),
+            Block::Items,
+        ],
+    };
+    letter::pdf(&filled, &facts, reference)
 }

@@ -14,7 +14,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{known, money};
-use crate::domain::claim::{self, Late};
+use crate::domain::{
+    claim::{self, Late},
+    joint,
+};
 
 /// Late debts of one page.
 const LATE_MAX: i64 = 500;
@@ -206,7 +209,8 @@ pub(crate) async fn upheld(
     .fetch_all(&mut *conn)
     .await?;
     let shared = sqlx::query!(
-        r#"select a.contact_id, a.document_id from dunning.contact_item a
+        r#"select a.contact_id, a.document_id, c.run_id, c.account_id
+           from dunning.contact_item a join dunning.contact c using (contact_id)
            where a.document_id = any($1) and not a.void and exists (select from dunning.contact_item b
              where b.contact_id = a.contact_id and not b.void and b.document_id <> all($1))"#,
         documents
@@ -217,9 +221,12 @@ pub(crate) async fn upheld(
     for row in rows {
         let found = charge(row)?;
         let id = found.view.charge_id;
-        let mut others = shared
-            .iter()
-            .map(|row| claim::charge_id(row.contact_id, row.document_id.into(), ChargeKind::Fee));
+        let mut others = shared.iter().map(|row| {
+            let once = row.run_id.map_or(row.contact_id, |run| {
+                joint::contact_id(run, row.account_id, None)
+            });
+            claim::charge_id(once, row.document_id.into(), ChargeKind::Fee)
+        });
         if !others.any(|other| other == id) {
             charges.push(found);
         }
@@ -230,6 +237,7 @@ pub(crate) async fn upheld(
 /// A contact after which its policy may post claims, or charges for it.
 pub(crate) struct Due {
     pub(crate) contact_id: Uuid,
+    pub(crate) run_id: Option<Uuid>,
     /// It was sent; else it failed.
     pub(crate) reached: bool,
     pub(crate) account_id: Uuid,
@@ -261,7 +269,7 @@ pub(crate) async fn expect(conn: &mut PgConnection, contacts: &[Uuid]) -> Result
 pub(crate) async fn due(conn: &mut PgConnection, limit: i64) -> Result<Vec<Due>, Failure> {
     let rows = sqlx::query!(
         r#"select d.contact_id, c.state not in ('failed', 'bounced', 'gone_away', 'recalled') as "reached!", c.account_id,
-             c.account_ref, c.stage, c.policy, c.policy_version
+             c.account_ref, c.run_id, c.stage, c.policy, c.policy_version
            from dunning.charge_due d join dunning.contact c using (contact_id)
            where c.state not in ('claimed', 'unknown', 'todo')
            order by d.contact_id limit $1 for update of d skip locked"#,
@@ -281,6 +289,7 @@ pub(crate) async fn due(conn: &mut PgConnection, limit: i64) -> Result<Vec<Due>,
     for row in rows {
         let mut due = Due {
             contact_id: row.contact_id,
+            run_id: row.run_id,
             reached: row.reached,
             account_id: row.account_id,
             account_ref: row.account_ref,

@@ -8,7 +8,7 @@ use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{known, money};
+use super::{enclosures::Enclosed, known, money, templates::File};
 
 /// The name of a vocabulary as it is written.
 fn name(value: impl serde::Serialize) -> Result<String, Failure> {
@@ -32,26 +32,51 @@ pub(crate) struct Written {
     pub(crate) template: String,
     pub(crate) template_version: i32,
     pub(crate) address: Option<String>,
+    /// What goes with it.
+    pub(crate) enclosed: Vec<Enclosed>,
     /// The day that counts in the contact budget, if it does.
     pub(crate) counted_on: Option<NaiveDate>,
 }
 
-/// Which of these documents were contacted about at which rank already.
+impl Written {
+    pub(crate) fn file(&self) -> File<'_> {
+        File {
+            sha256: &self.sha256,
+            media_type: self.media_type,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+/// Documents that were contacted about, each with the rank of the stage and the joint
+/// debtor; nobody where it was the account as a whole.
+pub(crate) struct Already(HashSet<(Uuid, i16, String)>);
+
+impl Already {
+    /// Whether the account, or one of its joint debtors, had it.
+    pub(crate) fn has(&self, document: Uuid, rank: i16, debtor: Option<&str>) -> bool {
+        let had = |debtor: &str| self.0.contains(&(document, rank, debtor.to_owned()));
+        had("") || debtor.is_some_and(had)
+    }
+}
+
+/// Which of these documents were contacted about already.
 pub(crate) async fn sent_already(
     conn: &mut PgConnection,
     documents: &[Uuid],
-) -> Result<HashSet<(Uuid, i16)>, Failure> {
+) -> Result<Already, Failure> {
     let rows = sqlx::query!(
-        r#"select document_id, rank as "rank!" from dunning.contact_item
+        r#"select document_id, rank as "rank!", debtor_ref from dunning.contact_item
            where document_id = any($1) and not void and rank is not null"#,
         documents
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.document_id, row.rank))
-        .collect())
+    Ok(Already(
+        rows.into_iter()
+            .map(|row| (row.document_id, row.rank, row.debtor_ref))
+            .collect(),
+    ))
 }
 
 /// Writes them with their items: the claim. A second one for a document and stage
@@ -73,12 +98,14 @@ pub(crate) async fn insert(conn: &mut PgConnection, all: &[Written]) -> Result<(
     sqlx::query!(
         "insert into dunning.contact (contact_id, version, direction, channel, state, account_id, account_ref, run_id,
            stage, rank, policy, policy_version, template, template_version, amounts, address, content_sha256, at,
-           counted_on, actor, reason, recorded_at)
+           counted_on, actor, reason, debtor_ref, recorded_at)
          select c.*, c.at from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[],
            $8::uuid[], $9::text[], $10::smallint[], $11::text[], $12::integer[], $13::text[], $14::integer[], $15::jsonb[],
-           $16::text[], $17::text[], $18::timestamptz[], $19::date[], $20::text[], $21::text[])
+           $16::text[], $17::text[], $18::timestamptz[], $19::date[], $20::text[], $21::text[],
+           $22::text[])
            c (contact_id, version, direction, channel, state, account_id, account_ref, run_id, stage, rank, policy,
-             policy_version, template, template_version, amounts, address, content_sha256, at, counted_on, actor, reason)",
+             policy_version, template, template_version, amounts, address, content_sha256, at, counted_on, actor, reason,
+             debtor_ref)",
         &of(all, |one| one.event.contact_id.as_uuid()),
         &of(all, |one| one.event.version),
         &names(all, |one| one.event.direction)?,
@@ -99,7 +126,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, all: &[Written]) -> Result<(
         &of(all, |one| one.event.at),
         &of(all, |one| one.counted_on) as &[Option<NaiveDate>],
         &of(all, |one| one.event.actor.clone()),
-        &of(all, |one| one.event.reason.clone())
+        &of(all, |one| one.event.reason.clone()),
+        &of(all, |one| one.event.debtor_ref.clone()) as &[Option<String>]
     )
     .execute(&mut *conn)
     .await?;
@@ -116,9 +144,9 @@ pub(crate) async fn insert(conn: &mut PgConnection, all: &[Written]) -> Result<(
     }
     sqlx::query!(
         "insert into dunning.contact_item (contact_id, document_id, account_id, document_ref, stage, rank, amount,
-           currency)
+           currency, debtor_ref)
          select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::smallint[], $7::numeric[],
-           $8::text[])",
+           $8::text[], $9::text[])",
         &each(all, |event, _, _| event.contact_id.as_uuid()),
         &each(all, |_, item, _| item.document_id.as_uuid()),
         &each(all, |event, _, _| event.account_id.as_uuid()),
@@ -126,7 +154,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, all: &[Written]) -> Result<(
         &each(all, |_, item, _| item.stage.clone()) as &[Option<String>],
         &each(all, |_, _, rank| rank) as &[Option<i16>],
         &each(all, |_, item, _| item.amount.amount()),
-        &each(all, |_, item, _| item.amount.currency().code().to_owned())
+        &each(all, |_, item, _| item.amount.currency().code().to_owned()),
+        &each(all, |event, _, _| event.debtor_ref.clone().unwrap_or_default())
     )
     .execute(conn)
     .await?;
@@ -239,7 +268,7 @@ pub(crate) async fn mark(
            from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) m (contact_id, state, provider, reason)
            where c.contact_id = m.contact_id and c.state = 'claimed'
            returning c.contact_id, c.version, c.direction, c.channel, c.state, c.account_id, c.account_ref, c.run_id, c.stage,
-             c.amounts, c.content_sha256, c.at, c.reason"#,
+             c.amounts, c.content_sha256, c.at, c.reason, c.debtor_ref"#,
         &contacts,
         &states?,
         &providers as &[Option<String>],
@@ -293,6 +322,7 @@ pub(crate) async fn mark(
                 state: known(state, &row.state)?,
                 account_id: row.account_id.into(),
                 account_ref: row.account_ref,
+                debtor_ref: row.debtor_ref,
                 run_id: row.run_id.map(Into::into),
                 stage: row.stage,
                 items: items.remove(&row.contact_id).unwrap_or_default(),

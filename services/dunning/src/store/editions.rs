@@ -231,6 +231,8 @@ pub(crate) async fn publish(
             .execute(conn)
             .await?;
         }
+        // Its file is in the archive, and work looks at its edition itself.
+        EditionKind::Enclosure => {}
     }
     Ok(())
 }

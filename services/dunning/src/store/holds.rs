@@ -136,40 +136,71 @@ pub(crate) async fn issued_until(
     Ok(ids.into_iter().map(Into::into).collect())
 }
 
-/// Whether the account had a hold of a kind that began on a day or later.
+/// Whether the account, or the debtor on it, had a hold of a kind that began on a
+/// day or later.
 pub(crate) async fn had_since(
     conn: &mut PgConnection,
     account: AccountId,
+    debtor: Option<&str>,
     kind: HoldKind,
     day: NaiveDate,
 ) -> Result<bool, Failure> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from dunning.hold where account_id = $1 and kind = $2 and starts_on > $3
-             and state <> 'cancelled') as "had!""#,
+             and state <> 'cancelled' and (body->>'debtor' is null or $4::text is null or body->>'debtor' = $4)) as "had!""#,
         account.as_uuid(),
         kind.name(),
-        day
+        day,
+        debtor
     )
     .fetch_one(conn)
     .await?)
 }
 
 /// Whether a hold of a kind stops all of the account on a day, or all that there
-/// was up to a cut-off.
+/// was up to a cut-off: everybody's, or that of the debtor.
 pub(crate) async fn is_held(
     conn: &mut PgConnection,
     account: AccountId,
+    debtor: Option<&str>,
     kind: HoldKind,
     day: NaiveDate,
 ) -> Result<bool, Failure> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from dunning.hold where account_id = $1 and kind = $2 and state = 'active'
              and starts_on <= $3 and (ends_on is null or ends_on >= $3)
+             and (body->>'debtor' is null or body->>'debtor' = $4)
              and (body->'documents' = '[]' or body->>'cut_off_on' is not null)) as "held!""#,
         account.as_uuid(),
         kind.name(),
-        day
+        day,
+        debtor
     )
     .fetch_one(conn)
     .await?)
+}
+
+/// Kinds of the holds that are one debtor's own and are active on a day.
+pub(crate) async fn of_debtors(
+    conn: &mut PgConnection,
+    account: AccountId,
+    day: NaiveDate,
+) -> Result<Vec<(String, HoldKind)>, Failure> {
+    let rows = sqlx::query!(
+        r#"select distinct body->>'debtor' as "debtor!", kind from dunning.hold
+           where account_id = $1 and state = 'active' and body->>'debtor' is not null
+             and starts_on <= $2 and (ends_on is null or ends_on >= $2) order by 1, 2"#,
+        account.as_uuid(),
+        day
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                row.debtor,
+                super::known(HoldKind::named(&row.kind), &row.kind)?,
+            ))
+        })
+        .collect()
 }

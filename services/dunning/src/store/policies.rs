@@ -6,7 +6,10 @@ use messaging::Failure;
 use sqlx::PgConnection;
 
 use super::{editions, templates::shipped};
-use crate::domain::policy::{Assignment, Policies, Policy};
+use crate::domain::{
+    enclosures::InForce,
+    policy::{Assignment, Policies, Policy},
+};
 
 /// Everything that may be in force, or that something runs under, and which
 /// account or parent has which.
@@ -25,7 +28,9 @@ pub(crate) async fn all(conn: &mut PgConnection) -> Result<Policies, Failure> {
         policy: one.policy,
         valid_from: one.valid_from,
     });
-    Ok(Policies::new(policies?).with(assigned.collect()))
+    let forms = InForce::new(super::enclosures::published(conn).await?);
+    let policies = Policies::new(policies?).with(assigned.collect());
+    Ok(policies.enclosing(forms))
 }
 
 /// Writes the built-in examples that are not there yet. A version that is there

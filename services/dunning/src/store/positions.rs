@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     accounts::{Among, kind_named},
-    money, stops, ways,
+    debtors, money, stops, ways,
 };
 use crate::domain::{
     chase::{Item, Position, Reached, Terms, is_chased},
@@ -52,7 +52,8 @@ pub(crate) async fn load_all(
     }
     let accounts = sqlx::query!(
         r#"select account_id, account_ref, parent_ref, kind, segment, principal, email is not null as "has_email!",
-             address is not null as "has_address!", phone is not null as "has_phone!"
+             address is not null as "has_address!", phone is not null as "has_phone!",
+             exists (select from dunning.debtor d where d.account_id = account.account_id) as "joint!"
            from dunning.account
            where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))"#,
         from,
@@ -61,6 +62,7 @@ pub(crate) async fn load_all(
     )
     .fetch_all(&mut *conn)
     .await?;
+    let joint = accounts.iter().any(|row| row.joint);
     for row in accounts {
         positions.insert(
             row.account_id,
@@ -78,6 +80,7 @@ pub(crate) async fn load_all(
                 items: Vec::new(),
                 stops: Vec::new(),
                 contacts: Vec::new(),
+                debtors: Vec::new(),
             },
         );
     }
@@ -87,10 +90,21 @@ pub(crate) async fn load_all(
             position.contacts = days;
         }
     }
-    for (account, shut) in ways::shut_of(conn, among).await? {
+    if joint {
+        for (account, debtors) in debtors::among(conn, among).await? {
+            if let Some(position) = positions.get_mut(&account) {
+                position.debtors = debtors;
+            }
+        }
+    }
+    for (account, debtor, shut) in ways::shut_of(conn, among).await? {
         let Some(position) = positions.get_mut(&account) else {
             continue;
         };
+        if !debtor.is_empty() {
+            debtors::shut(&mut position.debtors, &debtor, &shut);
+            continue;
+        }
         if shut.state == ReachState::OptedOut {
             position.opted_out.push(shut.channel);
             continue;
@@ -125,7 +139,7 @@ pub(crate) async fn load_all(
     let stops = sqlx::query_as!(
         stops::Row,
         r#"select account_id, subject_id, kind, hold_kind, documents, amounts as "amounts: Vec<Option<rust_decimal::Decimal>>",
-             currency, starts_on, ends_on, ended_on
+             currency, starts_on, ends_on, ended_on, debtor_ref
            from dunning.stop
            where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3)) order by subject_id"#,
         from,

@@ -84,7 +84,7 @@ async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Contact>, Fa
     let rows = sqlx::query!(
         "select contact_id, version, direction, channel, state, account_id, account_ref, run_id, stage, amounts, address,
            content_sha256, outcome, proposal, next_step, next_on, none_because, follows, hold_id, promise_id, at, counted_on,
-           actor, reason, recorded_at
+           actor, reason, recorded_at, debtor_ref
          from dunning.contact where contact_id = any($1) order by contact_id",
         ids
     )
@@ -120,6 +120,7 @@ async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Contact>, Fa
                 state: known(ContactState::named(&row.state), &row.state)?,
                 account: row.account_id.into(),
                 account_ref: row.account_ref,
+                debtor: row.debtor_ref,
                 run: row.run_id.map(Into::into),
                 stage: row.stage,
                 items: of.remove(&row.contact_id).unwrap_or_default(),
@@ -154,9 +155,9 @@ pub(crate) async fn put(
     sqlx::query!(
         "insert into dunning.contact (contact_id, version, direction, channel, state, account_id, account_ref, run_id,
            stage, amounts, address, content_sha256, outcome, proposal, next_step, next_on, none_because, follows, at,
-           counted_on, actor, reason, recorded_at, hold_id, promise_id)
+           counted_on, actor, reason, recorded_at, hold_id, promise_id, debtor_ref)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-           $23, $24, $25)
+           $23, $24, $25, $26)
          on conflict (contact_id) do update set version = excluded.version, state = excluded.state,
            outcome = excluded.outcome, proposal = excluded.proposal, next_step = excluded.next_step,
            next_on = excluded.next_on, none_because = excluded.none_because, at = excluded.at,
@@ -186,7 +187,8 @@ pub(crate) async fn put(
         contact.reason,
         contact.recorded_at,
         contact.hold.map(contracts::dunning::HoldId::as_uuid),
-        contact.promise.map(contracts::dunning::PromiseId::as_uuid)
+        contact.promise.map(contracts::dunning::PromiseId::as_uuid),
+        contact.debtor
     )
     .execute(&mut *conn)
     .await?;

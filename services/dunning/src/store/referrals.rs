@@ -240,8 +240,9 @@ pub(crate) async fn facts(conn: &mut PgConnection, referral: &Referral) -> Resul
             }
         }
     }
-    facts.stops = stops::of_account(conn, referral.account)
-        .await?
+    let (everybodys, own) = stops::freezing(conn, referral.account).await?;
+    facts.own_stops = own;
+    facts.stops = everybodys
         .into_iter()
         .filter(|stop| stop.subject != referral.id.as_uuid())
         .collect();

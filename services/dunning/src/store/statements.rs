@@ -74,6 +74,44 @@ pub(crate) async fn open(
         .collect()
 }
 
+/// What was open at the end of a day, by the days from which movements count.
+pub(crate) async fn open_at(
+    conn: &mut PgConnection,
+    account: AccountId,
+    day: NaiveDate,
+) -> Result<Vec<StatementItem>, Failure> {
+    let rows = sqlx::query!(
+        r#"select i.document_id, i.document_ref as "document_ref!", i.matter_ref, i.issued_on as "issued_on!",
+             i.due_on as "due_on!", i.currency, i.gross - coalesce(m.moved, 0) as "open!"
+           from dunning.item i
+           left join lateral (select sum(m.amount) as moved from dunning.movement m
+             where m.document_id = i.document_id and m.effective_on <= $2) m on true
+           where i.account_id = $1 and i.issued_on <= $2 and i.document_ref is not null
+             and i.gross <> coalesce(m.moved, 0)
+           order by i.due_on, i.document_id limit $3"#,
+        account.as_uuid(),
+        day,
+        LINES_MAX
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StatementItem {
+                document_id: row.document_id.into(),
+                document_ref: row.document_ref,
+                matter_ref: row.matter_ref,
+                issued_on: row.issued_on,
+                due_on: row.due_on,
+                open: money(row.open, &row.currency)?,
+                chaseable: None,
+                days_late: (day - row.due_on).num_days(),
+                reason: None,
+            })
+        })
+        .collect()
+}
+
 /// Accounts with all that decides what their statements say; `but` is the run
 /// that asks.
 pub(crate) async fn holders(
@@ -128,16 +166,16 @@ pub(crate) async fn holders(
             });
         }
     }
-    for (account, _) in super::ways::shut_of(conn, among).await? {
+    for (account, ..) in super::ways::shut_of(conn, among).await? {
         if let Some(holder) = holders.get_mut(&account) {
             holder.was_shut = true;
         }
     }
     let rows = sqlx::query!(
-        "select account_id, kind, period, overdue from dunning.statement_sent
-         where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))
-           and not void and period > $4::date - 400
-         order by account_id, period desc",
+        r#"select account_id, kind, period, bool_or(overdue) as "overdue!" from dunning.statement_sent
+           where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))
+             and not void and period > $4::date - 400
+           group by account_id, kind, period order by account_id, period desc"#,
         among.from,
         among.to,
         among.only,
@@ -186,6 +224,7 @@ pub(crate) async fn holders(
 pub(crate) struct Sent {
     pub(crate) contact: Uuid,
     pub(crate) account: Uuid,
+    pub(crate) debtor: Option<String>,
     pub(crate) kind: RunKind,
     pub(crate) period: NaiveDate,
     pub(crate) as_at: NaiveDate,
@@ -201,14 +240,15 @@ pub(crate) async fn claim(conn: &mut PgConnection, all: &[Sent]) -> Result<(), F
         all.iter().map(get).collect()
     }
     sqlx::query!(
-        "insert into dunning.statement_sent (contact_id, account_id, kind, period, as_at, overdue)
-         select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::date[], $5::date[], $6::boolean[])",
+        "insert into dunning.statement_sent (contact_id, account_id, kind, period, as_at, overdue, debtor_ref)
+         select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::date[], $5::date[], $6::boolean[], $7::text[])",
         &of(all, |sent| sent.contact),
         &of(all, |sent| sent.account),
         &of(all, |sent| sent.kind.name().to_owned()),
         &of(all, |sent| sent.period),
         &of(all, |sent| sent.as_at),
-        &of(all, |sent| sent.overdue)
+        &of(all, |sent| sent.overdue),
+        &of(all, |sent| sent.debtor.clone().unwrap_or_default())
     )
     .execute(conn)
     .await?;

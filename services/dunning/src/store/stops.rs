@@ -7,7 +7,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{known, money};
-use crate::domain::stops::{Part, Stop, StopKind};
+use crate::domain::{
+    joint, pre_action,
+    stops::{Part, Stop, StopKind},
+};
 
 /// A stop as it is written, with whose it is.
 #[derive(Debug, Clone)]
@@ -36,8 +39,8 @@ pub(crate) async fn put(conn: &mut PgConnection, stops: &[Written]) -> Result<()
             .map(|amount| amount.currency().code());
         sqlx::query!(
             "insert into dunning.stop as s (subject_id, version, kind, hold_kind, account_id, documents, amounts,
-               currency, starts_on, ends_on, ended_on)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+               currency, starts_on, ends_on, ended_on, debtor_ref)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              on conflict (subject_id) do update set version = excluded.version, kind = excluded.kind,
                hold_kind = excluded.hold_kind, documents = excluded.documents, amounts = excluded.amounts,
                currency = excluded.currency, starts_on = excluded.starts_on, ends_on = excluded.ends_on,
@@ -53,7 +56,8 @@ pub(crate) async fn put(conn: &mut PgConnection, stops: &[Written]) -> Result<()
             currency,
             stop.starts_on,
             stop.ends_on,
-            stop.ended_on
+            stop.ended_on,
+            stop.debtor.as_deref()
         )
         .execute(&mut *conn)
         .await?;
@@ -72,6 +76,7 @@ pub(super) struct Row {
     pub(super) starts_on: chrono::NaiveDate,
     pub(super) ends_on: Option<chrono::NaiveDate>,
     pub(super) ended_on: Option<chrono::NaiveDate>,
+    pub(super) debtor_ref: Option<String>,
 }
 
 pub(super) fn stop(row: Row) -> Result<Stop, Failure> {
@@ -88,6 +93,7 @@ pub(super) fn stop(row: Row) -> Result<Stop, Failure> {
         })
     };
     Ok(Stop {
+        debtor: row.debtor_ref,
         subject: row.subject_id,
         kind: known(kind, &row.kind)?,
         parts: row
@@ -109,7 +115,7 @@ pub(crate) async fn lock(
 ) -> Result<Vec<Written>, Failure> {
     let rows = sqlx::query!(
         r#"select account_id, subject_id, version, kind, hold_kind, documents,
-             amounts as "amounts: Vec<Option<Decimal>>", currency, starts_on, ends_on, ended_on
+             amounts as "amounts: Vec<Option<Decimal>>", currency, starts_on, ends_on, ended_on, debtor_ref
            from dunning.stop where subject_id = any($1) order by subject_id for update"#,
         subjects
     )
@@ -131,6 +137,7 @@ pub(crate) async fn lock(
                     starts_on: row.starts_on,
                     ends_on: row.ends_on,
                     ended_on: row.ended_on,
+                    debtor_ref: row.debtor_ref,
                 })?,
             })
         })
@@ -145,11 +152,49 @@ pub(crate) async fn of_account(
     let rows = sqlx::query_as!(
         Row,
         r#"select account_id, subject_id, kind, hold_kind, documents, amounts as "amounts: Vec<Option<Decimal>>", currency,
-             starts_on, ends_on, ended_on
+             starts_on, ends_on, ended_on, debtor_ref
            from dunning.stop where account_id = $1 order by subject_id"#,
         account.as_uuid()
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(stop).collect()
+}
+
+/// Of the stops of an account those that bind everybody who owes it, as far as they
+/// matter: one debtor's own hold leaves the others as they are (E73, E97).
+pub(crate) async fn of_everybody(
+    conn: &mut PgConnection,
+    account: AccountId,
+    matters: impl Fn(&Stop) -> bool,
+) -> Result<Vec<Stop>, Failure> {
+    let stops = of_account(conn, account).await?;
+    if stops.iter().all(|stop| stop.debtor.is_none()) {
+        return Ok(stops);
+    }
+    let debtors = super::debtors::refs(conn, account).await?;
+    Ok(joint::of_everybody(stops, &debtors, matters))
+}
+
+/// The stops that no step towards a court is taken under: those that bind everybody
+/// who owes an account, and those that are of some of them alone.
+pub(crate) async fn freezing(
+    conn: &mut PgConnection,
+    account: AccountId,
+) -> Result<(Vec<Stop>, Vec<Stop>), Failure> {
+    let mut stops = of_account(conn, account).await?;
+    for stop in &mut stops {
+        stop.debtor = stop.debtor.take().filter(|_| !stop.spreads());
+    }
+    let own: Vec<Stop> = stops
+        .iter()
+        .filter(|stop| stop.debtor.is_some() && pre_action::freezes(stop))
+        .cloned()
+        .collect();
+    if own.is_empty() {
+        return Ok((stops, own));
+    }
+    let debtors = super::debtors::refs(conn, account).await?;
+    let everybodys = joint::of_everybody(stops, &debtors, pre_action::freezes);
+    Ok((everybodys, own))
 }

@@ -8,7 +8,6 @@ use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::contacts::Written;
 use crate::domain::{edition::Edition, template::Template};
 
 /// Versions that are kept in mind.
@@ -184,23 +183,32 @@ pub(crate) async fn tried(
     .await?)
 }
 
-/// Keeps what was written, by its hash.
+/// A file as it is kept.
+pub(crate) struct File<'a> {
+    pub(crate) sha256: &'a str,
+    pub(crate) media_type: &'static str,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Keeps files by their hash.
 pub(crate) async fn archive(
     conn: &mut PgConnection,
-    all: &[Written],
+    files: &[File<'_>],
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    fn of<T>(all: &[Written], get: impl Fn(&Written) -> T) -> Vec<T> {
-        all.iter().map(get).collect()
-    }
-    let bytes: Vec<&[u8]> = all.iter().map(|one| one.bytes.as_slice()).collect();
+    let hashes: Vec<String> = files.iter().map(|file| file.sha256.to_owned()).collect();
+    let types: Vec<String> = files
+        .iter()
+        .map(|file| file.media_type.to_owned())
+        .collect();
+    let bytes: Vec<&[u8]> = files.iter().map(|file| file.bytes).collect();
     sqlx::query!(
         "insert into dunning.archive (sha256, media_type, bytes, recorded_at)
          select sha256, media_type, bytes, $4 from unnest($1::text[], $2::text[], $3::bytea[]) w (sha256, media_type, bytes)
          order by sha256
          on conflict do nothing",
-        &of(all, |one| one.sha256.clone()),
-        &of(all, |one| one.media_type.to_owned()),
+        &hashes,
+        &types,
         &bytes as &[&[u8]],
         now
     )

@@ -29,13 +29,14 @@ fn shut(
     })
 }
 
-/// What is shut of accounts.
+/// What is shut of accounts; to which of the joint debtors, if it is theirs alone.
 pub(crate) async fn shut_of(
     conn: &mut PgConnection,
     among: Among<'_>,
-) -> Result<Vec<(Uuid, Shut)>, Failure> {
+) -> Result<Vec<(Uuid, String, Shut)>, Failure> {
     let rows = sqlx::query!(
-        r#"select account_id as "account_id!", channel as "channel!", state as "state!", since as "since!", because
+        r#"select account_id as "account_id!", debtor_ref as "debtor_ref!", channel as "channel!", state as "state!",
+             since as "since!", because
            from dunning.shut
            where account_id between $1 and $2 and ($3::uuid[] = '{}' or account_id = any($3))"#,
         among.from,
@@ -47,7 +48,7 @@ pub(crate) async fn shut_of(
     rows.into_iter()
         .map(|row| {
             let shut = shut(&row.channel, &row.state, row.since, row.because.as_deref())?;
-            Ok((row.account_id, shut))
+            Ok((row.account_id, row.debtor_ref, shut))
         })
         .collect()
 }
@@ -183,10 +184,17 @@ pub(crate) async fn lock(
     Ok(Some((row.account_ref, addresses)))
 }
 
+/// Whose way it is: an account's, or that of one of its joint debtors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) account: AccountId,
+    pub(crate) debtor: Option<&'a str>,
+}
+
 /// Shuts a way: the first word of the same stays.
 pub(crate) async fn shut_way(
     conn: &mut PgConnection,
-    account: AccountId,
+    whose: Whose<'_>,
     channel: Channel,
     address: Option<&str>,
     since: NaiveDate,
@@ -198,18 +206,19 @@ pub(crate) async fn shut_way(
         None => ReachState::OptedOut,
     };
     sqlx::query!(
-        "insert into dunning.way as w (account_id, channel, state, address, since, because, contact_id)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (account_id, channel, state) do update set address = excluded.address, since = excluded.since,
+        "insert into dunning.way as w (account_id, channel, state, address, since, because, contact_id, debtor_ref)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (account_id, debtor_ref, channel, state) do update set address = excluded.address, since = excluded.since,
            because = excluded.because, contact_id = excluded.contact_id
          where w.address is distinct from excluded.address",
-        account.as_uuid(),
+        whose.account.as_uuid(),
         channel.name(),
         state.name(),
         address,
         since,
         because.name(),
-        contact
+        contact,
+        whose.debtor.unwrap_or_default()
     )
     .execute(conn)
     .await?;
@@ -218,15 +227,16 @@ pub(crate) async fn shut_way(
 
 pub(crate) async fn open_way(
     conn: &mut PgConnection,
-    account: AccountId,
+    whose: Whose<'_>,
     channel: Channel,
     state: ReachState,
 ) -> Result<(), Failure> {
     sqlx::query!(
-        "delete from dunning.way where account_id = $1 and channel = $2 and state = $3",
-        account.as_uuid(),
+        "delete from dunning.way where account_id = $1 and channel = $2 and state = $3 and debtor_ref = $4",
+        whose.account.as_uuid(),
         channel.name(),
-        state.name()
+        state.name(),
+        whose.debtor.unwrap_or_default()
     )
     .execute(conn)
     .await?;
@@ -241,6 +251,8 @@ pub(crate) struct Ways {
     pub(crate) now: Vec<ContactWay>,
     /// What was told last, and its version.
     pub(crate) told: Option<(Vec<ContactWay>, i64)>,
+    /// It was told that nothing is owed.
+    pub(crate) idle: bool,
 }
 
 /// Of accounts; of those only of which something was told once, when `told`.
@@ -251,7 +263,8 @@ pub(crate) async fn of(
 ) -> Result<Vec<Ways>, Failure> {
     let rows = sqlx::query!(
         r#"select a.account_id, a.account_ref, a.email is not null as "email!", a.phone is not null as "phone!",
-             a.address is not null as "address!", r.version as "version?", r.told as "told?"
+             a.address is not null as "address!", r.version as "version?", r.told as "told?",
+             coalesce(r.idle, false) as "idle!"
            from dunning.account a left join dunning.reach r using (account_id)
            where a.account_id = any($1) and (r.account_id is not null or not $2) order by a.account_id"#,
         accounts,
@@ -264,11 +277,12 @@ pub(crate) async fn of(
     }
     let found = sqlx::query!(
         r#"select account_id as "account_id!", channel as "channel!", state as "state!", since as "since!", because
-           from dunning.shut where account_id = any($1)"#,
+           from dunning.shut where account_id = any($1) and debtor_ref = ''"#,
         accounts
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let mut joint = super::debtors::seen(conn, accounts).await?;
     let mut shuts: BTreeMap<Uuid, Vec<Shut>> = BTreeMap::new();
     for row in found {
         let one = shut(&row.channel, &row.state, row.since, row.because.as_deref())?;
@@ -286,18 +300,46 @@ pub(crate) async fn of(
                 (Some(told), Some(version)) => Some((serde_json::from_value(told)?, version)),
                 _ => None,
             };
+            let own = reach::ways(known, &shut);
             Ok(Ways {
                 account: row.account_id.into(),
                 account_ref: row.account_ref,
-                now: reach::ways(known, &shut),
+                now: match joint.remove(&row.account_id) {
+                    Some(debtors) => reach::best(debtors.into_iter().map(|one| one.ways), own),
+                    None => own,
+                },
                 told,
+                idle: row.idle,
             })
         })
         .collect()
 }
 
+/// What is shut to joint debtors of accounts.
+pub(crate) async fn of_debtors(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+) -> Result<HashMap<(Uuid, String), Vec<Shut>>, Failure> {
+    let rows = sqlx::query!(
+        r#"select account_id as "account_id!", debtor_ref as "debtor_ref!", channel as "channel!", state as "state!",
+             since as "since!", because
+           from dunning.shut where account_id = any($1) and debtor_ref <> ''"#,
+        accounts
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut all: HashMap<(Uuid, String), Vec<Shut>> = HashMap::new();
+    for row in rows {
+        let one = shut(&row.channel, &row.state, row.since, row.because.as_deref())?;
+        all.entry((row.account_id, row.debtor_ref))
+            .or_default()
+            .push(one);
+    }
+    Ok(all)
+}
+
 /// Those of the accounts that owe something, of whom no address is known, and of
-/// whom nothing was told yet.
+/// whom nothing was told yet, or last that they owe nothing.
 pub(crate) async fn nowhere(
     conn: &mut PgConnection,
     accounts: &[Uuid],
@@ -308,8 +350,31 @@ pub(crate) async fn nowhere(
     Ok(sqlx::query_scalar!(
         "select account_id from dunning.account a
          where account_id = any($1) and email is null and phone is null and address is null
-           and not exists (select from dunning.reach r where r.account_id = a.account_id)
+           and not exists (select from dunning.debtor d where d.account_id = a.account_id
+             and (d.email is not null or d.phone is not null or d.address is not null))
+           and not exists (select from dunning.reach r where r.account_id = a.account_id and not r.idle)
            and exists (select from dunning.item i where i.account_id = a.account_id and i.open > 0)
+         order by account_id",
+        accounts
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Those of the accounts of whom it was told that no address is known, and who owe
+/// nothing any more.
+pub(crate) async fn settled(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+) -> Result<Vec<Uuid>, Failure> {
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar!(
+        "select account_id from dunning.reach r
+         where account_id = any($1) and not idle
+           and not exists (select from jsonb_array_elements(r.told) way where way->>'state' <> 'no_address')
+           and not exists (select from dunning.item i where i.account_id = r.account_id and i.open > 0)
          order by account_id",
         accounts
     )
@@ -322,13 +387,15 @@ pub(crate) async fn tell(
     account: AccountId,
     version: i64,
     ways: &[ContactWay],
+    idle: bool,
 ) -> Result<(), Failure> {
     sqlx::query!(
-        "insert into dunning.reach (account_id, version, told) values ($1, $2, $3)
-         on conflict (account_id) do update set version = excluded.version, told = excluded.told",
+        "insert into dunning.reach (account_id, version, told, idle) values ($1, $2, $3, $4)
+         on conflict (account_id) do update set version = excluded.version, told = excluded.told, idle = excluded.idle",
         account.as_uuid(),
         version,
-        serde_json::to_value(ways)?
+        serde_json::to_value(ways)?,
+        idle
     )
     .execute(conn)
     .await?;

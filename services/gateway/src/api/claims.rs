@@ -127,9 +127,13 @@ pub(crate) struct StatementQuery {
     #[serde(default)]
     #[param(required = false)]
     red: bool,
+    /// What was open at the end of this day; of today when absent.
+    #[param(value_type = Option<String>, format = Date)]
+    as_at: Option<NaiveDate>,
 }
 
-/// A statement of an account as it stands now, or a red one.
+/// A statement of an account as it stands now, or a red one; or as it stood at the end
+/// of a past day.
 #[utoipa::path(
     get, path = "/api/v1/accounts/{id}/statement", tag = "dunning", operation_id = "getStatement",
     params(("id" = String, Path, format = Uuid, description = "The account"), StatementQuery),
@@ -143,6 +147,7 @@ pub(crate) async fn statement(
     let ask = GetStatement {
         account_id,
         red: query.red,
+        as_at: query.as_at,
     };
     Ok(Json(app.bus.ask(&ask).await?).into_response())
 }

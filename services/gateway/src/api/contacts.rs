@@ -97,6 +97,9 @@ pub(crate) struct ContactRequest {
     /// that came back; or an earlier contact whose next step this was.
     #[serde(default)]
     pub contact_id: Option<ContactId>,
+    /// Which of the joint debtors it was with.
+    #[serde(default)]
+    pub debtor_ref: Option<String>,
     pub direction: Direction,
     pub channel: Channel,
     /// Needed of calls and visits; a message that came in is read later without.
@@ -145,6 +148,7 @@ pub(crate) async fn record(
                 command_id,
                 account_id,
                 contact_id: body.contact_id,
+                debtor_ref: body.debtor_ref,
                 direction: body.direction,
                 channel: body.channel,
                 outcome: body.outcome,
@@ -219,6 +223,9 @@ pub(crate) async fn reach(
 /// Whose notes are erased, and why.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct NotesErasureRequest {
+    /// Only of this one of the joint debtors.
+    #[serde(default)]
+    pub debtor_ref: Option<String>,
     pub reason: String,
 }
 
@@ -242,6 +249,7 @@ pub(crate) async fn erase(
             |command_id, body: NotesErasureRequest, person| EraseContactNotes {
                 command_id,
                 account_id,
+                debtor_ref: body.debtor_ref,
                 reason: body.reason,
                 person,
             },

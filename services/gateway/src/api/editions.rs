@@ -9,10 +9,11 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::NaiveDate;
 use contracts::{
+    api::disputes::EvidenceFile,
     api::dunning::{
-        AssignPolicy, DraftPolicy, DraftTemplate, EditionKind, EditionStep, GetDunningPolicy,
-        GetTemplate, ListPolicyAssignments, ListTemplates, PreviewTemplate, StepEdition,
-        TemplatePreview,
+        AssignPolicy, DraftEnclosure, DraftPolicy, DraftTemplate, EditionKind, EditionStep,
+        FetchEnclosure, GetDunningPolicy, GetTemplate, ListEnclosures, ListPolicyAssignments,
+        ListTemplates, PreviewTemplate, StepEdition, TemplatePreview,
     },
     dunning::AssignTo,
 };
@@ -21,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, disputes::Asked};
+use super::{Path, Query, disputes::Asked, evidence::attachment};
 use crate::{App, problem::Problem};
 
 /// Every template, with the version in force and the newest.
@@ -346,4 +347,100 @@ pub(crate) async fn assign(asked: Asked) -> Result<Response, Problem> {
             },
         )
         .await
+}
+
+/// The official forms that letters need, with their versions.
+#[utoipa::path(
+    get, path = "/api/v1/dunning/enclosures", tag = "dunning", operation_id = "listEnclosures",
+    responses((status = 200, description = "The forms", body = ref("#/components/schemas/Page_for_EnclosureRow")))
+)]
+pub(crate) async fn enclosures(State(app): State<App>) -> Result<Response, Problem> {
+    Ok(Json(app.bus.ask(&ListEnclosures {}).await?).into_response())
+}
+
+/// A form as a new version.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct EnclosureDraftRequest {
+    pub file_name: String,
+    /// SHA-256 (hex) of the file.
+    pub sha256: String,
+    /// A PDF of at most 1,000 kB, in base64.
+    pub base64: String,
+    /// Today when absent.
+    #[serde(default)]
+    pub valid_from: Option<NaiveDate>,
+    pub reason: String,
+}
+
+/// Uploads a form as a new version: a second person publishes it.
+#[utoipa::path(
+    post, path = "/api/v1/dunning/enclosures/{name}/drafts", tag = "dunning", operation_id = "draftEnclosure",
+    params(
+        ("name" = String, Path, description = "The form"),
+        ("Idempotency-Key" = String, Header, description = "New for every command, the same for every repetition of it"),
+    ),
+    request_body = ref("#/components/schemas/EnclosureDraftRequest"),
+    responses((status = 200, description = "The form", body = ref("#/components/schemas/EnclosureRow")))
+)]
+pub(crate) async fn draft_enclosure(
+    Path(enclosure): Path<String>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    asked
+        .once(
+            "draft_enclosure",
+            |command_id, body: EnclosureDraftRequest, person| DraftEnclosure {
+                command_id,
+                enclosure,
+                file_name: body.file_name,
+                sha256: body.sha256,
+                base64: body.base64,
+                valid_from: body.valid_from,
+                reason: body.reason,
+                person,
+            },
+        )
+        .await
+}
+
+/// Asks a second person to publish a version of a form, or takes that back.
+#[utoipa::path(
+    post, path = "/api/v1/dunning/enclosures/{name}/versions/{version}/steps", tag = "dunning", operation_id = "stepEnclosure",
+    params(
+        ("name" = String, Path, description = "The form"),
+        ("version" = i32, Path, description = "The version"),
+        ("Idempotency-Key" = String, Header, description = "New for every command, the same for every repetition of it"),
+    ),
+    request_body = ref("#/components/schemas/EditionStepRequest"),
+    responses((status = 200, description = "The version as it is now", body = ref("#/components/schemas/EditionView")))
+)]
+pub(crate) async fn step_enclosure(
+    Path((name, version)): Path<(String, i32)>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    step(EditionKind::Enclosure, name, version, asked).await
+}
+
+/// The file of a version of a form, as PDF.
+#[utoipa::path(
+    get, path = "/api/v1/dunning/enclosures/{name}/file", tag = "dunning", operation_id = "fetchEnclosure",
+    params(("name" = String, Path, description = "The form"), VersionQuery),
+    responses((status = 200, description = "The file, byte for byte", content_type = "application/pdf"))
+)]
+pub(crate) async fn enclosure_file(
+    State(app): State<App>,
+    Path(enclosure): Path<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Response, Problem> {
+    let ask = FetchEnclosure {
+        enclosure,
+        version: query.version,
+    };
+    let file = app.bus.ask(&ask).await?;
+    attachment(EvidenceFile {
+        name: file.file_name,
+        media_type: file.media_type,
+        sha256: file.sha256,
+        base64: file.base64,
+    })
 }

@@ -35,8 +35,8 @@ const FIELD_MAX: usize = 10_000;
 #[derive(Default)]
 pub(crate) struct Sent {
     pub(crate) pairs: Vec<(String, String)>,
-    name: String,
-    bytes: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 fn unusable(pointer: &str, detail: impl Into<String>) -> Problem {
@@ -98,7 +98,7 @@ impl Sent {
         Ok(())
     }
 
-    fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         self.pairs
             .iter()
             .find(|(known, _)| known == name)
@@ -218,7 +218,8 @@ pub(crate) async fn fetch(
     attachment(app.bus.ask(&ask).await?)
 }
 
-fn attachment(file: EvidenceFile) -> Result<Response, Problem> {
+/// A file that is kept, as an attachment with its digest.
+pub(crate) fn attachment(file: EvidenceFile) -> Result<Response, Problem> {
     let broken =
         || messaging::Failure::bug("gateway.file_broken", "the file did not come as it is kept");
     let bytes = BASE64_STANDARD.decode(&file.base64).map_err(|_| broken())?;

@@ -79,6 +79,9 @@ pub(crate) async fn get_hold(
 pub(crate) struct HoldRequest {
     pub kind: HoldKind,
     pub account_id: AccountId,
+    /// Which of the joint debtors it is about; everybody when absent.
+    #[serde(default)]
+    pub debtor_ref: Option<String>,
     /// The whole account when empty.
     #[serde(default)]
     pub documents: Vec<DocumentId>,
@@ -113,6 +116,7 @@ pub(crate) async fn place(asked: Asked) -> Result<Response, Problem> {
                 command_id,
                 kind: body.kind,
                 account_id: body.account_id,
+                debtor_ref: body.debtor_ref,
                 documents: body.documents,
                 starts_on: body.starts_on,
                 ends_on: body.ends_on,

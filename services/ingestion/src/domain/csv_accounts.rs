@@ -74,6 +74,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
                 segment,
                 department,
                 principal,
+                debtors: None,
             })
         },
     )?;

@@ -1,11 +1,13 @@
 //! What feeds and billing systems say, checked field by field: the wire's texts
 //! become money, days and accounts, or the message is refused by the field.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contracts::{
     inbound::{
         AdviceKind, BankAccountRef, BankReceipt, BillingAccount, BillingDocument, BillingMatter,
-        MatterStatus, RemittanceText,
+        JointDebtor, MatterStatus, RemittanceText,
     },
     ingestion::{AdvisedLine, ReceiptRecorded, RemittanceRecorded},
 };
@@ -28,6 +30,8 @@ const TEXT_MAX: usize = 4 * 1024;
 const REFERENCE_MAX: usize = 200;
 /// Lines of one remittance advice at most.
 const ADVICE_LINES_MAX: usize = 2_000;
+/// Debtors of one account at most.
+const DEBTORS_MAX: usize = 20;
 /// Years outside of these are slips of a keyboard.
 const YEARS: std::ops::RangeInclusive<i32> = 1990..=2100;
 
@@ -162,6 +166,32 @@ pub struct Account {
     pub content: String,
 }
 
+/// Who owes an account together, in the order in which billing names them.
+fn debtors(wire: Vec<JointDebtor>) -> Result<Vec<JointDebtor>, Refused> {
+    let refused = |detail: &str| Refused::new("ingestion.bad_debtors", "/debtors", detail);
+    if wire.len() > DEBTORS_MAX {
+        return Err(refused("at most 20 owe one account together"));
+    }
+    let debtors = wire
+        .into_iter()
+        .map(|one| {
+            Ok(JointDebtor {
+                debtor_ref: required("/debtors/debtor_ref", one.debtor_ref, REFERENCE_MAX)?,
+                name: required("/debtors/name", one.name, TEXT_MAX)?,
+                kind: one.kind,
+                email: optional("/debtors/email", one.email)?,
+                phone: optional("/debtors/phone", one.phone)?,
+                address: optional("/debtors/address", one.address)?,
+            })
+        })
+        .collect::<Result<Vec<_>, Refused>>()?;
+    let mut known = HashSet::new();
+    if debtors.iter().all(|one| known.insert(&one.debtor_ref)) {
+        return Ok(debtors);
+    }
+    Err(refused("one of them is named twice"))
+}
+
 /// A debtor account from a billing system or a file.
 ///
 /// # Errors
@@ -181,6 +211,7 @@ pub fn account(wire: BillingAccount) -> Result<Account, Refused> {
         segment: optional("/segment", wire.segment)?,
         department: optional("/department", wire.department)?,
         principal: optional("/principal", wire.principal)?,
+        debtors: wire.debtors.map(debtors).transpose()?,
     };
     if wire.parent_ref.as_ref() == Some(&wire.account_ref) {
         return Err(Refused::new(

@@ -256,6 +256,7 @@ impl Known {
             segment: wire.segment,
             department: wire.department,
             principal: wire.principal,
+            debtors: wire.debtors,
             recorded_at: now,
             actor: actor.to_owned(),
         })
@@ -433,6 +434,7 @@ mod tests {
             segment: None,
             department: None,
             principal: None,
+            debtors: None,
         })
         .unwrap()
     }

@@ -4,12 +4,14 @@
 //! states by itself. So events may come in any order and any number of times.
 
 mod account_updated;
+mod chasing;
 mod debt_adjusted;
 mod document_posted;
 mod happened;
 mod receipt_moved;
 mod receipt_posted;
 
+pub(crate) use chasing::Chasing;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};

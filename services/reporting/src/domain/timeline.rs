@@ -62,6 +62,10 @@ pub(crate) enum Happening<'a> {
         amount: Money,
         supplier: &'a str,
     },
+    /// What dunning did: said already.
+    Chased {
+        said: &'a str,
+    },
     Refund {
         state: &'a str,
         amount: Money,
@@ -83,6 +87,7 @@ pub(crate) fn summary(happening: Happening<'_>) -> String {
         )
     };
     match happening {
+        Happening::Chased { said } => said.to_owned(),
         Happening::AccountRecorded {
             name,
             version: ..=1,

@@ -3,6 +3,7 @@
 pub(crate) mod account_statement;
 pub(crate) mod accounts;
 pub(crate) mod aged_debt;
+pub(crate) mod chasing;
 pub(crate) mod control;
 pub(crate) mod facts;
 pub(crate) mod generation;

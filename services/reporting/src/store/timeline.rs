@@ -145,6 +145,9 @@ impl EntryRow {
                     amount,
                 },
             ),
+            (kind @ ("contact" | "hold" | "promise" | "plan"), _) => {
+                (kind, Happening::Chased { said: named })
+            }
             ("account", _) => (
                 "account",
                 Happening::AccountRecorded {
@@ -245,6 +248,10 @@ pub(crate) async fn of_account(
                        where a.generation = (select l.generation from reporting.live l) and a.account_id = $1
                        order by a.version desc limit 1
                    )
+               union all
+               select c.event_id, c.event_id, c.recorded_at, c.effective_on, c.kind, c.amount, c.currency, c.actor,
+                      c.reason, null, null, c.summary, null, null, null
+               from reporting.chasing c where c.account_id = $1
            ) entry
            where $2::timestamptz is null or (recorded_at, event_id, entry_id) < ($2, $3, $4)
            order by recorded_at desc, event_id desc, entry_id desc

@@ -171,6 +171,7 @@ impl Debtor {
             ),
             department: None,
             principal: None,
+            debtors: None,
             recorded_at,
             actor: "feed:test".to_owned(),
         }

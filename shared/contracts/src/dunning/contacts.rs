@@ -42,6 +42,8 @@ names! {
         /// No way to reach them is known, or all have failed, or are not wanted
         /// (E66, E67): a person looks for another.
         NoAddress = "no_address",
+        /// The letter needs forms enclosed of which none is in force.
+        EnclosuresMissing = "enclosures_missing",
         /// No policy says what to do.
         NoPolicy = "no_policy",
         ChaseNow = "chase_now",
@@ -239,6 +241,9 @@ pub struct ContactChanged {
     pub state: ContactState,
     pub account_id: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors; the account as a whole when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
     /// The highest stage among its documents.

@@ -72,6 +72,9 @@ pub struct ContactRecorded {
     pub state: ContactState,
     pub account_id: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors; nobody said which of them, or there is one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     /// Of the run that it was to be done for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
@@ -126,6 +129,9 @@ pub struct ContactNotesErased {
     pub erasure_id: Uuid,
     pub account_id: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors; of all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     /// How many there were.
     pub notes: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +181,9 @@ pub struct ReachChanged {
     pub account_ref: String,
     pub version: i64,
     pub ways: Vec<ContactWay>,
+    /// Nothing is owed any more, and no address is known: nobody need look for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owes_nothing: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Uuid>,
     pub recorded_at: DateTime<Utc>,

@@ -58,6 +58,9 @@ pub struct HoldChanged {
     pub state: HoldState,
     pub account_id: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors; it is everybody's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     /// The documents that it is about; the whole account when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<DocumentId>,

@@ -11,20 +11,23 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     Role,
     api::{
-        PageRequest,
+        PageRequest, Refusal,
         allocation::ListReceipts,
         controls::{ApprovalQueue, DecideApproval, ListApprovals, Person, Verdict},
         dunning::{
-            GetRun, GetStanding, HoldView, ItemStanding, ListHolds, ListRuns, ProposeRun, RunScope,
-            RunStep, RunView, StepRun,
+            DraftEnclosure, EditionKind, EditionStep, EnclosureRow, GetRun, GetStanding, HoldView,
+            ItemStanding, ListEnclosures, ListHolds, ListRuns, ProposeRun, RunScope, RunStep,
+            RunView, StepEdition, StepRun,
         },
         reporting::{AccountKey, GetAccount},
         worklist::{ListPeople, ListWork, WorkRow, WorkView},
     },
+    controls::ApprovalId,
     dunning::{ChaseReason, HoldState, RunKind, RunState},
     inbound::{BillingAccount, BillingDocument, RemittanceLine, RemittanceText},
 };
@@ -32,6 +35,7 @@ use dunning::{MailOptions, Options};
 use kernel::{AccountId, CommandId, Currency, ManualClock, Money, london_date};
 use messaging::Bus;
 use runtime::local::MailSink;
+use sha2::{Digest as _, Sha256};
 use testkit::{DEADLINE, Running, Suite, eventually, eventually_some, receipt};
 
 /// Dropped in this order: nobody works any more when the database goes.
@@ -243,6 +247,76 @@ impl Office {
             run.ok().filter(|run| run.state == state)
         })
         .await
+    }
+
+    /// Sam uploads every official form and Max publishes it: what letters of claim
+    /// must have with them. What is in each.
+    pub(crate) async fn publish_forms(&self) -> Vec<(String, Vec<u8>)> {
+        let mut forms = Vec::new();
+        for row in self.gateway.ask(&ListEnclosures {}).await.unwrap().items {
+            let bytes = format!("%PDF-1.7 {}", row.title).into_bytes();
+            self.upload(&row.enclosure, &bytes).await.unwrap();
+            self.publish_form(&row.enclosure, 1).await;
+            forms.push((row.enclosure, bytes));
+        }
+        forms
+    }
+
+    /// Sam uploads a form.
+    pub(crate) async fn upload(
+        &self,
+        enclosure: &str,
+        bytes: &[u8],
+    ) -> Result<EnclosureRow, Refusal> {
+        let ask = DraftEnclosure {
+            command_id: CommandId::generate(),
+            enclosure: enclosure.to_owned(),
+            file_name: format!("{enclosure}.pdf"),
+            sha256: hex::encode(Sha256::digest(bytes)),
+            base64: BASE64_STANDARD.encode(bytes),
+            valid_from: None,
+            reason: "from the Ministry's page".to_owned(),
+            person: person("sam", "team_leader"),
+        };
+        self.gateway.ask(&ask).await
+    }
+
+    /// Sam asks for it, and Max publishes it.
+    pub(crate) async fn publish_form(&self, enclosure: &str, version: i32) {
+        let ask = StepEdition {
+            command_id: CommandId::generate(),
+            kind: EditionKind::Enclosure,
+            name: enclosure.to_owned(),
+            version,
+            step: EditionStep::Request,
+            reason: "compared with the original".to_owned(),
+            person: person("sam", "team_leader"),
+        };
+        let asked = self.gateway.ask(&ask).await.unwrap();
+        self.say_yes(asked.approval_id.unwrap()).await;
+        eventually("the form is in force", DEADLINE, async || {
+            let all = self.gateway.ask(&ListEnclosures {}).await.unwrap().items;
+            all.iter()
+                .any(|row| row.enclosure == enclosure && row.version == Some(version))
+        })
+        .await;
+    }
+
+    /// Max approves what somebody else asked for.
+    pub(crate) async fn say_yes(&self, approval_id: ApprovalId) {
+        eventually("worklist was asked", DEADLINE, async || {
+            let all = self.gateway.ask(&waiting()).await.unwrap().items;
+            all.iter().any(|one| one.approval_id == approval_id)
+        })
+        .await;
+        let approve = DecideApproval {
+            command_id: CommandId::generate(),
+            approval_id,
+            verdict: Verdict::Approve,
+            reason: "looked through".to_owned(),
+            person: person("max", "manager"),
+        };
+        self.gateway.ask(&approve).await.unwrap();
     }
 
     /// Jo works out who is written to today.

@@ -115,6 +115,7 @@ pub(super) fn accounts(blocks: Range<u64>) -> impl Iterator<Item = BillingAccoun
         segment: None,
         department: None,
         principal: None,
+        debtors: None,
     })
 }
 

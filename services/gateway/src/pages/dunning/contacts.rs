@@ -78,6 +78,14 @@ impl ContactsPage {
         field(&self.typed, name) == value
     }
 
+    /// How one of those who owe it together is called.
+    fn called<'a>(&'a self, debtor: &'a str) -> &'a str {
+        let mut debtors = self.reach.debtors.iter();
+        debtors
+            .find(|one| one.debtor_ref == debtor)
+            .map_or(debtor, |one| &one.name)
+    }
+
     /// The contact that was to be done.
     fn due(&self) -> Option<&ContactView> {
         self.named
@@ -354,6 +362,7 @@ async fn recorded(
         contact_id: some(field(pairs, "contact"))
             .map(|id| id.parse().map_err(|_| choose("contact", "a contact")))
             .transpose()?,
+        debtor_ref: some(field(pairs, "debtor_ref")),
         direction: Direction::named(field(pairs, "direction"))
             .ok_or_else(|| choose("direction", "whose contact it was"))?,
         channel: Channel::named(field(pairs, "channel"))

@@ -5,7 +5,7 @@ use axum::{Form, extract::State, http::StatusCode, response::Response};
 use chrono::NaiveDate;
 use contracts::{
     api::{
-        dunning::{GetHold, HoldStep, HoldView, PlaceHold, StepHold},
+        dunning::{DebtorReach, GetHold, GetReach, HoldStep, HoldView, PlaceHold, StepHold},
         reporting::AccountView,
     },
     dunning::{HoldId, HoldKind, HoldState},
@@ -38,6 +38,7 @@ struct NewPage {
     shell: Shell,
     account: AccountView,
     debts: Debts,
+    debtors: Vec<DebtorReach>,
     with_amounts: bool,
     pairs: Pairs,
     problems: Vec<String>,
@@ -59,10 +60,17 @@ async fn new_page(
     let account = find(app, account).await?;
     // Nothing is ticked by itself: a hold is on the whole account.
     let debts = Debts::of(app, account.account_id, NaiveDate::MIN, &pairs).await?;
+    let reach = app
+        .bus
+        .ask(&GetReach {
+            account_id: account.account_id,
+        })
+        .await?;
     Ok(NewPage {
         shell: visit.shell(Section::Accounts, "A hold"),
         account,
         debts,
+        debtors: reach.debtors,
         with_amounts: false,
         pairs,
         problems: problems(refused),
@@ -99,6 +107,7 @@ async fn placed(
         command_id: command_id(visit.caller.user_id, "hold", form_key(pairs)?),
         kind,
         account_id,
+        debtor_ref: some(field(pairs, "debtor_ref")),
         documents: documents.collect::<Result<_, _>>()?,
         starts_on: day(pairs, "starts_on")?,
         ends_on: day(pairs, "ends_on")?,

@@ -5,6 +5,7 @@ pub(crate) mod agreed;
 pub(crate) mod contacts;
 mod debts;
 mod editions;
+pub(crate) mod enclosures;
 pub(crate) mod holds;
 pub(crate) mod policies;
 pub(crate) mod referral;

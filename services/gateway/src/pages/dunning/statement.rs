@@ -48,6 +48,7 @@ pub(crate) async fn statement(
     let ask = GetStatement {
         account_id,
         red: field(&pairs, "red") == "true",
+        as_at: field(&pairs, "as_at").parse().ok(),
     };
     let found: Result<Statement, Refusal> = app.bus.ask(&ask).await;
     let statement = found.map_err(Problem::from).map_err(visit.give_up())?;

@@ -65,13 +65,17 @@ pub(super) fn changed(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let (kind, change) = match contact.state {
         ContactState::Todo => {
             let step = contact.next_step.as_deref().unwrap_or(&contact.reason);
+            let to = contact
+                .debtor_ref
+                .as_deref()
+                .map_or_else(String::new, |debtor| format!(" to {debtor}"));
             let what = match contact.channel {
                 Channel::Visit => "visit",
                 _ => "call",
             };
             (
                 CALL,
-                opening(format!("{step}: {what}{}", about(&contact.items))),
+                opening(format!("{step}: {what}{to}{}", about(&contact.items))),
             )
         }
         ContactState::Unknown => {
@@ -224,7 +228,7 @@ pub(super) fn reach(raw: &Raw) -> Result<Vec<Signal>, Failure> {
         };
         opening(format!("{}; {left}", shut.join(", ")))
     };
-    let missing = if none {
+    let missing = if none && !reach.owes_nothing {
         opening("no e-mail address, telephone number or address is known".to_owned())
     } else {
         Change::CloseIfThere

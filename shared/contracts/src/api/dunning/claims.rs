@@ -97,13 +97,17 @@ pub struct TakeBackCharge {
 
 call!(TakeBackCharge => Dunning."charge"."take_back" -> ChargeView);
 
-/// A statement of an account as it stands now.
+/// A statement of an account as it stands now, or as it stood at the end of a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetStatement {
     pub account_id: AccountId,
     /// Only what is overdue and may be chased now, and the rest with its reason.
     #[serde(default)]
     pub red: bool,
+    /// What was open at the end of this past day, by the days from which movements
+    /// count: what is known now of it. Of no reason, which are of today; never red.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_at: Option<NaiveDate>,
 }
 
 call!(GetStatement => Dunning."statement"."get" -> Statement);

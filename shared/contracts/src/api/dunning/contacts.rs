@@ -22,6 +22,10 @@ pub struct RecordContact {
     /// that came back; or an earlier contact whose next step this was.
     #[serde(default)]
     pub contact_id: Option<ContactId>,
+    /// Which of the joint debtors it was with. Needed where the outcome is about
+    /// a way to them; what is told counts for everybody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     pub direction: Direction,
     /// A visit is also somebody met in person.
     pub channel: Channel,
@@ -112,6 +116,9 @@ pub struct ContactView {
     pub state: ContactState,
     pub account_id: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors; the account as a whole when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     pub run_id: Option<RunId>,
     pub stage: Option<String>,
     pub items: Vec<ContactItem>,
@@ -132,10 +139,25 @@ pub struct ContactView {
     pub note: Option<String>,
     /// Whether it counts in the debtor's contact budget, and on which London day.
     pub counted_on: Option<NaiveDate>,
+    /// What went with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enclosures: Vec<ContactEnclosure>,
     pub at: DateTime<Utc>,
     pub recorded_at: DateTime<Utc>,
     pub actor: String,
     pub reason: String,
+}
+
+/// What went with a letter or e-mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactEnclosure {
+    pub name: String,
+    pub title: String,
+    /// Of an official form; what was made for the letter has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
+    /// SHA-256 (hex), byte for byte.
+    pub sha256: String,
 }
 
 /// What can come of a contact: all outcomes, or those of a channel and direction.
@@ -189,6 +211,24 @@ pub struct Reach {
     /// What the policy allows in so many days.
     pub budget: Option<u32>,
     pub days: Option<u32>,
+    /// Those who owe it together, each with their own ways and budget.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debtors: Vec<DebtorReach>,
+}
+
+/// One of several who owe an account together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DebtorReach {
+    pub debtor_ref: String,
+    pub name: String,
+    pub ways: Vec<ContactWay>,
+    /// Over all accounts that name them.
+    pub contacts: u32,
+    /// Holds that are theirs alone and are active today.
+    pub holds: Vec<HoldKind>,
+    /// Other accounts that name them.
+    pub other_accounts: Vec<String>,
+    pub erased: bool,
 }
 
 /// Erases what was said in the contacts of an account: the contacts stay.
@@ -196,6 +236,10 @@ pub struct Reach {
 pub struct EraseContactNotes {
     pub command_id: CommandId,
     pub account_id: AccountId,
+    /// Only what was said with this one of the joint debtors. Once nothing is owed
+    /// on the account, their name and addresses here are erased too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     pub reason: String,
     pub person: Person,
 }
@@ -205,4 +249,7 @@ call!(EraseContactNotes => Dunning."contact"."erase_notes" -> ErasedNotes);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErasedNotes {
     pub notes: u64,
+    /// Whether the name and addresses of the debtor are erased too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub details: bool,
 }

@@ -17,6 +17,8 @@ names! {
     EditionKind {
         Template = "template",
         Policy = "policy",
+        /// An official form that goes with letters.
+        Enclosure = "enclosure",
     }
 }
 
@@ -293,3 +295,74 @@ pub struct AssignPolicy {
 }
 
 call!(AssignPolicy => Dunning."policy_assignment"."put" -> PolicyAssignment);
+
+/// The official forms that letters need, with their editions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListEnclosures {}
+
+call!(ListEnclosures => Dunning."enclosure"."list" -> Page<EnclosureRow>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnclosureRow {
+    pub enclosure: String,
+    pub title: String,
+    /// What asks for it.
+    pub sources: Vec<String>,
+    /// The one that goes with letters today; without one none is proposed that
+    /// needs it.
+    pub version: Option<i32>,
+    /// All versions, the newest first.
+    pub editions: Vec<EnclosureEdition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnclosureEdition {
+    pub edition: EditionView,
+    pub file_name: String,
+    /// SHA-256 (hex) of the file.
+    pub sha256: String,
+    pub bytes: i64,
+}
+
+/// Uploads a form as a new version: a PDF by what is in it, of at most
+/// [`DraftEnclosure::MAX_BYTES`]. A request for an older draft is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DraftEnclosure {
+    pub command_id: CommandId,
+    /// One of those that are listed.
+    pub enclosure: String,
+    pub file_name: String,
+    /// SHA-256 (hex) of the file, as who sends it has it.
+    pub sha256: String,
+    pub base64: String,
+    /// Today when absent; never before it.
+    #[serde(default)]
+    pub valid_from: Option<NaiveDate>,
+    pub reason: String,
+    pub person: Person,
+}
+
+impl DraftEnclosure {
+    /// Of one file.
+    pub const MAX_BYTES: usize = 1_000_000;
+}
+
+call!(DraftEnclosure => Dunning."enclosure"."draft" -> EnclosureRow);
+
+/// The file of a version: of the newest when none is named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FetchEnclosure {
+    pub enclosure: String,
+    #[serde(default)]
+    pub version: Option<i32>,
+}
+
+call!(FetchEnclosure => Dunning."enclosure"."fetch" -> EnclosureFile);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnclosureFile {
+    pub file_name: String,
+    pub media_type: String,
+    pub sha256: String,
+    pub base64: String,
+}

@@ -16,6 +16,10 @@ pub struct PlaceHold {
     pub command_id: CommandId,
     pub kind: HoldKind,
     pub account_id: AccountId,
+    /// Which of the joint debtors it is about: the others are chased on for the
+    /// whole (E73, E97). Everybody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     /// The whole account when empty.
     #[serde(default)]
     pub documents: Vec<DocumentId>,
@@ -115,6 +119,9 @@ pub struct HoldView {
     pub state: HoldState,
     pub account_id: AccountId,
     pub account_ref: String,
+    /// Which of the joint debtors; it is everybody's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
     /// The whole account when empty.
     pub documents: Vec<DocumentId>,
     pub starts_on: NaiveDate,
