@@ -605,12 +605,11 @@ pub(crate) async fn erase_contact_notes(
         .one_of(ask.account_id, ask.debtor_ref.as_deref())
         .await?;
     let conn = act.tx.conn();
-    let (notes, details) = match debtor.as_deref() {
-        Some(debtor) => store::debtors::erase(conn, ask.account_id, debtor, now).await?,
-        None => {
-            let notes = store::recorded::erase_notes(conn, ask.account_id, now).await?;
-            (notes, false)
-        }
+    let (notes, details) = if let Some(debtor) = debtor.as_deref() {
+        store::debtors::erase(conn, ask.account_id, debtor, now).await?
+    } else {
+        let notes = store::recorded::erase_notes(conn, ask.account_id, now).await?;
+        (notes, false)
     };
     let (tx, told) = act.told(&ask.person, &reason);
     let event = ContactNotesErased {
