@@ -200,4 +200,54 @@ describe('templates and policies', { timeout: 900_000 }, () => {
     await page.getByRole('button', { name: 'Draft it' }).click();
     await page.locator('ins').getByText('Be kind.').waitFor();
   });
+
+  journey('uploads an official form, and a second person publishes it', { as: 'controller' }, async (visitor) => {
+    const { page } = visitor;
+    await page.goto('/dunning/enclosures');
+    const form = page.locator('#form-reply_form');
+    await form.getByText('none in force').waitFor();
+    const file = form.getByLabel('New version');
+    const reason = form.getByLabel('Where it is from');
+    await file.setInputFiles({ name: 'reply.pdf', mimeType: 'application/pdf', buffer: Buffer.from('no PDF at all') });
+    await reason.fill('from the Ministry');
+    await form.getByRole('button', { name: 'Upload it' }).click();
+    await page.getByText('a PDF, whatever the file is called').waitFor();
+    visitor.forgive(422);
+    await file.setInputFiles({ name: 'reply.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.7 a reply form') });
+    await reason.fill('from the Ministry');
+    await form.getByRole('button', { name: 'Upload it' }).click();
+    await toast(page, 'is kept as a draft');
+    await form.getByLabel('Reason', { exact: true }).fill('compared with the original');
+    await form.getByRole('button', { name: 'Ask for it' }).click();
+    await toast(page, 'Asked for');
+    await noBarrier(page, 'official forms');
+    await screenshot(page, 'enclosures');
+    await approve(/Publish enclosure `reply_form`/);
+    await page.goto('/dunning/enclosures');
+    await form.getByText('version 1 in force').waitFor();
+    const pdf = await page.request.get(await form.getByRole('link', { name: 'reply.pdf' }).getAttribute('href'));
+    assert.equal(await pdf.text(), '%PDF-1.7 a reply form');
+  });
+
+  journey('says whose hold it is, where two owe an account together', { as: 'controller' }, async (visitor) => {
+    const { page } = visitor;
+    const { items } = await api(`/api/v1/accounts?search=${DEBTOR.reference}`);
+    const account = items[0].account_id;
+    await office.sql(`insert into dunning.debtor (account_id, debtor_ref, place, name, email) values
+      ('${account}', 'TEN-ANN', 0, 'Ann Smith', 'ann@tenants.example'), ('${account}', 'TEN-BEN', 1, 'Ben Jones', null)`);
+    await page.goto(`/accounts/${account}/hold`);
+    await page.getByLabel('Kind').selectOption('breathing_space');
+    await page.getByLabel('Whose').selectOption({ label: 'Ann Smith only' });
+    await page.getByLabel('Why').fill('told by the Insolvency Service');
+    await noBarrier(page, 'the form of a hold');
+    await screenshot(page, 'hold-whose');
+    await page.getByRole('button', { name: 'Place the hold' }).click();
+    await page.getByText('TEN-ANN only: the others who owe it are chased on').waitFor();
+    await page.goto(`/accounts/${account}/contacts`);
+    await page.locator('#debtors').getByText('Ann Smith').waitFor();
+    await page.locator('#debtors').getByText('breathing space', { exact: false }).waitFor();
+    await page.locator('#held').getByText('of TEN-ANN only').waitFor();
+    await noBarrier(page, 'contacts with joint debtors');
+    await screenshot(page, 'contacts-joint');
+  });
 });

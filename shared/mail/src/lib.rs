@@ -223,7 +223,7 @@ mod tests {
     fn what_is_attached_is_in_it_byte_for_byte_and_always_the_same() {
         let attached = [Attached {
             name: "Reply Form.pdf",
-            bytes: b"%PDF-1.7 a form",
+            bytes: b"%PDF-1.7 \xff\xfe\xfd\xfc a form of bytes \x80\x81\x82\x83\x84\x85\x86\x87",
         }];
         let email = Email {
             from: ("Ledger", "ar@example.org"),
@@ -240,7 +240,10 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains("Reply Form.pdf"), "{text}");
         // What base64 makes of the form.
-        assert!(text.contains("JVBERi0xLjcgYSBmb3Jt"), "{text}");
+        assert!(
+            text.contains("JVBERi0xLjcg//79/CBhIGZvcm0gb2YgYnl0"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -48,11 +48,9 @@ async fn a_letter_of_claim_goes_with_its_forms_or_not_at_all() {
     let written = "with c as (
            insert into dunning.contact (contact_id, version, direction, channel, state, account_id, account_ref, stage,
              rank, policy, policy_version, at, counted_on, actor, reason, recorded_at)
-           select gen_random_uuid(), 1, 'out', 'letter', 'posted', account_id, account_ref, s.code, s.rank, 'consumer', 1,
-             '2026-03-20', '2026-03-20', 'system:dunning', 'before', '2026-03-20'
-           from dunning.account, (select value->>'code' as code, (value->>'rank')::smallint as rank
-             from dunning.policy, jsonb_array_elements(body->'stages') where policy = 'consumer'
-             order by 2 desc offset 1 limit 1) s
+           select gen_random_uuid(), 1, 'out', 'letter', 'posted', account_id, account_ref, 'final_demand', 50, 'consumer',
+             1, '2026-03-20', '2026-03-20', 'system:dunning', 'before', '2026-03-20'
+           from dunning.account
            where account_ref = 'PAT01' returning *),
          i as (
            insert into dunning.contact_item (contact_id, document_id, account_id, document_ref, stage, rank, amount, currency)
@@ -142,7 +140,7 @@ async fn an_e_mail_has_the_forms_attached() {
         text: r#"
 policy = "claims_by_mail"
 version = 1
-valid_from = "2026-01-01"
+valid_from = "2026-02-10"
 title = "Claims by e-mail"
 manual = "They asked to be written to by e-mail."
 debtors = ["individual"]
