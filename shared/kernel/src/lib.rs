@@ -43,7 +43,7 @@ pub use clock::{Clock, ManualClock, SystemClock, london_date, london_midnight, l
 pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{
-    AccountId, AdjustmentId, AllocationId, BankMoveId, CommandId, DebitId, DisbursementId,
+    AccountId, AdjustmentId, AllocationId, BacsRecordId, BankMoveId, CommandId, DebitId, DisbursementId,
     DocumentId, EntryId, EventId, IdError, ImportId, MatterEntryId, MatterId, OutflowId, ReceiptId,
     RemittanceId, ResidualId, StatementId, SuggestionId,
 };
