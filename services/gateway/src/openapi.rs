@@ -123,7 +123,13 @@ pub(crate) fn debit_state() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some([
-            "unmatched", "returned", "reversed", "ours", "paired", "expected", "withdrawn",
+            "unmatched",
+            "returned",
+            "reversed",
+            "ours",
+            "paired",
+            "expected",
+            "withdrawn",
         ]))
         .build()
 }

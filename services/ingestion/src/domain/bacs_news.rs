@@ -99,9 +99,7 @@ pub fn decide(
             }
             continue;
         }
-        known
-            .records
-            .insert(record.key, news.report.number.clone());
+        known.records.insert(record.key, news.report.number.clone());
         let id = BacsRecordId::generate();
         let mut bank_account = None;
         match &record.item {
@@ -137,7 +135,7 @@ fn missing_days(report: &Report, before: Option<NaiveDate>) -> Option<Problem> {
     if !matches!(report.kind, "arudd" | "addacs") {
         return None;
     }
-    let calendar = WorkingCalendar::new(Division::EnglandAndWales);
+    let calendar = WorkingCalendar::new(Division::EnglandWales);
     let (until, mut day) = (report.reported_on?, before?);
     let mut missing = Vec::new();
     loop {

@@ -373,7 +373,7 @@ impl<'a> Cursor<'a> {
         )
     }
 
-    fn resolve(&mut self, reference: &quick_xml::events::BytesRef<'a>) -> Result<char, Problem> {
+    fn resolve(&mut self, reference: &quick_xml::events::BytesRef<'_>) -> Result<char, Problem> {
         let resolved = match reference.as_ref() {
             "amp" => Some('&'),
             "lt" => Some('<'),

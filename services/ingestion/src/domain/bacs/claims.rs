@@ -96,10 +96,14 @@ impl Reader<'_> {
                 claim.expected_on = debited_on;
             }
         }
-        let amounts = self.items.iter().skip(before).filter_map(|item| match item {
-            Item::BacsClaim(claim) => Some(claim.amount),
-            _ => None,
-        });
+        let amounts = self
+            .items
+            .iter()
+            .skip(before)
+            .filter_map(|item| match item {
+                Item::BacsClaim(claim) => Some(claim.amount),
+                _ => None,
+            });
         let found = sum(amounts);
         if let Some(said) = said
             && found != Some(said)

@@ -67,7 +67,8 @@ mod tests {
         assert_eq!(reason("awacs", "Q", on), None);
         for (n, row) in ROWS.iter().enumerate() {
             let same = |other: &&Row| {
-                (other.report, other.code, other.valid_from) == (row.report, row.code, row.valid_from)
+                (other.report, other.code, other.valid_from)
+                    == (row.report, row.code, row.valid_from)
             };
             assert_eq!(ROWS.iter().position(|other| same(&other)), Some(n));
         }

@@ -168,15 +168,12 @@ impl Reader<'_> {
             self.problems.push(problem);
         }
         let payer = ["payer-sort-code", "payer-account-number"].map(|name| values.get(name));
-        let new =
-            ["payer-new-sort-code", "payer-new-account-number"].map(|name| values.get(name));
+        let new = ["payer-new-sort-code", "payer-new-account-number"].map(|name| values.get(name));
         let payer_account = self.payers(payer[0], payer[1]);
         // Either half alone may be new.
         let new_payer_account = match new {
             [None, None] => None,
-            [sort_code, number] => {
-                self.payers(sort_code.or(payer[0]), number.or(payer[1]))
-            }
+            [sort_code, number] => self.payers(sort_code.or(payer[0]), number.or(payer[1])),
         };
         let text = |values: &Values, name: &str| values.get(name).cloned();
         self.items.push(Item::BacsAdvice(Box::new(Advice {

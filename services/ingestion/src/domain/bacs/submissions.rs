@@ -62,7 +62,9 @@ impl Reader<'_> {
                     while self.xml.child()? {
                         let values = self.xml.attributes()?;
                         match self.xml.name() {
-                            "ProcessingDate" => self.report.reported_on = self.day(&values, "date")?,
+                            "ProcessingDate" => {
+                                self.report.reported_on = self.day(&values, "date")?
+                            }
                             "ServiceLicenseInformation" => {
                                 self.service_user(values.get("userNumber"), values.get("userName"));
                             }

@@ -63,7 +63,10 @@ impl Reader<'_> {
     pub(super) fn amount(&mut self, values: &Values, name: &str) -> Result<Money, Problem> {
         let text = self.required(values, name)?;
         if let Some(currency) = values.get("currency").filter(|code| *code != "GBP") {
-            let detail = format!("the amount is in {}, and Bacs pays sterling", excerpt(currency));
+            let detail = format!(
+                "the amount is in {}, and Bacs pays sterling",
+                excerpt(currency)
+            );
             return Err(self.xml.problem("unknown_currency", detail));
         }
         match self.sterling(&text)? {
