@@ -148,6 +148,8 @@ pub(super) async fn load(
     }
     let reopened = returns.taken.iter().flat_map(|debit| &debit.reopened);
     documents.extend(reopened.map(|line| line.document));
+    let lines = returns.open.values().filter(|debit| debit.item.is_none());
+    documents.extend(lines.flat_map(|debit| debit.reopened.iter().map(|line| line.document)));
     for item in store::items::lock(conn, &documents).await? {
         books.add(item);
     }

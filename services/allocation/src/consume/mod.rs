@@ -6,6 +6,8 @@
 
 mod accounts;
 mod advised;
+#[cfg(test)]
+mod advised_tests;
 pub(crate) mod approvals;
 pub mod chaseable;
 pub(crate) mod client_money;

@@ -38,16 +38,28 @@ pub(crate) async fn reach(conn: &mut PgConnection, debits: &[Debit]) -> Result<R
         return Ok(Reach::default());
     }
     let open = around(conn, debits).await?;
-    let mut receipts: Vec<ReceiptId> = open.iter().filter_map(|debit| debit.receipt).collect();
+    // Of what is open only that which this batch may settle: a service user may
+    // have thousands of items whose bank line nobody has brought.
+    let may_meet = |debit: &&Debit| {
+        let Some(item) = &debit.item else {
+            return true;
+        };
+        let lines = debits.iter().filter(|line| line.item.is_none());
+        let mut amounts = lines.map(|line| line.amount);
+        amounts.any(|amount| amount == debit.amount || amount == item.total)
+            || (item.claim.is_some() && debits.iter().any(|line| line.item.is_none()))
+    };
+    let near: Vec<&Debit> = open.iter().filter(may_meet).collect();
+    let mut receipts: Vec<ReceiptId> = near.iter().filter_map(|debit| debit.receipt).collect();
     // A claim does not say into which account the payment came: a line will.
     let banks: Vec<&str> = debits
         .iter()
-        .chain(&open)
+        .chain(near.iter().copied())
         .map(|debit| debit.bank_account.as_str())
         .filter(|bank| !bank.is_empty())
         .collect();
     let mut items = Vec::new();
-    for debit in debits.iter().chain(&open) {
+    for debit in debits.iter().chain(near.iter().copied()) {
         if debit.item.is_none() || debit.receipt.is_some() {
             continue;
         }
