@@ -21,9 +21,9 @@ alter table allocation.debit
         case when state in ('returned', 'reversed') then receipt_id is not null
             else state = 'paired' or receipt_id is null end),
     add constraint whole_item check ((report is null) = (batch_total is null) and (report is null) = (service_user is null));
--- Only what is not settled between a report and the bank.
 create index debit_item on allocation.debit (booked_on)
-    where report is not null and pair is null and state in ('unmatched', 'returned', 'expected');
+    where report is not null and state in ('unmatched', 'returned', 'expected');
+-- Only what is not settled between a report and the bank.
 create index debit_line on allocation.debit (amount)
     where report is null and pair is null and state in ('unmatched', 'returned');
 -- Collections of a day, to find the one that an item is of.

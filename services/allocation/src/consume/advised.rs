@@ -172,6 +172,7 @@ fn pair(
             )?;
         }
         returns.settle(&item);
+        returns.open.insert(item.id, item.clone());
         last = Some(item);
     }
     line.version += i64::from(line.id != fresh);

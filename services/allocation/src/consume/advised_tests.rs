@@ -168,7 +168,7 @@ impl Tables {
                 .iter()
                 .filter(|(_, debit)| {
                     use contracts::allocation::DebitState::{Expected, Returned, Unmatched};
-                    debit.pair.is_none() && matches!(debit.state, Unmatched | Returned | Expected)
+                    (debit.pair.is_none() || debit.item.is_some()) && matches!(debit.state, Unmatched | Returned | Expected)
                 })
                 .map(|(id, debit)| (*id, debit.clone()))
                 .collect(),
@@ -286,7 +286,6 @@ proptest! {
         again in prop::collection::vec(0..7_usize, 0..4),
         cuts in prop::array::uniform11(any::<bool>()),
     ) {
-        // What is held twice for one amount is a person's to say: see the names.
         let total = amounts[0] + amounts[1];
         let mut tables = Tables::default();
         let mut receipts = HashMap::new();

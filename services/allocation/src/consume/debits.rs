@@ -534,6 +534,9 @@ pub(super) fn arrival(
     returns: &mut Returns,
     changes: &Changes,
 ) -> Result<Arrival, Failure> {
+    // An item before a bank line of the same payment: the line may be paired with
+    // another item.
+    returns.waiting.sort_by_key(|debit| debit.item.is_none());
     for at in 0..returns.waiting.len() {
         let Some(debit) = returns.waiting.get(at) else {
             break;

@@ -116,8 +116,8 @@ async fn around(conn: &mut PgConnection, debits: &[Debit]) -> Result<Vec<Debit>,
          from allocation.debit
          where debit_id = any(array(
              select debit_id from allocation.debit
-             where report is not null and pair is null and state in ('unmatched', 'returned', 'expected')
-                 and booked_on between $1 and $2 and ($3 or bank_account = any($4) or bank_account = '')
+             where report is not null and state in ('unmatched', 'returned', 'expected')
+                 and (pair is null or amount = any($8)) and booked_on between $1 and $2 and ($3 or bank_account = any($4) or bank_account = '')
              union
              select debit_id from allocation.debit
              where report is null and pair is null and state in ('unmatched', 'returned') and amount = any($5)
@@ -130,7 +130,8 @@ async fn around(conn: &mut PgConnection, debits: &[Debit]) -> Result<Vec<Debit>,
         &amounts,
         // A line of a claim comes weeks after its report.
         until.and_then(|day| day.checked_add_days(Days::new(DAYS_BEFORE))),
-        OPEN_MAX
+        OPEN_MAX,
+        &debits.iter().map(|d| d.amount.amount()).collect::<Vec<_>>()
     )
     .fetch_all(conn)
     .await?;

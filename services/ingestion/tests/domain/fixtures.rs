@@ -90,8 +90,12 @@ fn the_printed_shape_is_the_promised_one() {
     };
     for name in FIXTURES {
         let json: Value = serde_json::from_str(&printed(name)).expect("JSON");
+        // A report of Bacs says something of itself too.
+        let mut found = keys(&json);
+        let format = json["format"].as_str().expect("a name");
+        found.retain(|key| key != "report" || !format.starts_with("bacs_"));
         assert_eq!(
-            keys(&json),
+            found,
             ["format", "items", "problems", "statements", "version"],
             "{name}"
         );

@@ -444,7 +444,8 @@ pub fn is_open(debit: &Debit) -> bool {
 }
 
 /// The items that an unsettled bank line is of: the one that fits best, or all of
-/// one report. Which of several unpaid items with the same marks makes no
+/// one report. When another line of the amount, without marks, was taken for the
+/// one that this line's marks name, it is of any of them. Which of several unpaid items with the same marks makes no
 /// difference to the books; of claims it does, because the claim is only now
 /// taken: then a person decides.
 ///
@@ -452,8 +453,14 @@ pub fn is_open(debit: &Debit) -> bool {
 /// When amounts overflow.
 pub fn items_of<'d>(
     line: &Debit,
-    open: impl IntoIterator<Item = &'d Debit>,
+    open: impl Iterator<Item = &'d Debit> + Clone,
 ) -> Result<Vec<DebitId>, MoneyError> {
+    let spent = open.clone().any(|debit| {
+        let item = debit.item.as_ref().filter(|_| debit.pair.is_some());
+        debit.amount == line.amount
+            && item.is_some_and(|item| is_in_time(line, debit, item))
+            && agreement(line, debit).is_some_and(|agreed| agreed > 0)
+    });
     let mut single: Vec<(usize, &Debit)> = Vec::new();
     let mut groups: BTreeMap<Group<'_>, Vec<&Debit>> = BTreeMap::new();
     for debit in open {
@@ -463,8 +470,10 @@ pub fn items_of<'d>(
         if !may_be_of(line, debit, item) {
             continue;
         }
+        // What claims take depends on which it is.
+        let any = (spent && debit.state != DebitState::Expected).then_some(0);
         if debit.amount == line.amount
-            && let Some(agreed) = agreement(line, debit)
+            && let Some(agreed) = agreement(line, debit).or(any)
         {
             single.push((agreed, debit));
         }
