@@ -168,7 +168,8 @@ impl Tables {
                 .iter()
                 .filter(|(_, debit)| {
                     use contracts::allocation::DebitState::{Expected, Returned, Unmatched};
-                    (debit.pair.is_none() || debit.item.is_some()) && matches!(debit.state, Unmatched | Returned | Expected)
+                    (debit.pair.is_none() || debit.item.is_some())
+                        && matches!(debit.state, Unmatched | Returned | Expected)
                 })
                 .map(|(id, debit)| (*id, debit.clone()))
                 .collect(),
