@@ -263,6 +263,55 @@ impl Tables {
     }
 }
 
+/// A collection that the bank booked as one receipt gives up the lines that the
+/// item's reference names, when they come to its amount; else a person decides.
+#[test]
+fn e32_a_receipt_for_many_gives_up_only_the_lines_that_are_named() {
+    let tables = |amount: i64, reference: &str| {
+        let mut tables = Tables::default();
+        let (_, mut bulk) = payer(9, 6_000);
+        bulk.detail.mandate_reference = None;
+        for n in 1..4 {
+            let (item, _) = payer(n, 2_000);
+            let line = AllocationLine {
+                allocation_id: kernel::AllocationId::generate(),
+                document_id: item.id,
+                document_ref: item.document_ref.clone(),
+                account_id: item.account_id,
+                amount: item.amount,
+                effective_on: bulk.booked_on,
+                contra_of: None,
+            };
+            tables.lines.push((bulk.id, line));
+            let open = pence(0);
+            tables.items.insert(item.id, Item { open, ..item });
+        }
+        bulk.unallocated = pence(0);
+        tables.receipts.insert(bulk.id, bulk);
+        let item = Debit {
+            narrative: reference.into(),
+            mandate_reference: Some(reference.into()),
+            ..advised(2, amount, amount)
+        };
+        tables.take(vec![Message::Debit(Box::new(item))]);
+        tables
+    };
+    let open =
+        |tables: &Tables| -> Vec<Money> { tables.items.values().map(|item| item.open).collect() };
+    let named = tables(2_000, "PAYER02");
+    assert_eq!(open(&named), [pence(0), pence(2_000), pence(0)]);
+    assert_eq!(named.balance("returns_in_transit:"), pence(-2_000));
+    let by_document = tables(2_000, "INV-103");
+    assert_eq!(open(&by_document), [pence(0), pence(0), pence(2_000)]);
+    for (amount, reference) in [(2_000, "PAYER99"), (1_500, "PAYER02")] {
+        let waits = tables(amount, reference);
+        assert_eq!(open(&waits), [pence(0); 3], "{reference}");
+        let item = waits.debits.values().next().unwrap();
+        assert_eq!(item.state, contracts::allocation::DebitState::Unmatched);
+        assert_eq!(item.candidates.len(), 1, "for a person");
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Told {
     Receipt(usize),

@@ -394,10 +394,11 @@ fn may_be_of(line: &Debit, debit: &Debit, item: &Advised) -> bool {
         return false;
     }
     match (line.policy().role, line.scheme.as_deref()) {
-        (Role::Ours, _) => false,
         (Role::Return, Some(scheme)) if Some(scheme) == debit.scheme.as_deref() => true,
         // A line of another kind must say that it is of this report.
-        (Role::Return, Some("card" | "cheque_return" | "dd_return" | "ddic")) => false,
+        (Role::Ours, _) | (Role::Return, Some("card" | "cheque_return" | "dd_return" | "ddic")) => {
+            false
+        }
         _ => {
             let text = folded(&line.narrative);
             let named = |part: &str| part.len() >= 6 && text.contains(part);
