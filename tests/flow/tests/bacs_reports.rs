@@ -9,6 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::fmt::Write as _;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::NaiveDate;
 use contracts::{
@@ -80,9 +82,10 @@ fn arudd(number: &str, items: &[(&str, &str, &str)]) -> Vec<u8> {
     let mut body = String::new();
     for (reference, code, amount) in items {
         total += amount.parse::<Decimal>().unwrap();
-        body += &format!(
+        write!(body,
             r#"<ReturnedDebitItem ref="{reference:<18}" transCode="17" returnCode="{code}019" returnDescription="AS SAID" originalProcessingDate="2026-01-19" valueOf="{amount}" currency="GBP"><PayerAccount number="31926819" name="A PAYER" sortCode="60-16-13"/></ReturnedDebitItem>"#
-        );
+        )
+        .unwrap();
     }
     let count = items.len();
     format!(

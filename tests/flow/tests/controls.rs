@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, Utc};
+use chrono::NaiveDate;
 use contracts::{
     Role,
     allocation::{DebitState, ReceiptState},
@@ -1128,7 +1128,7 @@ async fn a_report_of_returned_credits_brings_a_refund_back_once() {
         expected_on: None,
         items: 1,
         total: gbp("250.00"),
-        recorded_at: Utc::now(),
+        recorded_at: "2026-01-23T07:30:00Z".parse().unwrap(),
         actor: "user:pat".into(),
     };
     office.suite.publish_event(&advised(22)).await;

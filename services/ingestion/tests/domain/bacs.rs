@@ -1,6 +1,8 @@
 //! Reports of Bacs: one item and many, none, twins, totals, days, and what is
 //! new of a report that comes again.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, NaiveDate};
 use ingestion::domain::{
     bacs::{Claim, Returned},
@@ -258,10 +260,11 @@ proptest! {
         let mut total = 0;
         for (payer, pence, code) in &items {
             total += pence;
-            body += &format!(
+            write!(body,
                 r#"<ReturnedDebitItem ref="REF-{payer}  " transCode="17" returnCode="{code}324" originalProcessingDate="2026-11-20" valueOf="{}.{:02}" currency="GBP"><PayerAccount number="3192681{payer}" sortCode="60-16-13" name="A &amp; B"/></ReturnedDebitItem>"#,
                 pence / 100, pence % 100
-            );
+            )
+            .expect("a text can be added to");
         }
         let text = format!(
             r#"<BACSDocument><Data><ARUDD><Header adviceNumber="1" currentProcessingDate="2026-11-24"/><ServiceLicenseInformation userNumber="246810"/><Advice><OriginatingAccountRecords><OriginatingAccountRecord><OriginatingAccount number="55779911" sortCode="200000"/>{body}<Totals numberOf="{}" valueOf="{}.{:02}"/></OriginatingAccountRecord></OriginatingAccountRecords></Advice></ARUDD></Data></BACSDocument>"#,

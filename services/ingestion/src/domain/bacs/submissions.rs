@@ -63,7 +63,7 @@ impl Reader<'_> {
                         let values = self.xml.attributes()?;
                         match self.xml.name() {
                             "ProcessingDate" => {
-                                self.report.reported_on = self.day(&values, "date")?
+                                self.report.reported_on = self.day(&values, "date")?;
                             }
                             "ServiceLicenseInformation" => {
                                 self.service_user(values.get("userNumber"), values.get("userName"));
