@@ -112,6 +112,8 @@ fn receipt(n: u128, amount: i64) -> Receipt {
 
 fn debit(n: u128, amount: i64, scheme: &str) -> Debit {
     Debit {
+        item: None,
+        pair: None,
         id: DebitId::from(Uuid::from_u128(900 + n)),
         version: 1,
         state: DebitState::Unmatched,
@@ -332,6 +334,7 @@ impl World {
                         kind: OutflowKind::Refunded,
                         cause: None,
                         contra_of: None,
+                        in_transit: false,
                     };
                     Moves {
                         outflows: vec![ledger::pay_out(receipt, rows, &out, &because).unwrap()],
@@ -390,6 +393,7 @@ impl World {
                     kind: OutflowKind::WrittenBack,
                     cause: Some(Uuid::nil()),
                     contra_of: None,
+                    in_transit: false,
                 };
                 Moves {
                     outflows: vec![ledger::pay_out(receipt, rows, &out, &because).unwrap()],

@@ -21,7 +21,7 @@ use allocation::domain::{
         split::{self, Part},
     },
     manual,
-    returns::{Standing, TakeBack},
+    returns::{Standing, TakeBack, Told},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
@@ -329,6 +329,7 @@ impl World {
                     self.taken[at] = self.taken[at].checked_add(amount).unwrap();
                     let what = |amount| TakeBack {
                         amount,
+                        told: Told::default(),
                         debit: None,
                         scheme: None,
                         code: None,

@@ -122,7 +122,15 @@ pub(crate) fn case_queue() -> Object {
 pub(crate) fn debit_state() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .enum_values(Some(["unmatched", "returned", "reversed", "ours"]))
+        .enum_values(Some([
+            "unmatched",
+            "returned",
+            "reversed",
+            "ours",
+            "paired",
+            "expected",
+            "withdrawn",
+        ]))
         .build()
 }
 

@@ -27,10 +27,10 @@ use crate::{
     domain::{
         chain,
         detect::Format,
-        file::{self, Added, Checked, ToldBy, int},
+        file::{self, Added, Checked, Ledgers, int},
         parse,
         problem::Problem,
-        record::{Known, Origin, Told},
+        record::{Origin, Told},
     },
     store::{
         self,
@@ -248,10 +248,9 @@ async fn record(
     let bank_accounts = checked.bank_accounts();
 
     let mut tx = bus.begin().await?;
-    let (known, told_by) = load(&mut tx, &checked, &bank_accounts, now).await?;
+    let books = load(&mut tx, &checked, &bank_accounts, now).await?;
     let decider = origin.clone();
-    let decided =
-        off_thread(move || file::decide(checked, known, told_by, import_id, &decider, now));
+    let decided = off_thread(move || file::decide(checked, books, import_id, &decider, now));
     let added = match decided.await? {
         Ok(added) => added,
         Err(reasons) => return Ok(Some(refused(reasons, Some(format), entries))),
@@ -259,6 +258,9 @@ async fn record(
     store::record(&mut tx, &added.changes, now).await?;
     progress.recorded.store(added.recorded, Ordering::Relaxed);
     statements::record(&mut tx, &added.statements, import_id, now).await?;
+    if let Some(news) = &added.report {
+        store::bacs::record(&mut tx, news, import_id, now).await?;
+    }
     let judged = judge(&mut tx, claimed, &bank_accounts).await?;
 
     let cause = Meta::of_command(import_id.as_uuid(), now, None);
@@ -296,13 +298,16 @@ async fn load(
     checked: &Checked,
     bank_accounts: &BTreeSet<String>,
     now: DateTime<Utc>,
-) -> Result<(Known, ToldBy), Failure> {
-    let mut known = Known::default();
-    let mut told_by = ToldBy::default();
+) -> Result<Ledgers, Failure> {
+    let mut books = Ledgers {
+        reports: store::bacs::load(tx, checked).await?,
+        ..Ledgers::default()
+    };
+    let known = &mut books.known;
     if !bank_accounts.is_empty() {
         store::record_bank_accounts(tx, bank_accounts, now).await?;
         statements::lock_bank_accounts(tx, bank_accounts).await?;
-        told_by = store::load_told_lines(tx, &checked.line_keys(), &mut known).await?;
+        books.told_by = store::load_told_lines(tx, &checked.line_keys(), known).await?;
     }
     let documents = &checked.documents;
     store::load_documents(
@@ -311,7 +316,7 @@ async fn load(
             .iter()
             .map(|d| d.wire.document_ref.as_str())
             .collect(),
-        &mut known,
+        known,
     )
     .await?;
     store::load_accounts(
@@ -326,7 +331,7 @@ async fn load(
             .map(|d| d.wire.account_ref.as_str())
             .chain(checked.matters.iter().map(|m| m.wire.account_ref.as_str()))
             .collect(),
-        &mut known,
+        known,
     )
     .await?;
     store::load_matters(
@@ -336,10 +341,10 @@ async fn load(
             .iter()
             .map(|m| m.wire.matter_ref.as_str())
             .collect(),
-        &mut known,
+        known,
     )
     .await?;
-    Ok((known, told_by))
+    Ok(books)
 }
 
 /// Judges every statement of the accounts concerned anew: this file may have
@@ -419,6 +424,18 @@ async fn publish(
         events.push(of(bus, cause, now, &fact, about, row.version())?);
     }
     tx.publish(&events).await?;
+    if let Some(news) = &added.report {
+        let mut events = Vec::new();
+        for fact in &news.returns {
+            events.push(of(bus, cause, now, fact, fact.record_id.as_uuid(), 1)?);
+        }
+        for fact in &news.advices {
+            events.push(of(bus, cause, now, fact, fact.record_id.as_uuid(), 1)?);
+        }
+        for events in events.chunks(FACTS_MAX) {
+            tx.publish(events).await?;
+        }
+    }
     // Bit by bit: a large file need not be in memory twice.
     for documents in added.changes.documents.chunks(FACTS_MAX) {
         let events = documents

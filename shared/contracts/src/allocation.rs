@@ -270,7 +270,7 @@ mod movements;
 mod returns;
 
 pub use chaseable::{ChaseTerm, ChaseableChanged, ChaseableItem, ChaseableTotal, TermKind};
-pub use returns::{DebitPosted, DebitState, Reopened, Returned};
+pub use returns::{AdvisedBy, DebitPosted, DebitState, Reopened, Returned};
 
 pub use movements::{
     AdjustmentKind, AdjustmentLine, DebtAdjusted, OutflowKind, OutflowLine, ReceiptReduced,

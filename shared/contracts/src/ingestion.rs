@@ -172,8 +172,10 @@ impl Event for RemittanceRecorded {
     }
 }
 
+mod bacs;
 mod debits;
 
+pub use bacs::{InstructionAdvised, InstructionReport, ReturnAdvised, ReturnReport};
 pub use debits::DebitRecorded;
 
 /// A statement was read, with what its proof showed.

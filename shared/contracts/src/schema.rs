@@ -95,6 +95,8 @@ pub fn messages() -> Vec<Message> {
         event::<ingestion::ReceiptRecorded>(),
         event::<ingestion::RemittanceRecorded>(),
         event::<ingestion::DebitRecorded>(),
+        event::<ingestion::ReturnAdvised>(),
+        event::<ingestion::InstructionAdvised>(),
         event::<ingestion::StatementRecorded>(),
         event::<rules::RulesChanged>(),
         event::<rules::RuleDemoted>(),

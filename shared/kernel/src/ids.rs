@@ -168,6 +168,8 @@ typed_id! {
     pub struct ResidualId;
     /// What was spent on a matter and shall come back.
     pub struct DisbursementId;
+    /// A record of a report of Bacs.
+    pub struct BacsRecordId;
 }
 
 #[cfg(test)]

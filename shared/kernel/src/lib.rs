@@ -43,9 +43,9 @@ pub use clock::{Clock, ManualClock, SystemClock, london_date, london_midnight, l
 pub use currency::Currency;
 pub use error::{Classified, ErrorClass};
 pub use ids::{
-    AccountId, AdjustmentId, AllocationId, BankMoveId, CommandId, DebitId, DisbursementId,
-    DocumentId, EntryId, EventId, IdError, ImportId, MatterEntryId, MatterId, OutflowId, ReceiptId,
-    RemittanceId, ResidualId, StatementId, SuggestionId,
+    AccountId, AdjustmentId, AllocationId, BacsRecordId, BankMoveId, CommandId, DebitId,
+    DisbursementId, DocumentId, EntryId, EventId, IdError, ImportId, MatterEntryId, MatterId,
+    OutflowId, ReceiptId, RemittanceId, ResidualId, StatementId, SuggestionId,
 };
 pub use money::{Money, MoneyError, Rounding};
 pub use reference::{CreditorReference, ReferenceError};

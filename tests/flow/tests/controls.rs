@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use contracts::{
     Role,
     allocation::{DebitState, ReceiptState},
@@ -37,10 +38,13 @@ use contracts::{
     controls::{
         ApprovalId, ApprovalKind, ApprovalState, RefundId, RefundState, RunState, WriteOffState,
     },
-    inbound::{BankAccountRef, Direction},
+    inbound::{BankAccountRef, BankReceipt, Direction},
+    ingestion::{ReturnAdvised, ReturnReport},
     worklist::WorkState,
 };
-use kernel::{Clock, CommandId, Currency, ManualClock, Money, ReceiptId, SystemClock};
+use kernel::{
+    BacsRecordId, Clock, CommandId, Currency, ImportId, ManualClock, Money, ReceiptId, SystemClock,
+};
 use messaging::Bus;
 use testkit::{
     DEADLINE, Running, Suite, account, assert_conserved, document, eventually, eventually_some,
@@ -986,11 +990,9 @@ async fn a_request_that_nobody_decides_expires() {
     assert_conserved(&office.suite).await;
 }
 
-/// ALL-7: verified refunds go into a payment file, the bank's own lines say that
-/// one is paid and that it came back; its money is unallocated again.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_payment_file_is_made_and_the_banks_lines_say_what_became_of_it() {
-    let office = Office::open().await;
+/// A refund of 250.00 in a payment file that was sent: its receipt, itself, and its
+/// reference.
+async fn sent_in_a_file(office: &Office) -> (ReceiptId, RefundId, String) {
     let money = office.paid("PAID TWICE", "250.00").await;
     let refund = office.refund(money.receipt_id, because("paid twice")).await;
     let id = refund.refund.refund_id;
@@ -1055,13 +1057,28 @@ async fn a_payment_file_is_made_and_the_banks_lines_say_what_became_of_it() {
     };
     let refunds = office.gateway.ask(&sent).await.unwrap().items;
     assert_eq!(refunds[0].state, RefundState::Sent);
+    (money.receipt_id, id, reference.to_owned())
+}
 
-    // The bank's line for it, with the reference in its text.
+/// The bank's line of the payment `reference`.
+fn outgoing(reference: &str) -> BankReceipt {
     let mut debit = receipt("OUTGOING", "250.00");
     debit.direction = Direction::Debit;
     debit.scheme = Some("faster_payment".into());
     debit.bank_reference = "OUT-1".into();
     debit.end_to_end_id = Some(reference.to_owned());
+    debit
+}
+
+/// ALL-7: verified refunds go into a payment file, the bank's own lines say that
+/// one is paid and that it came back; its money is unallocated again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_file_is_made_and_the_banks_lines_say_what_became_of_it() {
+    let office = Office::open().await;
+    let (receipt_id, id, reference) = sent_in_a_file(&office).await;
+
+    // The bank's line for it, with the reference in its text.
+    let debit = outgoing(&reference);
     office.suite.publish_receipt("OUT-1", &debit).await;
     office.refund_is(id, RefundState::Paid).await;
     assert_conserved(&office.suite).await;
@@ -1071,21 +1088,76 @@ async fn a_payment_file_is_made_and_the_banks_lines_say_what_became_of_it() {
     credit.bank_reference = "BACK-1".into();
     office.suite.publish_receipt("BACK-1", &credit).await;
     office.refund_is(id, RefundState::Returned).await;
-    assert_eq!(office.left(money.receipt_id).await, gbp("250.00"));
+    assert_eq!(office.left(receipt_id).await, gbp("250.00"));
     let all = ListReceipts {
         queue: ReceiptQueue::All,
         ..ListReceipts::default()
     };
     let all = office.gateway.ask(&all).await.unwrap().items;
-    let back = all
-        .iter()
-        .find(|r| r.receipt_id != money.receipt_id)
-        .unwrap();
+    let back = all.iter().find(|r| r.receipt_id != receipt_id).unwrap();
     assert_eq!(
         back.unallocated,
         gbp("0.00"),
         "it stands on the first receipt"
     );
+    assert_conserved(&office.suite).await;
+}
+
+/// ARUCS says that a refund came back before the bank's lines of its payment and
+/// its return: its money is unallocated again, and once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_returned_credits_brings_a_refund_back_once() {
+    let office = Office::open().await;
+    let (receipt_id, id, reference) = sent_in_a_file(&office).await;
+    let advised = |n| ReturnAdvised {
+        record_id: BacsRecordId::generate(),
+        report: ReturnReport::Arucs,
+        import_id: ImportId::generate(),
+        service_user_number: "246810".into(),
+        bank_account: Some("GB:200000-55779911".into()),
+        reference: reference.clone(),
+        code: "5".into(),
+        amount: gbp("250.00"),
+        original_on: None,
+        reported_on: NaiveDate::from_ymd_opt(2026, 1, n).unwrap(),
+        payer_name: None,
+        payer_account: None,
+        transaction_code: Some("99".into()),
+        claim: None,
+        withdrawn: false,
+        expected_on: None,
+        items: 1,
+        total: gbp("250.00"),
+        recorded_at: "2026-01-23T07:30:00Z".parse().unwrap(),
+        actor: "user:pat".into(),
+    };
+    office.suite.publish_event(&advised(22)).await;
+    office.refund_is(id, RefundState::Returned).await;
+    assert_eq!(office.left(receipt_id).await, gbp("250.00"));
+    assert_conserved(&office.suite).await;
+
+    office.suite.publish_event(&advised(23)).await;
+    let debit = outgoing(&reference);
+    office.suite.publish_receipt("OUT-1", &debit).await;
+    let mut credit = receipt(&format!("RETURNED {reference}"), "250.00");
+    credit.bank_reference = "BACK-1".into();
+    office.suite.publish_receipt("BACK-1", &credit).await;
+    eventually(
+        "the bank's line of the return brings nothing",
+        DEADLINE,
+        async || {
+            let all = ListReceipts {
+                queue: ReceiptQueue::All,
+                ..ListReceipts::default()
+            };
+            let all = office.gateway.ask(&all).await.unwrap().items;
+            all.iter()
+                .any(|r| r.receipt_id != receipt_id && r.state == ReceiptState::PaidOut)
+        },
+    )
+    .await;
+    assert_eq!(office.left(receipt_id).await, gbp("250.00"));
+    office.refund_is(id, RefundState::Returned).await;
     assert_conserved(&office.suite).await;
 }
 

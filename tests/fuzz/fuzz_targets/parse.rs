@@ -11,6 +11,13 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let outcome = parse(bytes, None);
     let _ = to_json(&outcome);
+    if let Ok(parsed) = &outcome
+        && let Some(report) = &parsed.report
+        && !report.accounts.is_empty()
+    {
+        let items: usize = report.accounts.iter().map(|account| account.items).sum();
+        assert_eq!(items, parsed.items.len());
+    }
     for line in outcome
         .iter()
         .flat_map(|parsed| &parsed.statements)

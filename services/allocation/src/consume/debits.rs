@@ -7,21 +7,22 @@ use chrono::{DateTime, Utc};
 use contracts::{
     Prefix,
     allocation::{DebitPosted, DebitState, Evidence, ReceiptReduced, Rule},
+    ingestion::ReturnAdvised,
 };
 use kernel::{DebitId, DocumentId, Money, ReceiptId, london_date};
 use messaging::{Decided, Failure, Meta, Outgoing};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
-use super::{State, moved, refunds};
+use super::{State, advised, moved, refunds};
 use crate::{
     domain::{
         Books, Changes, Receipt,
         evidence::say,
         ledger::{self, Because, Moves, PayOut},
-        returns::{self, Debit, Standing, TakeBack, Verdict},
+        returns::{self, Debit, Standing, TakeBack, Verdict, advised::Part},
     },
-    store,
+    store::{self, advised::Reach},
 };
 
 /// Who acts when no person does.
@@ -46,6 +47,24 @@ pub(crate) struct Returns {
     pub(crate) refunding: std::collections::HashSet<ReceiptId>,
     /// Refunds that lines of this batch name.
     pub(crate) refunds: Vec<refunds::Pair>,
+    /// Those of them whose money is back on the bank account.
+    pub(crate) credited: std::collections::HashSet<uuid::Uuid>,
+    /// Items of reports and bank lines that are not settled between them: of
+    /// before, and of this batch.
+    pub(crate) open: BTreeMap<DebitId, Debit>,
+}
+
+impl Returns {
+    /// Keeps `debit` as it stands now wherever it waits for receipts.
+    pub(super) fn settle(&mut self, debit: &Debit) {
+        for waiting in self.waiting.iter_mut().chain(&mut self.taken) {
+            if waiting.id == debit.id {
+                *waiting = debit.clone();
+            }
+        }
+        self.waiting
+            .retain(|waiting| waiting.state == DebitState::Unmatched);
+    }
 }
 
 /// What a decision about a debit writes and tells.
@@ -63,6 +82,8 @@ pub(crate) struct Desk<'d> {
 pub(super) async fn load(
     conn: &mut PgConnection,
     debits: Vec<Debit>,
+    reach: &Reach,
+    refunds_back: &[&str],
     arriving: &[&Receipt],
     books: &mut Books,
 ) -> Result<Returns, Failure> {
@@ -79,13 +100,23 @@ pub(super) async fn load(
             Some(credit.narrative.as_str()),
         ]
     });
-    let texts: Vec<&str> = of_debits.chain(of_credits).flatten().collect();
+    let named = refunds_back.iter().map(|reference| Some(*reference));
+    let texts: Vec<&str> = of_debits.chain(of_credits).chain(named).flatten().collect();
     returns.refunds = refunds::load(conn, texts, books).await?;
+    let named: Vec<uuid::Uuid> = returns
+        .refunds
+        .iter()
+        .map(|(refund, _)| refund.id.as_uuid())
+        .collect();
+    returns.credited = store::returns::caused(conn, &named).await?;
     let mut receipts = Vec::new();
     if !debits.is_empty() {
         let ids: Vec<DebitId> = debits.iter().map(|debit| debit.id).collect();
         returns.known = store::returns::known(conn, &ids).await?;
-        receipts = store::returns::lock_candidates(conn, &debits).await?;
+        receipts = store::returns::lock_candidates(conn, &debits, &reach.receipts).await?;
+        for debit in store::advised::lock(conn, &reach.open).await? {
+            returns.open.insert(debit.id, debit);
+        }
     }
     let amounts: Vec<Decimal> = arriving.iter().map(|r| r.amount.amount()).collect();
     let ends: Vec<String> = arriving
@@ -117,6 +148,8 @@ pub(super) async fn load(
     }
     let reopened = returns.taken.iter().flat_map(|debit| &debit.reopened);
     documents.extend(reopened.map(|line| line.document));
+    let lines = returns.open.values().filter(|debit| debit.item.is_none());
+    documents.extend(lines.flat_map(|debit| debit.reopened.iter().map(|line| line.document)));
     for item in store::items::lock(conn, &documents).await? {
         books.add(item);
     }
@@ -127,7 +160,7 @@ pub(super) async fn load(
     Ok(returns)
 }
 
-fn because(reason: &str, now: DateTime<Utc>, from: chrono::NaiveDate) -> Because<'_> {
+pub(super) fn because(reason: &str, now: DateTime<Utc>, from: chrono::NaiveDate) -> Because<'_> {
     Because {
         rule: Rule::Returned,
         reason,
@@ -159,6 +192,9 @@ pub(super) fn decide(
         because: because("", now, debit.booked_on),
     };
     if refunds::paid(&mut debit, &mut state.returns.refunds, &mut desk)? {
+        return Ok(());
+    }
+    if advised::paired(&debit, &mut state.returns, &mut desk)? {
         return Ok(());
     }
     let crowded = state
@@ -195,6 +231,7 @@ pub(super) fn decide(
             };
             take(&mut debit, receipt, standing, evidence, &mut desk)?;
             state.returns.changed.push(id);
+            state.returns.open.insert(debit.id, debit);
         }
         Verdict::Ours(evidence) => {
             debit.state = DebitState::Ours;
@@ -204,9 +241,44 @@ pub(super) fn decide(
             debit.candidates = candidates;
             desk.because.reason = "nobody knows yet whose payment it took";
             note(&mut debit, None, evidence, &mut desk)?;
+            state.returns.open.insert(debit.id, debit.clone());
             state.returns.waiting.push(debit);
         }
     }
+    Ok(())
+}
+
+/// `return_advised` of a payment of ours: a refund that came back.
+pub(super) fn sent_back(
+    fact: &ReturnAdvised,
+    cause: &Meta,
+    state: &mut State,
+    decided: &mut Decided<Changes>,
+    prefix: &Prefix,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let mut pairs = std::mem::take(&mut state.returns.refunds);
+    let returns = &state.returns;
+    let moved: Vec<ReceiptId> = decided
+        .changes
+        .moved_receipts
+        .iter()
+        .map(|receipt| receipt.id)
+        .collect();
+    let mut desk = Desk {
+        books: &mut state.books,
+        changes: &mut decided.changes,
+        events: &mut decided.events,
+        prefix,
+        cause,
+        because: because("", now, fact.reported_on),
+    };
+    let touched = |id| {
+        returns.receipts.contains_key(&id) || returns.changed.contains(&id) || moved.contains(&id)
+    };
+    let restored = refunds::advised(fact, &mut pairs, touched, &mut desk)?;
+    state.returns.refunds = pairs;
+    state.returns.changed.extend(restored);
     Ok(())
 }
 
@@ -218,7 +290,17 @@ pub(crate) fn take(
     evidence: Vec<Evidence>,
     desk: &mut Desk<'_>,
 ) -> Result<(), Failure> {
-    let what = TakeBack::by(debit);
+    let mut what = TakeBack::by(debit);
+    // A collection that the bank booked as one receipt: only the lines of the
+    // payer whose part comes back.
+    if debit.item.is_some() && debit.amount != receipt.amount {
+        let candidates = [(&*receipt, &*standing)];
+        if let Part::Lines(_, lines, _) =
+            returns::advised::part(debit, candidates, desk.books).map_err(Failure::of)?
+        {
+            what.told.only = Some(lines);
+        }
+    }
     let (moves, returned) = returns::take_back(
         receipt,
         standing,
@@ -286,6 +368,7 @@ pub(crate) fn pass_on(
         kind: contracts::allocation::OutflowKind::Returned,
         cause: Some(debit.id.as_uuid()),
         contra_of: None,
+        in_transit: false,
     };
     let outflow =
         ledger::pay_out(credit, desk.changes, &out, &desk.because).map_err(Failure::of)?;
@@ -389,6 +472,8 @@ pub(crate) fn note(
         account_id: receipt.and_then(|receipt| receipt.account),
         account_ref: receipt.and_then(|receipt| receipt.account_ref.clone()),
         shortfall: debit.shortfall,
+        advised: debit.advised_by(),
+        paired_with: debit.pair,
         evidence: debit.evidence.clone(),
         recorded_at: desk.because.now,
         actor: desk.because.actor.to_owned(),
@@ -449,6 +534,9 @@ pub(super) fn arrival(
     returns: &mut Returns,
     changes: &Changes,
 ) -> Result<Arrival, Failure> {
+    // An item before a bank line of the same payment: the line may be paired with
+    // another item.
+    returns.waiting.sort_by_key(|debit| debit.item.is_none());
     for at in 0..returns.waiting.len() {
         let Some(debit) = returns.waiting.get(at) else {
             break;
@@ -466,7 +554,7 @@ pub(super) fn arrival(
             || changes.moved_receipts.iter().any(|moved| moved.id == id)
     };
     let mut pairs = std::mem::take(&mut returns.refunds);
-    let refund = refunds::came_back(receipt, &mut pairs);
+    let refund = refunds::came_back(receipt, &mut pairs, &returns.credited);
     returns.refunds = pairs;
     // Where the same batch moves its receipt otherwise too a person decides.
     if let Some(pair) = refund.filter(|pair| !touched(pair, returns)) {

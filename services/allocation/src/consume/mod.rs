@@ -5,6 +5,9 @@
 //! order they came in.
 
 mod accounts;
+mod advised;
+#[cfg(test)]
+mod advised_tests;
 pub(crate) mod approvals;
 pub mod chaseable;
 pub(crate) mod client_money;
@@ -28,7 +31,7 @@ use contracts::{
     Prefix, catalogue,
     ingestion::{
         AccountRecorded, BankAccountDesignated, DebitRecorded, DocumentRecorded, MatterRecorded,
-        ReceiptRecorded, RemittanceRecorded,
+        ReceiptRecorded, RemittanceRecorded, ReturnAdvised,
     },
 };
 use kernel::{AccountId, DocumentId, MatterId, ReceiptId, RemittanceId, london_date};
@@ -62,7 +65,10 @@ pub enum Message {
     Remittance(Box<RemittanceRecorded>),
     Matter(Box<MatterRecorded>),
     Designated(Box<BankAccountDesignated>),
+    /// A bank line, or an item of a report that tells of one.
     Debit(Box<Debit>),
+    /// A payment of ours that came back, as a report says.
+    SentBack(Box<ReturnAdvised>),
 }
 
 /// What the batch touches, as it is now.
@@ -130,6 +136,13 @@ impl Consumer for Ledger {
                 let fact: Box<DebitRecorded> = raw.json()?;
                 Some(Message::Debit(Box::new(Debit::of(&fact, fact.recorded_at))))
             }
+            Some("return_advised.v1") => {
+                let fact: Box<ReturnAdvised> = raw.json()?;
+                Some(match Debit::of_item(&fact, fact.recorded_at) {
+                    Some(item) => Message::Debit(Box::new(item)),
+                    None => Message::SentBack(fact),
+                })
+            }
             _ => None,
         })
     }
@@ -143,6 +156,7 @@ impl Consumer for Ledger {
         let mut advices: Vec<Advice> = Vec::new();
         let mut matters: Vec<MatterId> = Vec::new();
         let mut debits: Vec<Debit> = Vec::new();
+        let mut sent_back: Vec<&str> = Vec::new();
         for incoming in batch {
             match &incoming.message {
                 Message::Account(fact) => accounts.push(fact.account_id),
@@ -159,13 +173,15 @@ impl Consumer for Ledger {
                 Message::Matter(fact) => matters.push(fact.matter_id),
                 Message::Designated(_) => {}
                 Message::Debit(debit) => debits.push(debit.as_ref().clone()),
+                Message::SentBack(fact) => sent_back.push(&fact.reference),
             }
         }
         let conn = tx.conn();
+        let reach = store::advised::reach(conn, &debits).await?;
         // Before all else, as commands about matters do.
         let matters = store::matters::lock_all(conn, &matters).await?;
         let mut books = Books::default();
-        books.clients = store::clients::lock_for(conn, &debits).await?;
+        books.clients = store::clients::lock_for(conn, &debits, &reach.receipts).await?;
         for account in store::accounts::lock(conn, &accounts).await? {
             books.accounts.insert(account.id, account);
         }
@@ -206,7 +222,7 @@ impl Consumer for Ledger {
             })
             .collect();
         let payments = duplicates::load(conn, &arriving, &books).await?;
-        let returns = debits::load(conn, debits, &arriving, &mut books).await?;
+        let returns = debits::load(conn, debits, &reach, &sent_back, &arriving, &mut books).await?;
         let shadows = books.rules.shadows.iter().cloned();
         let shadows = shadows.map(|s| Shadow::new(s, &books.rules)).collect();
         let refunded = if books.rules.drafts_refunds() {
@@ -290,8 +306,24 @@ impl Consumer for Ledger {
             }
         }
         for incoming in batch {
+            if let Message::SentBack(fact) = &incoming.message {
+                debits::sent_back(
+                    fact,
+                    &incoming.meta,
+                    &mut state,
+                    &mut decided,
+                    &self.prefix,
+                    now,
+                )?;
+                topics.insert("receipts");
+            }
             if let Message::Debit(debit) = &incoming.message {
-                debits::decide(
+                let decide = if debit.item.is_some() {
+                    advised::decide
+                } else {
+                    debits::decide
+                };
+                decide(
                     debit,
                     &incoming.meta,
                     &mut state,

@@ -1,12 +1,17 @@
 //! Bank lines that carry the reference of a refund's payment: a debit says that it
 //! is paid, a credit that it came back.
 
+use std::collections::HashSet;
+
+use chrono::NaiveDate;
 use contracts::{
     allocation::{DebitState, OutflowKind, ReceiptReduced},
     controls::RefundState,
+    ingestion::ReturnAdvised,
 };
 use messaging::{Failure, Outgoing};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{
     debits::{Desk, note},
@@ -17,6 +22,7 @@ use crate::{
         Books, Receipt,
         evidence::say,
         ledger::{self, Moves, PayOut},
+        policy,
         refunds::{Refund, Step, payment_references},
         returns::Debit,
     },
@@ -81,6 +87,14 @@ pub(super) fn paid(
         note(debit, None, why, desk)?;
         return Ok(true);
     }
+    if refund.state == RefundState::Returned {
+        // A report told that it came back before the bank's line of its payment.
+        desk.because.reason = "the payment of a refund that came back";
+        debit.state = DebitState::Ours;
+        let why = vec![say("refund", true, desk.because.reason)];
+        note(debit, None, why, desk)?;
+        return Ok(true);
+    }
     desk.because.reason = "the bank has paid it";
     if refund.state == RefundState::InPaymentFile {
         let file = refund.reference.clone().unwrap_or_default();
@@ -104,7 +118,12 @@ pub(super) fn paid(
 }
 
 /// The refund whose payment came back with the money of `credit`.
-pub(super) fn came_back(credit: &Receipt, refunds: &mut Vec<Pair>) -> Option<Pair> {
+/// `credited` are those whose money is back already.
+pub(super) fn came_back(
+    credit: &Receipt,
+    refunds: &mut Vec<Pair>,
+    credited: &HashSet<Uuid>,
+) -> Option<Pair> {
     let words = [
         credit.detail.end_to_end_id.as_deref(),
         Some(credit.narrative.as_str()),
@@ -114,7 +133,12 @@ pub(super) fn came_back(credit: &Receipt, refunds: &mut Vec<Pair>) -> Option<Pai
         references.contains(&refund.payment_reference())
             && refund.amount == credit.amount
             && receipt.bank_account == credit.bank_account
-            && matches!(refund.state, RefundState::Sent | RefundState::Paid)
+            && match refund.state {
+                RefundState::Sent | RefundState::Paid => true,
+                // As a report has told.
+                RefundState::Returned => !credited.contains(&refund.id.as_uuid()),
+                _ => false,
+            }
     })?;
     Some(refunds.remove(at))
 }
@@ -131,6 +155,7 @@ pub(super) fn give_back(
         kind: OutflowKind::Returned,
         cause: Some(refund.id.as_uuid()),
         contra_of: None,
+        in_transit: false,
     };
     let outflow =
         ledger::pay_out(credit, desk.changes, &out, &desk.because).map_err(Failure::of)?;
@@ -143,14 +168,55 @@ pub(super) fn give_back(
     let because = desk.because;
     let event = moved(credit, moves, because.now, because.actor, because.reason);
     super::debits::tell(&ReceiptReduced(event), credit, desk)?;
+    if refund.state == RefundState::Returned {
+        return Ok(());
+    }
+    restore(&mut refund, &mut receipt, None, credit.booked_on, desk)
+}
 
+/// The money of `refund` stands on its receipt again.
+fn restore(
+    refund: &mut Refund,
+    receipt: &mut Receipt,
+    code: Option<&str>,
+    on: NaiveDate,
+    desk: &mut Desk<'_>,
+) -> Result<(), Failure> {
+    let because = desk.because;
     let (step, line) = refund
-        .returned(None, credit.booked_on, &mut receipt, desk.changes, &because)
+        .returned(code, on, receipt, desk.changes, &because)
         .map_err(Failure::of)?;
-    tell(&refund, step, desk)?;
+    tell(refund, step, desk)?;
     let lines = line.into_iter().collect();
-    let event = receipt_moved(&mut receipt, Vec::new(), lines, desk.books, &because)?;
-    super::debits::tell(&ReceiptReduced(event), &receipt, desk)
+    let event = receipt_moved(receipt, Vec::new(), lines, desk.books, &because)?;
+    super::debits::tell(&ReceiptReduced(event), receipt, desk)
+}
+
+/// An item of ARUCS: the payee's bank sent a payment of ours back. If it is a
+/// refund, its money stands on its receipt again, before the bank's line of it.
+/// Nothing else of ours is on this ledger.
+pub(super) fn advised(
+    fact: &ReturnAdvised,
+    refunds: &mut [Pair],
+    touched: impl Fn(kernel::ReceiptId) -> bool,
+    desk: &mut Desk<'_>,
+) -> Result<Option<kernel::ReceiptId>, Failure> {
+    let references = payment_references([fact.reference.as_str()]);
+    let found = refunds.iter_mut().find(|(refund, receipt)| {
+        references.contains(&refund.payment_reference())
+            && refund.amount == fact.amount
+            && fact.bank_account.as_deref() == Some(receipt.bank_account.as_str())
+            && matches!(refund.state, RefundState::Sent | RefundState::Paid)
+    });
+    // Where the same batch moves its receipt otherwise too, the bank's line will
+    // tell it.
+    let Some((refund, receipt)) = found.filter(|(_, receipt)| !touched(receipt.id)) else {
+        return Ok(None);
+    };
+    desk.because.reason = "the payee's bank sent the refund back, as the report of Bacs says";
+    let code = policy::arucs(&fact.code).map(|_| fact.code.as_str());
+    restore(refund, receipt, code, fact.reported_on, desk)?;
+    Ok(Some(receipt.id))
 }
 
 fn tell(refund: &Refund, step: Step, desk: &mut Desk<'_>) -> Result<(), Failure> {

@@ -59,6 +59,15 @@ pub mod chart {
         }
     }
 
+    /// What reports say that the bank takes back from this account, until its own
+    /// line books it. Of a client account it is a part of the client's money.
+    pub fn in_transit(key: &str, whose: Designation) -> String {
+        match whose {
+            Designation::Business => format!("returns_in_transit:{key}"),
+            Designation::Client => format!("client_bank:{key}:returns_in_transit"),
+        }
+    }
+
     /// What bears the loss of an adjustment.
     pub const fn of_adjustment(kind: AdjustmentKind) -> &'static str {
         match kind {

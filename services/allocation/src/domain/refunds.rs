@@ -272,6 +272,7 @@ impl Refund {
                 kind: OutflowKind::Refunded,
                 cause: Some(self.id.as_uuid()),
                 contra_of: None,
+                in_transit: false,
             },
             because,
         )?;
@@ -301,6 +302,7 @@ impl Refund {
                 kind: OutflowKind::Refunded,
                 cause: Some(self.id.as_uuid()),
                 contra_of: Some(reserved),
+                in_transit: false,
             },
             because,
         )?;

@@ -7,6 +7,7 @@
 //! refunded (E34). What it re-opens are the lines as they stand now, not as they
 //! once were (E33).
 
+pub mod advised;
 mod tables;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -60,6 +61,10 @@ pub struct Debit {
     pub candidates: Vec<ReceiptId>,
     /// What it re-opened: suggested again if the money comes again.
     pub reopened: Vec<Line>,
+    /// It is no bank line but an item of a report.
+    pub item: Option<advised::Advised>,
+    /// The bank line of the item, or the item of the bank line.
+    pub pair: Option<DebitId>,
     pub evidence: Vec<Evidence>,
     pub recorded_at: DateTime<Utc>,
 }
@@ -95,9 +100,17 @@ impl Debit {
             shortfall: None,
             candidates: Vec::new(),
             reopened: Vec::new(),
+            item: None,
+            pair: None,
             evidence: Vec::new(),
             recorded_at: now,
         }
+    }
+
+    /// Whether the money that it takes is not on the bank account yet, as far as
+    /// the bank has said.
+    pub fn is_in_transit(&self) -> bool {
+        self.item.is_some()
     }
 
     pub fn policy(&self) -> Policy {
@@ -172,7 +185,11 @@ pub fn judge<'r>(
     let policy = debit.policy();
     let mut fits = Vec::new();
     for (receipt, standing) in candidates {
-        if let Some(fit) = fit(debit, receipt, standing, policy)? {
+        let found = match &debit.item {
+            Some(item) => advised::fit(debit, item, receipt, standing)?,
+            None => fit(debit, receipt, standing, policy)?,
+        };
+        if let Some(fit) = found {
             fits.push(fit);
         }
     }
@@ -354,10 +371,20 @@ fn same_name(a: Option<&str>, b: Option<&str>) -> bool {
         && (short == long || (short.len() >= NAME_MIN && long.starts_with(short.as_str())))
 }
 
+/// What a report says of a return beside its amount.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// The report that told it before the bank's own line.
+    pub report: Option<contracts::ingestion::ReturnReport>,
+    /// Of a receipt that is many payments: the lines of the one that comes back.
+    pub only: Option<Vec<kernel::AllocationId>>,
+}
+
 /// What is taken back of a receipt, by whom and why.
 #[derive(Debug, Clone)]
 pub struct TakeBack {
     pub amount: Money,
+    pub told: Told,
     pub debit: Option<DebitId>,
     pub scheme: Option<String>,
     pub code: Option<String>,
@@ -370,6 +397,10 @@ impl TakeBack {
     pub fn by(debit: &Debit) -> Self {
         Self {
             amount: debit.amount,
+            told: Told {
+                report: debit.item.as_ref().map(|item| item.report),
+                only: None,
+            },
             debit: Some(debit.id),
             scheme: debit.scheme.clone(),
             code: debit.code.clone(),
@@ -413,9 +444,15 @@ pub fn take_back(
         ..Moves::default()
     };
     let mut gone: Vec<AllocationLine> = Vec::new();
-    let whole = taken == kept;
+    let only = what.told.only.as_deref();
+    let whole = taken == kept && only.is_none();
     for line in standing.lines.iter().rev() {
-        if !whole && (line.amount.is_negative() || !receipt.unallocated.checked_cmp(taken)?.is_lt())
+        if let Some(only) = only {
+            if !only.contains(&line.allocation_id) {
+                continue;
+            }
+        } else if !whole
+            && (line.amount.is_negative() || !receipt.unallocated.checked_cmp(taken)?.is_lt())
         {
             continue;
         }
@@ -451,7 +488,7 @@ pub fn take_back(
         not_before: from,
         ..*because
     };
-    if let (false, Some(last)) = (whole, gone.last()) {
+    if let (false, None, Some(last)) = (whole, only, gone.last()) {
         let rest = receipt.unallocated.checked_sub(taken)?;
         if rest.is_positive() {
             let line = Line {
@@ -469,6 +506,7 @@ pub fn take_back(
             kind: OutflowKind::Returned,
             cause: Some(what.cause),
             contra_of: None,
+            in_transit: what.told.report.is_some(),
         };
         moves
             .outflows
@@ -478,37 +516,31 @@ pub fn take_back(
         changes.entries.push(Entry {
             id: EntryId::from(debit.as_uuid()),
             debit: chart::RETURN_SHORTFALLS.to_owned(),
-            credit: receipt.bank(),
+            credit: if what.told.report.is_some() {
+                chart::in_transit(&receipt.bank_account, receipt.designation)
+            } else {
+                receipt.bank()
+            },
             amount: shortfall,
             effective_on: from,
             recorded_at: because.now,
         });
     }
-    let reason = what
-        .code
-        .as_deref()
-        .and_then(|code| reason(what.scheme.as_deref(), code, from));
-    let again = reason.and_then(|reason| reason.again_until(receipt.booked_on));
-    let returned = Returned {
-        debit_id: what.debit,
-        scheme: what.scheme.clone(),
-        code: what.code.clone(),
-        meaning: reason.map(|reason| reason.meaning.to_owned()),
-        action: reason.map(|reason| reason.action.to_owned()),
-        may_present_again: again.is_some_and(|until| until.is_none_or(|until| from <= until)),
-        present_again_until: again.flatten().filter(|until| from <= *until),
-        stops_chasing: reason.is_some_and(|reason| reason.stops_chasing),
-        amount: what.amount,
-        returned_on: from,
-        paid_on: receipt.booked_on,
-        shortfall: shortfall.is_positive().then_some(shortfall),
-        client_shortage: back.shortage,
-        reopened: reopened(&moves, &gone, books)?,
-    };
+    let mut returned = told(
+        what.amount,
+        what.scheme.as_deref(),
+        what.code.as_deref(),
+        from,
+        receipt,
+    );
+    returned.debit_id = what.debit;
+    returned.shortfall = shortfall.is_positive().then_some(shortfall);
+    returned.client_shortage = back.shortage;
+    returned.reopened = reopened(&moves, &gone, books)?;
     receipt.version += 1;
     receipt.suggestions.clear();
     receipt.detail.held = None;
-    let mut evidence = vec![say("return", false, in_words(&returned))];
+    let mut evidence = vec![say("return", false, in_words(&returned, what.told.report))];
     if let Some(short) = returned.client_shortage {
         evidence.push(say(
             "client_money",
@@ -522,6 +554,34 @@ pub fn take_back(
     }
     receipt.decision = Decision::because(because.rule, evidence);
     Ok((moves, returned))
+}
+
+/// What is told of a return for a reason, without what it re-opened.
+pub fn told(
+    amount: Money,
+    scheme: Option<&str>,
+    code: Option<&str>,
+    from: NaiveDate,
+    receipt: &Receipt,
+) -> Returned {
+    let reason = code.and_then(|code| reason(scheme, code, from));
+    let again = reason.and_then(|reason| reason.again_until(receipt.booked_on));
+    Returned {
+        debit_id: None,
+        scheme: scheme.map(str::to_owned),
+        code: code.map(str::to_owned),
+        meaning: reason.map(|reason| reason.meaning.to_owned()),
+        action: reason.map(|reason| reason.action.to_owned()),
+        may_present_again: again.is_some_and(|until| until.is_none_or(|until| from <= until)),
+        present_again_until: again.flatten().filter(|until| from <= *until),
+        stops_chasing: reason.is_some_and(|reason| reason.stops_chasing),
+        amount,
+        returned_on: from,
+        paid_on: receipt.booked_on,
+        shortfall: None,
+        client_shortage: None,
+        reopened: Vec::new(),
+    }
 }
 
 /// The documents of which more is owed after `moves`.
@@ -570,12 +630,22 @@ fn reopened(
     Ok(found)
 }
 
-fn in_words(returned: &Returned) -> String {
+pub fn in_words(returned: &Returned, report: Option<contracts::ingestion::ReturnReport>) -> String {
     let amount = returned.amount.display_uk();
-    match (&returned.meaning, &returned.code) {
-        (Some(meaning), _) => format!("{amount} came back: {meaning}"),
-        (None, Some(code)) => format!("{amount} came back, code {code}"),
-        (None, None) => format!("{amount} came back"),
+    let code = returned.code.as_deref();
+    match (report, &returned.meaning, code) {
+        (Some(report), meaning, code) => {
+            let said = [
+                Some(report.name().to_uppercase()),
+                code.map(str::to_owned),
+                meaning.clone(),
+            ];
+            let said: Vec<String> = said.into_iter().flatten().collect();
+            format!("{amount} came back: {}", said.join(" "))
+        }
+        (None, Some(meaning), _) => format!("{amount} came back: {meaning}"),
+        (None, None, Some(code)) => format!("{amount} came back, code {code}"),
+        (None, None, None) => format!("{amount} came back"),
     }
 }
 
@@ -592,17 +662,34 @@ pub fn give_back(
     because: &Because<'_>,
 ) -> Result<Moves, MoneyError> {
     let mut moves = Moves::default();
+    // Once the bank had booked it too, the bank gives it back.
+    let in_transit = debit.is_in_transit() && debit.pair.is_none();
     for outflow in &standing.outflows {
         if outflow.kind == OutflowKind::Returned && outflow.cause == Some(debit.id.as_uuid()) {
+            let because = Because {
+                not_before: because.not_before.max(outflow.effective_on),
+                ..*because
+            };
+            let out = PayOut {
+                amount: outflow.amount.neg(),
+                kind: outflow.kind,
+                cause: outflow.cause,
+                contra_of: Some(outflow.outflow_id),
+                in_transit,
+            };
             moves
                 .outflows
-                .push(ledger::undo_outflow(receipt, changes, outflow, because)?);
+                .push(ledger::pay_out(receipt, changes, &out, &because)?);
         }
     }
     if let Some(shortfall) = debit.shortfall {
         changes.entries.push(Entry {
             id: EntryId::generate(),
-            debit: receipt.bank(),
+            debit: if in_transit {
+                chart::in_transit(&receipt.bank_account, receipt.designation)
+            } else {
+                receipt.bank()
+            },
             credit: chart::RETURN_SHORTFALLS.to_owned(),
             amount: shortfall,
             effective_on: because.not_before,

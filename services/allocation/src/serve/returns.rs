@@ -24,7 +24,7 @@ use crate::{
         evidence::say,
         ledger::Because,
         manual,
-        returns::{Debit, Standing, TakeBack},
+        returns::{Debit, Standing, TakeBack, Told},
     },
     store,
 };
@@ -74,6 +74,7 @@ pub(crate) async fn return_receipt(ask: ReturnReceipt, bus: Bus) -> Result<Recei
                 ask.amount,
                 |amount| TakeBack {
                     amount,
+                    told: Told::default(),
                     debit: None,
                     scheme: ask.scheme.clone(),
                     code: ask.code.clone(),

@@ -145,10 +145,12 @@ pub(crate) async fn shares(
 pub(crate) async fn lock_for(
     conn: &mut PgConnection,
     debits: &[Debit],
+    reached: &[ReceiptId],
 ) -> Result<Clients, Failure> {
     let Some(today) = debits.iter().map(|debit| debit.booked_on).max() else {
         return Ok(Clients::default());
     };
-    let candidates = returns::candidates(conn, debits).await?;
+    let mut candidates = returns::candidates(conn, debits).await?;
+    candidates.extend(reached);
     lock(conn, &candidates, today).await
 }

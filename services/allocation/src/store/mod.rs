@@ -2,6 +2,7 @@
 //! row, whatever the size of the batch.
 
 pub(crate) mod accounts;
+pub(crate) mod advised;
 pub(crate) mod chaseable;
 pub(crate) mod client_payments;
 pub(crate) mod clients;

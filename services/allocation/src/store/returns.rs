@@ -19,7 +19,7 @@ use crate::consume::duplicates::Payment;
 use crate::domain::{
     Line, Receipt,
     ledger::NotedDebit,
-    returns::{self, Debit, Standing},
+    returns::{self, Debit, Standing, advised::Advised},
 };
 
 /// Payments of one amount that are looked at as what a debit took, at most: the
@@ -51,13 +51,12 @@ pub(crate) async fn candidates(
     conn: &mut PgConnection,
     debits: &[Debit],
 ) -> Result<Vec<ReceiptId>, Failure> {
-    let banks: Vec<String> = debits.iter().map(|d| d.bank_account.clone()).collect();
-    let amounts: Vec<Decimal> = debits.iter().map(|d| d.amount.amount()).collect();
-    let days: Vec<NaiveDate> = debits.iter().map(|d| d.booked_on).collect();
-    let ends: Vec<String> = debits
-        .iter()
-        .filter_map(|d| d.end_to_end_id.clone())
-        .collect();
+    // Those of items are looked up by their day and marks.
+    let lines = || debits.iter().filter(|debit| debit.item.is_none());
+    let banks: Vec<String> = lines().map(|d| d.bank_account.clone()).collect();
+    let amounts: Vec<Decimal> = lines().map(|d| d.amount.amount()).collect();
+    let days: Vec<NaiveDate> = lines().map(|d| d.booked_on).collect();
+    let ends: Vec<String> = lines().filter_map(|d| d.end_to_end_id.clone()).collect();
     let ids = sqlx::query_scalar!(
         r#"select c.receipt_id as "id!" from unnest($1::text[], $2::numeric[], $3::date[]) as d(bank, amount, day)
              cross join lateral (select r.receipt_id from allocation.receipt r
@@ -77,13 +76,36 @@ pub(crate) async fn candidates(
     Ok(ids.into_iter().map(ReceiptId::from).collect())
 }
 
-/// The same receipts, locked in key order.
+/// The same receipts and those that were `reached` otherwise, locked in key order.
 pub(crate) async fn lock_candidates(
     conn: &mut PgConnection,
     debits: &[Debit],
+    reached: &[ReceiptId],
 ) -> Result<Vec<Receipt>, Failure> {
-    let ids = candidates(conn, debits).await?;
+    let mut ids = candidates(conn, debits).await?;
+    ids.extend(reached);
+    ids.sort_unstable();
+    ids.dedup();
     receipts::lock_all(conn, &ids).await
+}
+
+/// Which of these have taken a returned outflow from a receipt: of refunds those
+/// whose money came back on a bank line.
+pub(crate) async fn caused(
+    conn: &mut PgConnection,
+    causes: &[Uuid],
+) -> Result<HashSet<Uuid>, Failure> {
+    if causes.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = sqlx::query_scalar!(
+        r#"select distinct cause as "cause!" from allocation.outflow
+           where cause = any($1) and kind = 'returned' and contra_of is null"#,
+        causes
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// What stands of receipts.
@@ -168,30 +190,39 @@ pub(crate) async fn standing(
     Ok(found)
 }
 
-struct Row {
-    debit_id: Uuid,
-    version: i64,
-    state: String,
-    bank_account: String,
-    bank_reference: Option<String>,
-    booked_on: NaiveDate,
-    currency: String,
-    amount: Decimal,
-    scheme: Option<String>,
-    code: Option<String>,
-    counterparty_name: Option<String>,
-    counterparty_account: Option<String>,
-    narrative: String,
-    end_to_end_id: Option<String>,
-    mandate_reference: Option<String>,
-    receipt_id: Option<Uuid>,
-    shortfall: Option<Decimal>,
-    candidates: Vec<Uuid>,
-    reopened: serde_json::Value,
-    evidence: serde_json::Value,
-    actor: String,
-    reason: String,
-    recorded_at: DateTime<Utc>,
+pub(super) struct Row {
+    pub(super) debit_id: Uuid,
+    pub(super) version: i64,
+    pub(super) state: String,
+    pub(super) bank_account: String,
+    pub(super) bank_reference: Option<String>,
+    pub(super) booked_on: NaiveDate,
+    pub(super) currency: String,
+    pub(super) amount: Decimal,
+    pub(super) scheme: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) counterparty_name: Option<String>,
+    pub(super) counterparty_account: Option<String>,
+    pub(super) narrative: String,
+    pub(super) end_to_end_id: Option<String>,
+    pub(super) mandate_reference: Option<String>,
+    pub(super) receipt_id: Option<Uuid>,
+    pub(super) shortfall: Option<Decimal>,
+    pub(super) candidates: Vec<Uuid>,
+    pub(super) reopened: serde_json::Value,
+    pub(super) evidence: serde_json::Value,
+    pub(super) report: Option<String>,
+    pub(super) service_user: Option<String>,
+    pub(super) original_on: Option<NaiveDate>,
+    pub(super) claim: Option<String>,
+    pub(super) batch_items: Option<i32>,
+    pub(super) batch_total: Option<Decimal>,
+    pub(super) challenge_by: Option<NaiveDate>,
+    pub(super) expected_on: Option<NaiveDate>,
+    pub(super) pair: Option<Uuid>,
+    pub(super) actor: String,
+    pub(super) reason: String,
+    pub(super) recorded_at: DateTime<Utc>,
 }
 
 /// A line as it is stored.
@@ -210,7 +241,22 @@ impl TryFrom<Row> for Debit {
 
     fn try_from(row: Row) -> Result<Self, Failure> {
         let reopened: Vec<StoredLine> = serde_json::from_value(row.reopened).map_err(unreadable)?;
+        let item = match (row.report, row.service_user, row.batch_total) {
+            (Some(report), Some(service_user), Some(total)) => Some(Advised {
+                report: named(report)?,
+                service_user,
+                original_on: row.original_on,
+                claim: row.claim,
+                items: row.batch_items.unwrap_or(1),
+                total: money(total, &row.currency)?,
+                challenge_by: row.challenge_by,
+                expected_on: row.expected_on,
+            }),
+            _ => None,
+        };
         Ok(Self {
+            item,
+            pair: row.pair.map(DebitId::from),
             id: row.debit_id.into(),
             version: row.version,
             state: named(row.state)?,
@@ -259,7 +305,8 @@ pub(crate) async fn lock_waiting(
         Row,
         "select debit_id, version, state, bank_account, bank_reference, booked_on, currency, amount, scheme, code,
              counterparty_name, counterparty_account, narrative, end_to_end_id, mandate_reference, receipt_id,
-             shortfall, candidates, reopened, evidence, actor, reason, recorded_at
+             shortfall, candidates, reopened, evidence, report, service_user, original_on, claim, batch_items,
+             batch_total, challenge_by, expected_on, pair, actor, reason, recorded_at
          from allocation.debit
          where debit_id = any(array(
              select debit_id from allocation.debit where state = 'unmatched' and amount = any($1)
@@ -276,12 +323,31 @@ pub(crate) async fn lock_waiting(
     rows.into_iter().map(Debit::try_from).collect()
 }
 
+pub(super) async fn lock_rows(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Debit>, Failure> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select debit_id, version, state, bank_account, bank_reference, booked_on, currency, amount, scheme, code,
+             counterparty_name, counterparty_account, narrative, end_to_end_id, mandate_reference, receipt_id,
+             shortfall, candidates, reopened, evidence, report, service_user, original_on, claim, batch_items,
+             batch_total, challenge_by, expected_on, pair, actor, reason, recorded_at
+         from allocation.debit where debit_id = any($1) order by debit_id for update",
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Debit::try_from).collect()
+}
+
 pub(crate) async fn lock(conn: &mut PgConnection, id: DebitId) -> Result<Option<Debit>, Failure> {
     let row = sqlx::query_as!(
         Row,
         "select debit_id, version, state, bank_account, bank_reference, booked_on, currency, amount, scheme, code,
              counterparty_name, counterparty_account, narrative, end_to_end_id, mandate_reference, receipt_id,
-             shortfall, candidates, reopened, evidence, actor, reason, recorded_at
+             shortfall, candidates, reopened, evidence, report, service_user, original_on, claim, batch_items,
+             batch_total, challenge_by, expected_on, pair, actor, reason, recorded_at
          from allocation.debit where debit_id = $1 for update",
         id.as_uuid()
     )
@@ -297,6 +363,9 @@ pub(crate) async fn put(conn: &mut PgConnection, debits: &[NotedDebit]) -> Resul
     }
     fn column<'d, T>(rows: &'d [NotedDebit], of: impl Fn(&'d Debit) -> T) -> Vec<T> {
         rows.iter().map(|row| of(&row.debit)).collect()
+    }
+    fn of_item<'d, T>(debit: &'d Debit, of: impl Fn(&'d Advised) -> T) -> Option<T> {
+        debit.item.as_ref().map(of)
     }
     let mut candidates = Vec::new();
     let mut reopened = Vec::new();
@@ -318,21 +387,26 @@ pub(crate) async fn put(conn: &mut PgConnection, debits: &[NotedDebit]) -> Resul
     sqlx::query!(
         "insert into allocation.debit (debit_id, version, state, bank_account, bank_reference, booked_on, currency,
              amount, scheme, code, counterparty_name, counterparty_account, narrative, end_to_end_id,
-             mandate_reference, receipt_id, shortfall, candidates, reopened, evidence, actor, reason, recorded_at)
+             mandate_reference, receipt_id, shortfall, candidates, reopened, evidence, actor, reason, recorded_at,
+             report, service_user, original_on, claim, batch_items, batch_total, challenge_by, expected_on, pair)
          select t.id, t.version, t.state, t.bank, t.bank_ref, t.booked, t.currency, t.amount, t.scheme, t.code, t.name,
              t.account, t.narrative, t.e2e, t.mandate, t.receipt, t.shortfall,
              case when t.candidates = '' then '{}' else string_to_array(t.candidates, ' ')::uuid[] end,
-             t.reopened, t.evidence, t.actor, t.reason, t.at
+             t.reopened, t.evidence, t.actor, t.reason, t.at, t.report, t.service_user, t.original, t.claim, t.items,
+             t.total, t.challenge, t.expected, t.pair
          from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::text[],
              $8::numeric[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
              $16::uuid[], $17::numeric[], $18::text[], $19::jsonb[], $20::jsonb[], $21::text[], $22::text[],
-             $23::timestamptz[])
+             $23::timestamptz[], $24::text[], $25::text[], $26::date[], $27::text[], $28::int[], $29::numeric[],
+             $30::date[], $31::date[], $32::uuid[])
              as t(id, version, state, bank, bank_ref, booked, currency, amount, scheme, code, name, account, narrative,
-                 e2e, mandate, receipt, shortfall, candidates, reopened, evidence, actor, reason, at)
+                 e2e, mandate, receipt, shortfall, candidates, reopened, evidence, actor, reason, at, report,
+                 service_user, original, claim, items, total, challenge, expected, pair)
          on conflict (debit_id) do update set version = excluded.version, state = excluded.state,
              receipt_id = excluded.receipt_id, shortfall = excluded.shortfall, candidates = excluded.candidates,
              reopened = excluded.reopened, evidence = excluded.evidence, actor = excluded.actor,
-             reason = excluded.reason",
+             reason = excluded.reason, pair = excluded.pair, bank_account = excluded.bank_account,
+             scheme = excluded.scheme, code = excluded.code",
         &column(debits, |d| d.id.as_uuid()),
         &column(debits, |d| d.version),
         &column(debits, |d| d.state.name()) as &[&str],
@@ -355,7 +429,16 @@ pub(crate) async fn put(conn: &mut PgConnection, debits: &[NotedDebit]) -> Resul
         &evidence,
         &debits.iter().map(|d| d.actor.as_str()).collect::<Vec<_>>() as &[&str],
         &debits.iter().map(|d| d.reason.as_str()).collect::<Vec<_>>() as &[&str],
-        &column(debits, |d| d.recorded_at)
+        &column(debits, |d| d.recorded_at),
+        &column(debits, |d| of_item(d, |item| item.report.name())) as &[Option<&str>],
+        &column(debits, |d| of_item(d, |item| item.service_user.as_str())) as &[Option<&str>],
+        &column(debits, |d| of_item(d, |item| item.original_on).flatten()) as &[Option<NaiveDate>],
+        &column(debits, |d| of_item(d, |item| item.claim.as_deref()).flatten()) as &[Option<&str>],
+        &column(debits, |d| of_item(d, |item| item.items)) as &[Option<i32>],
+        &column(debits, |d| of_item(d, |item| item.total.amount())) as &[Option<Decimal>],
+        &column(debits, |d| of_item(d, |item| item.challenge_by).flatten()) as &[Option<NaiveDate>],
+        &column(debits, |d| of_item(d, |item| item.expected_on).flatten()) as &[Option<NaiveDate>],
+        &column(debits, |d| d.pair.map(DebitId::as_uuid)) as &[Option<Uuid>]
     )
     .execute(conn)
     .await?;
@@ -367,6 +450,8 @@ fn view_of(row: Row) -> Result<DebitView, Failure> {
     let debit = Debit::try_from(row)?;
     let told = debit.reason();
     Ok(DebitView {
+        advised: debit.advised_by(),
+        paired_with: debit.pair,
         debit_id: debit.id,
         version: debit.version,
         state: debit.state,
@@ -401,7 +486,8 @@ pub(crate) async fn view(
         Row,
         "select debit_id, version, state, bank_account, bank_reference, booked_on, currency, amount, scheme, code,
              counterparty_name, counterparty_account, narrative, end_to_end_id, mandate_reference, receipt_id,
-             shortfall, candidates, reopened, evidence, actor, reason, recorded_at
+             shortfall, candidates, reopened, evidence, report, service_user, original_on, claim, batch_items,
+             batch_total, challenge_by, expected_on, pair, actor, reason, recorded_at
          from allocation.debit where debit_id = $1",
         id.as_uuid()
     )
@@ -422,7 +508,8 @@ pub(crate) async fn list(
         Row,
         "select debit_id, version, state, bank_account, bank_reference, booked_on, currency, amount, scheme, code,
              counterparty_name, counterparty_account, narrative, end_to_end_id, mandate_reference, receipt_id,
-             shortfall, candidates, reopened, evidence, actor, reason, recorded_at
+             shortfall, candidates, reopened, evidence, report, service_user, original_on, claim, batch_items,
+             batch_total, challenge_by, expected_on, pair, actor, reason, recorded_at
          from allocation.debit
          where ($1::text is null or state = $1) and (not $2 or shortfall is not null)
            and ($3::uuid is null or debit_id < $3)
@@ -546,7 +633,8 @@ pub(crate) async fn of_receipt(
         Row,
         "select debit_id, version, state, bank_account, bank_reference, booked_on, currency, amount, scheme, code,
              counterparty_name, counterparty_account, narrative, end_to_end_id, mandate_reference, receipt_id,
-             shortfall, candidates, reopened, evidence, actor, reason, recorded_at
+             shortfall, candidates, reopened, evidence, report, service_user, original_on, claim, batch_items,
+             batch_total, challenge_by, expected_on, pair, actor, reason, recorded_at
          from allocation.debit where receipt_id = $1 order by debit_id",
         receipt.as_uuid()
     )

@@ -216,8 +216,12 @@ async fn receipt(context: &Context, client: &Client, receipt_id: ReceiptId) -> a
     }
     for debit in &trace.debits {
         let reason = debit.meaning.as_deref().or(debit.code.as_deref());
+        let by = match &debit.advised {
+            Some(item) => format!("as told by {}", item.report.name().to_uppercase()),
+            None => "by the bank".to_owned(),
+        };
         println!(
-            "  {} of {} {} by the bank{}{}",
+            "  {} of {} {} {by}{}{}",
             debit.amount,
             debit.booked_on,
             debit.state.name(),

@@ -148,6 +148,7 @@ fn import(memory: &Memory, import_id: ImportId, state: ImportState) -> ImportVie
         duplicates: 0,
         problems: Vec::new(),
         statements: Vec::new(),
+        report: None,
         actor: opened.actor,
         opened_at: moment(),
         finished_at: None,

@@ -81,6 +81,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
     Ok(Parsed {
         format: Format::CsvAccounts,
         version: None,
+        report: None,
         statements: Vec::new(),
         items: accounts
             .into_iter()

@@ -45,6 +45,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
     Ok(Parsed {
         format: Format::CsvDocuments,
         version: None,
+        report: None,
         statements: Vec::new(),
         items: documents
             .into_iter()

@@ -42,6 +42,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
     Ok(Parsed {
         format: Format::CsvMatters,
         version: None,
+        report: None,
         statements: Vec::new(),
         items: matters
             .into_iter()

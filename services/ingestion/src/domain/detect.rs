@@ -6,7 +6,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use quick_xml::{Reader, events::Event};
 use serde::Serialize;
 
-use super::{csv_accounts, csv_documents, csv_matters, csv_table, problem::Problem};
+use super::{bacs, csv_accounts, csv_documents, csv_matters, csv_table, problem::Problem};
 
 /// Files beyond this many bytes are refused unread: a day of the largest
 /// business accounts (some hundred thousand transactions) stays below it, and
@@ -37,6 +37,22 @@ pub enum Format {
     CsvDocuments,
     /// `BillingMatter.v1` as CSV.
     CsvMatters,
+    /// Collections of ours that come back unpaid.
+    BacsArudd,
+    /// Credits of ours that come back.
+    BacsArucs,
+    /// Indemnity claims.
+    BacsDdica,
+    /// Instructions that a bank changed or cancelled.
+    BacsAddacs,
+    /// What became of instructions that we lodged.
+    BacsAuddis,
+    /// Credits that went to a corrected account.
+    BacsAwacs,
+    /// What Bacs took of a file that we sent.
+    BacsInput,
+    /// What was withdrawn of it.
+    BacsWithdrawal,
     Unknown,
 }
 
@@ -51,6 +67,14 @@ impl Format {
             Self::CsvAccounts => "csv_accounts",
             Self::CsvDocuments => "csv_documents",
             Self::CsvMatters => "csv_matters",
+            Self::BacsArudd => "bacs_arudd",
+            Self::BacsArucs => "bacs_arucs",
+            Self::BacsDdica => "bacs_ddica",
+            Self::BacsAddacs => "bacs_addacs",
+            Self::BacsAuddis => "bacs_auddis",
+            Self::BacsAwacs => "bacs_awacs",
+            Self::BacsInput => "bacs_input",
+            Self::BacsWithdrawal => "bacs_withdrawal",
             Self::Unknown => "unknown",
         }
     }
@@ -86,6 +110,14 @@ impl FromStr for Format {
             Self::CsvAccounts,
             Self::CsvDocuments,
             Self::CsvMatters,
+            Self::BacsArudd,
+            Self::BacsArucs,
+            Self::BacsDdica,
+            Self::BacsAddacs,
+            Self::BacsAuddis,
+            Self::BacsAwacs,
+            Self::BacsInput,
+            Self::BacsWithdrawal,
         ]
         .into_iter()
         .find(|format| format.name().replace('_', "") == folded)
@@ -339,6 +371,12 @@ fn detect_xml(text: &str) -> Detection {
                 let name = start.local_name().as_ref().to_owned();
                 if document {
                     return by_container(&name);
+                }
+                if root.is_none() && matches!(name.as_str(), "BACSDocument" | "VocaDocument") {
+                    return match bacs::detect(text, &name) {
+                        Ok((format, sign)) => Detection::new(format, None, sign),
+                        Err(why) => Detection::unknown(why),
+                    };
                 }
                 if name == "Document" {
                     document = true;

@@ -8,6 +8,8 @@ use kernel::{Currency, ImportId, Money, ReceiptId, StatementId};
 use uuid::Uuid;
 
 use super::{
+    bacs::{self, Record, Report},
+    bacs_news::{self, KnownReports, News},
     dedup,
     inbound::{self, Account, Document, Matter, Refused, narrow_key},
     line::{BankLine, LineStatus, Statement, is_stated, receipts_of},
@@ -29,6 +31,9 @@ pub struct Checked {
     pub accounts: Vec<Account>,
     pub documents: Vec<Document>,
     pub matters: Vec<Matter>,
+    /// A report of Bacs with its records.
+    pub report: Option<Report>,
+    pub records: Vec<Record>,
     /// Doubts; nothing was dropped because of them.
     pub problems: Vec<Problem>,
 }
@@ -40,6 +45,7 @@ pub struct Added {
     pub accounts: Vec<AccountRecorded>,
     pub matters: Vec<MatterRecorded>,
     pub statements: Vec<NewStatement>,
+    pub report: Option<News>,
     pub problems: Vec<Problem>,
     pub recorded: usize,
     pub duplicates: usize,
@@ -80,6 +86,8 @@ pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
         accounts: Vec::new(),
         documents: Vec::new(),
         matters: Vec::new(),
+        report: parsed.report,
+        records: Vec::new(),
         problems: parsed.problems,
     };
     let mut reasons = Vec::new();
@@ -102,6 +110,17 @@ pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
                 inbound::matter(*wire)
                     .map(|matter| checked.matters.push(matter))
                     .map_err(|refused| (name, refused))
+            }
+            // Checked when they were read.
+            item => {
+                let report = checked.report.as_ref();
+                let key = report.and_then(|report| bacs::record_key(report, &item));
+                checked.records.extend(key.map(|key| Record {
+                    key,
+                    line: bacs::line_of(&item),
+                    item,
+                }));
+                Ok(())
             }
         };
         if let Err((name, refused)) = refused
@@ -129,6 +148,7 @@ impl Checked {
         self.accounts.len()
             + self.documents.len()
             + self.matters.len()
+            + self.records.len()
             + self.statements.iter().map(|s| s.lines.len()).sum::<usize>()
     }
 
@@ -153,18 +173,30 @@ fn key_of(line: &BankLine) -> Uuid {
 /// Which statement, by its key, told a line that is known.
 pub type ToldBy = HashMap<Uuid, String>;
 
+/// What the books hold that a file may tell of.
+#[derive(Debug, Default)]
+pub struct Ledgers {
+    pub known: Known,
+    pub told_by: ToldBy,
+    pub reports: KnownReports,
+}
+
 /// What of the file is new.
 ///
 /// # Errors
 /// What contradicts the books.
 pub fn decide(
     file: Checked,
-    mut known: Known,
-    mut told_by: ToldBy,
+    books: Ledgers,
     import_id: ImportId,
     origin: &Origin,
     now: DateTime<Utc>,
 ) -> Result<Added, Vec<Problem>> {
+    let Ledgers {
+        mut known,
+        mut told_by,
+        mut reports,
+    } = books;
     let mut added = Added {
         problems: file.problems,
         ..Added::default()
@@ -212,6 +244,22 @@ pub fn decide(
             earlier.superseded |= earlier.key == new.key;
         }
         added.statements.push(new);
+    }
+    if let Some(report) = file.report {
+        let (records, problems) = (file.records, &mut added.problems);
+        let found = records.len();
+        let news = bacs_news::decide(
+            report,
+            records,
+            &mut reports,
+            import_id,
+            origin,
+            now,
+            problems,
+        );
+        added.recorded += news.records.len();
+        added.duplicates += found - news.records.len();
+        added.report = Some(news);
     }
     added.changes.matters = known.take_matter_rows();
     added.changes.accounts = known.into_account_rows();
@@ -435,8 +483,11 @@ mod tests {
         }
         decide(
             checked(file),
-            known,
-            told_by,
+            Ledgers {
+                known,
+                told_by,
+                ..Ledgers::default()
+            },
             import(),
             &origin(),
             DateTime::UNIX_EPOCH,
@@ -477,8 +528,11 @@ mod tests {
             .count();
         let added = decide(
             file,
-            known,
-            told_by,
+            Ledgers {
+                known,
+                told_by,
+                ..Ledgers::default()
+            },
             import(),
             &origin(),
             DateTime::UNIX_EPOCH,
@@ -534,8 +588,10 @@ mod tests {
         }
         let again = decide(
             checked(BATCH),
-            known,
-            ToldBy::new(),
+            Ledgers {
+                known,
+                ..Ledgers::default()
+            },
             import(),
             &origin(),
             DateTime::UNIX_EPOCH,
@@ -563,8 +619,10 @@ mod tests {
         );
         let reasons = decide(
             checked(csv),
-            known,
-            ToldBy::new(),
+            Ledgers {
+                known,
+                ..Ledgers::default()
+            },
             import(),
             &origin(),
             DateTime::UNIX_EPOCH,

@@ -9,6 +9,8 @@
 //! | [`scheme`] | which payment scheme a line came by: rules in `bank_tx_codes.csv` |
 //! | [`dedup`] | what makes a line or statement the same one again |
 //! | [`proof`] | whether a statement follows the one before |
+//! | [`bacs`] | reports of Bacs: what comes back, and what became of instructions |
+//! | [`bacs_news`] | what of a report is new |
 //! | [`csv_accounts`], [`csv_documents`], [`csv_matters`] | billing accounts, documents and matters |
 //! | [`problem`] | doubts and refusals |
 //! | [`inbound`] | messages of feeds and billing systems, checked field by field |
@@ -20,6 +22,8 @@
 //! A new format is a module beside `camt` that ends in [`parse::Parsed`], a
 //! [`detect::Format`] and the sign to tell it by.
 
+pub mod bacs;
+pub mod bacs_news;
 mod camt;
 pub mod chain;
 pub mod csv_accounts;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    camt, csv_accounts, csv_documents, csv_matters,
+    bacs, camt, csv_accounts, csv_documents, csv_matters,
     detect::{self, Detection, Format},
     line::Statement,
     problem::{ParseError, Problem},
@@ -20,6 +20,9 @@ pub struct Parsed {
     pub format: Format,
     /// Such as `camt.053.001.08`; only ISO 20022 files carry one.
     pub version: Option<String>,
+    /// What a report of Bacs says of itself; its records are `items`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<bacs::Report>,
     pub statements: Vec<Statement>,
     /// The records of a file that is no statement, in its order.
     pub items: Vec<Item>,
@@ -28,13 +31,17 @@ pub struct Parsed {
 }
 
 /// A record of a file that is no statement, on the wire as the message that a
-/// billing system would have published.
+/// billing system would have published; of a report of Bacs as [`bacs`] reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Item {
     Account(Box<BillingAccount>),
     Document(Box<BillingDocument>),
     Matter(Box<BillingMatter>),
+    BacsReturn(Box<bacs::Returned>),
+    BacsClaim(Box<bacs::Claim>),
+    BacsAdvice(Box<bacs::Advice>),
+    BacsSubmission(Box<bacs::Submission>),
 }
 
 /// A file that was read, perhaps with problems, or one that was refused.
@@ -98,6 +105,14 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
         Format::CsvAccounts => csv_accounts::read(&decoded.text),
         Format::CsvDocuments => csv_documents::read(&decoded.text),
         Format::CsvMatters => csv_matters::read(&decoded.text),
+        format @ (Format::BacsArudd
+        | Format::BacsArucs
+        | Format::BacsDdica
+        | Format::BacsAddacs
+        | Format::BacsAuddis
+        | Format::BacsAwacs
+        | Format::BacsInput
+        | Format::BacsWithdrawal) => bacs::read(&decoded.text, format),
         format @ (Format::Pain | Format::Mt940) => Err(ParseError::new(
             format,
             version,

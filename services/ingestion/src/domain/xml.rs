@@ -2,7 +2,7 @@
 //! hostile or damaged file from costing more than its size, and the line and
 //! path for every error.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use quick_xml::{
     Reader,
@@ -130,6 +130,41 @@ impl<'a> Cursor<'a> {
             Some(detail) => Err(self.problem("malformed_xml", detail)),
             None => Ok(None),
         }
+    }
+
+    /// All attributes of the element last entered by their local names, trimmed;
+    /// those that are empty are left out.
+    pub(super) fn attributes(&mut self) -> Result<BTreeMap<String, String>, Problem> {
+        let Some(start) = self.start.take() else {
+            return Ok(BTreeMap::new());
+        };
+        let mut found = BTreeMap::new();
+        for attribute in start.attributes().with_checks(false) {
+            let attribute =
+                attribute.map_err(|error| self.problem("malformed_xml", error.to_string()))?;
+            let value = self.unescaped(&attribute.value)?;
+            self.limit(value.len())?;
+            let value = value.trim();
+            if !value.is_empty() {
+                let name = attribute.key.local_name().as_ref().to_owned();
+                found.insert(name, value.to_owned());
+            }
+        }
+        Ok(found)
+    }
+
+    /// A value with the references that XML itself defines; no other is followed.
+    fn unescaped(&mut self, value: &str) -> Result<String, Problem> {
+        let mut text = String::with_capacity(value.len());
+        let mut rest = value;
+        while let Some((before, after)) = rest.split_once('&') {
+            text.push_str(before);
+            let (name, after) = after.split_once(';').unwrap_or((after, ""));
+            text.push(self.resolve(&quick_xml::events::BytesRef::new(name))?);
+            rest = after;
+        }
+        text.push_str(rest);
+        Ok(text)
     }
 
     /// The namespaces that the element last entered declares.
@@ -338,7 +373,7 @@ impl<'a> Cursor<'a> {
         )
     }
 
-    fn resolve(&mut self, reference: &quick_xml::events::BytesRef<'a>) -> Result<char, Problem> {
+    fn resolve(&mut self, reference: &quick_xml::events::BytesRef<'_>) -> Result<char, Problem> {
         let resolved = match reference.as_ref() {
             "amp" => Some('&'),
             "lt" => Some('<'),

@@ -312,9 +312,11 @@ pub(crate) async fn views(
     .fetch_all(pool)
     .await?;
     let mut recorded = statements::of_imports(pool, &column(&rows, |row| row.import_id)).await?;
+    let mut reports = super::bacs::of_imports(pool, &column(&rows, |row| row.import_id)).await?;
     rows.into_iter()
         .map(|row| {
             Ok(ImportView {
+                report: reports.remove(&row.import_id),
                 import_id: ImportId::from(row.import_id),
                 file_name: row.file_name,
                 format: row.format,

@@ -1,6 +1,7 @@
 //! The only SQL.
 
 mod accounts;
+pub(crate) mod bacs;
 pub(crate) mod bank_accounts;
 mod documents;
 pub(crate) mod imports;

@@ -17,6 +17,19 @@ use super::{changed_statement, codes, fixture, fixture_path, read_fixture, state
 
 const FIXTURES: &[&str] = &[
     "accounts.csv",
+    "bacs-addacs.xml",
+    "bacs-arucs.xml",
+    "bacs-arudd-doubtful.xml",
+    "bacs-arudd-empty.xml",
+    "bacs-arudd-one.xml",
+    "bacs-arudd-untied.xml",
+    "bacs-arudd.xml",
+    "bacs-auddis.xml",
+    "bacs-awacs.xml",
+    "bacs-ddica.xml",
+    "bacs-input.xml",
+    "bacs-unknown.xml",
+    "bacs-withdrawal.xml",
     "batch-details.xml",
     "chain-day-1.xml",
     "documents-uk.csv",
@@ -77,8 +90,12 @@ fn the_printed_shape_is_the_promised_one() {
     };
     for name in FIXTURES {
         let json: Value = serde_json::from_str(&printed(name)).expect("JSON");
+        // A report of Bacs says something of itself too.
+        let mut found = keys(&json);
+        let format = json["format"].as_str().expect("a name");
+        found.retain(|key| key != "report" || !format.starts_with("bacs_"));
         assert_eq!(
-            keys(&json),
+            found,
             ["format", "items", "problems", "statements", "version"],
             "{name}"
         );

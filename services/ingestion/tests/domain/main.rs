@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod bacs;
 mod continuity;
 mod csv_files;
 mod doubts;

@@ -18,7 +18,7 @@ use ingestion::domain::{
     clippy::disallowed_methods,
     reason = "a test has no injected configuration"
 )]
-fn samples() -> Option<PathBuf> {
+pub(crate) fn samples() -> Option<PathBuf> {
     let folder = std::env::var("COUNTERFOIL_SAMPLES").map_or_else(
         |_| {
             Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -245,7 +245,7 @@ fn other_formats_of_the_samples_are_recognised_or_unknown_but_never_misread() {
     let mut seen = 0;
     for row in index.deserialize::<BTreeMap<String, String>>() {
         let row = row.expect("a row of index.csv");
-        if row["format"].starts_with("camt") {
+        if row["format"].starts_with("camt") || row["format"] == "bacs_reports" {
             continue;
         }
         let Ok(bytes) = std::fs::read(folder.join(&row["path"])) else {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Evidence;
-use crate::{Event, Role};
+use crate::{Event, Role, ingestion::ReturnReport};
 
 /// Why and when a payment came back, and what is owed again: enough to chase
 /// on from where chasing had stopped.
@@ -81,6 +81,13 @@ pub enum DebitState {
     Reversed,
     /// A payment of our own, a charge: nothing of the sales ledger.
     Ours,
+    /// The same return is told by a report of Bacs and by a bank line, and the
+    /// other of the two has moved the money.
+    Paired,
+    /// An indemnity claim: the bank will take the money, and has not yet.
+    Expected,
+    /// An indemnity claim that was withdrawn.
+    Withdrawn,
 }
 
 impl DebitState {
@@ -90,8 +97,28 @@ impl DebitState {
             Self::Returned => "returned",
             Self::Reversed => "reversed",
             Self::Ours => "ours",
+            Self::Paired => "paired",
+            Self::Expected => "expected",
+            Self::Withdrawn => "withdrawn",
         }
     }
+}
+
+/// A report of Bacs told of the return, before or after the bank's own line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AdvisedBy {
+    pub report: ReturnReport,
+    pub reported_on: NaiveDate,
+    /// What we had written on the payment.
+    pub reference: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_on: Option<NaiveDate>,
+    /// Until when a claim can be challenged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge_by: Option<NaiveDate>,
+    /// When the bank will take what is claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_on: Option<NaiveDate>,
 }
 
 /// A bank line that took money is on the ledger, or what is known of it changed.
@@ -119,6 +146,13 @@ pub struct DebitPosted {
     /// to us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortfall: Option<Money>,
+    /// It is no bank line but an item of a report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advised: Option<AdvisedBy>,
+    /// The bank line of the item, or the item of the bank line; absent of a line
+    /// for several items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_with: Option<DebitId>,
     pub evidence: Vec<Evidence>,
     pub recorded_at: DateTime<Utc>,
     pub actor: String,

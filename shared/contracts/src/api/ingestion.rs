@@ -100,9 +100,27 @@ pub struct ImportView {
     pub duplicates: i32,
     pub problems: Vec<ImportProblem>,
     pub statements: Vec<StatementView>,
+    /// Of a report of Bacs, once it is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportView>,
     pub actor: String,
     pub opened_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A report of Bacs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportView {
+    /// Such as `arudd`.
+    pub kind: String,
+    pub service_user_number: String,
+    pub number: Option<String>,
+    pub reported_on: NaiveDate,
+    pub items: i32,
+    /// Items that no report had told before.
+    pub new_items: i32,
+    /// What its items come to, where they are money.
+    pub total: Option<Money>,
 }
 
 /// One statement of an import and its proof.

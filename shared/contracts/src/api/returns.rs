@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Page, PageRequest, allocation::ReceiptDetail, call};
-use crate::allocation::{AdjustmentLine, ChaseableItem, ChaseableTotal, DebitState, Evidence};
+use crate::allocation::{
+    AdjustmentLine, AdvisedBy, ChaseableItem, ChaseableTotal, DebitState, Evidence,
+};
 
 /// Which decision: its moment (`recorded_at` of its lines), the event that told
 /// of it, or the command or message that caused it.
@@ -142,6 +144,12 @@ pub struct DebitView {
     pub shortfall: Option<Money>,
     /// Receipts that it may be the return of, while nobody knows.
     pub candidates: Vec<ReceiptId>,
+    /// It is no bank line but an item of a report of Bacs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advised: Option<AdvisedBy>,
+    /// The bank line of the item, or the item of the bank line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_with: Option<DebitId>,
     pub evidence: Vec<Evidence>,
     pub recorded_at: DateTime<Utc>,
     pub actor: String,

@@ -120,6 +120,8 @@ pub struct PayOut {
     pub kind: OutflowKind,
     pub cause: Option<Uuid>,
     pub contra_of: Option<OutflowId>,
+    /// A report has told of a return that the bank has not booked yet.
+    pub in_transit: bool,
 }
 
 /// Takes money from what is unallocated of a receipt. The amount must have been
@@ -143,10 +145,15 @@ pub fn pay_out(
         contra_of: what.contra_of,
         cause: what.cause,
     };
+    let to = if what.in_transit {
+        chart::in_transit(&receipt.bank_account, receipt.designation)
+    } else {
+        chart::of_outflow(line.kind, receipt)
+    };
     changes.entries.push(entry(
         line.outflow_id.as_uuid(),
         chart::UNALLOCATED.to_owned(),
-        chart::of_outflow(line.kind, receipt),
+        to,
         line.amount,
         line.effective_on,
         because,
@@ -180,6 +187,7 @@ pub fn undo_outflow(
         kind: line.kind,
         cause: line.cause,
         contra_of: Some(line.outflow_id),
+        in_transit: false,
     };
     pay_out(receipt, changes, &what, &because)
 }

@@ -102,6 +102,7 @@ pub fn bring_back(
                 kind: OutflowKind::ClientLedger,
                 cause: Some(cause),
                 contra_of: None,
+                in_transit: false,
             };
             let on = Because {
                 not_before: contra.effective_on,

@@ -170,6 +170,7 @@ pub fn apply(
             kind: contracts::allocation::OutflowKind::ClientLedger,
             cause: Some(cause),
             contra_of: None,
+            in_transit: false,
         };
         let outflow = ledger::pay_out(receipt, changes, &what, because)?;
         client::receive(

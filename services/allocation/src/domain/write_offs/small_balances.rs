@@ -221,6 +221,7 @@ fn written_back(
         kind: OutflowKind::WrittenBack,
         cause: Some(cause),
         contra_of,
+        in_transit: false,
     };
     Ok(ledger::pay_out(receipt, changes, &what, because)?)
 }

@@ -49,6 +49,7 @@ pub(super) fn read(text: &str, format: Format) -> Result<Parsed, ParseError> {
         Ok(()) => Ok(Parsed {
             format,
             version: reader.version,
+            report: None,
             statements: reader.statements,
             items: Vec::new(),
             problems: reader.problems,

@@ -225,14 +225,19 @@ pub(super) fn unparked(raw: &Raw) -> Result<Vec<Signal>, Failure> {
 
 pub(super) fn debit(raw: &Raw) -> Result<Vec<Signal>, Failure> {
     let debit: DebitPosted = raw.json()?;
-    let change = match debit.state {
-        DebitState::Unmatched => Change::Open(Box::new(Opening {
-            subject_ref: debit.bank_reference.clone().unwrap_or_default(),
-            detail: [debit.scheme.as_deref(), debit.code.as_deref()]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" "),
+    let said = |parts: Vec<Option<&str>>| {
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        parts.join(" ")
+    };
+    let opening = |detail: String| {
+        let reference = debit.advised.as_ref().map(|item| item.reference.clone());
+        Change::Open(Box::new(Opening {
+            subject_ref: debit
+                .bank_reference
+                .clone()
+                .or(reference)
+                .unwrap_or_default(),
+            detail,
             account_id: debit.account_id.map(kernel::AccountId::as_uuid),
             account_ref: debit.account_ref.clone(),
             amount: Some(debit.amount),
@@ -243,17 +248,45 @@ pub(super) fn debit(raw: &Raw) -> Result<Vec<Signal>, Failure> {
             since: debit.recorded_at,
             business_at: midnight(debit.booked_on),
             related_id: None,
-        })),
-        _ if debit.version <= 1 => return Ok(Vec::new()),
-        _ => Change::Close,
+        }))
     };
-    Ok(vec![Signal {
-        kind: "unmatched_debit",
+    let signal = |kind, change| Signal {
+        kind,
         subject_id: debit.debit_id.as_uuid(),
         subject_version: debit.version,
         change,
-        actor: debit.actor,
-        reason: debit.reason,
+        actor: debit.actor.clone(),
+        reason: debit.reason.clone(),
         at: debit.recorded_at,
-    }])
+    };
+    let (scheme, code) = (debit.scheme.as_deref(), debit.code.as_deref());
+    let mut signals = Vec::new();
+    match debit.state {
+        DebitState::Unmatched => {
+            let detail = said(vec![scheme, code]);
+            signals.push(signal("unmatched_debit", opening(detail)));
+        }
+        _ if debit.version <= 1 => {}
+        _ => signals.push(signal("unmatched_debit", Change::CloseIfThere)),
+    }
+    // An indemnity claim is work until the bank has taken it: there may be time to
+    // challenge it (E35).
+    if let Some(claim) = &debit.advised
+        && claim.expected_on.is_some()
+    {
+        let day = |what: &str, day: Option<NaiveDate>| day.map(|day| format!("{what} {day}"));
+        let challenge = day("challenge by", claim.challenge_by);
+        let taken = day("taken on", claim.expected_on);
+        let detail = said(vec![
+            Some("indemnity claim"),
+            code,
+            challenge.as_deref(),
+            taken.as_deref(),
+        ]);
+        signals.push(match debit.state {
+            DebitState::Expected => signal("bacs_report", opening(detail)),
+            _ => signal("bacs_report", Change::CloseIfThere),
+        });
+    }
+    Ok(signals)
 }
