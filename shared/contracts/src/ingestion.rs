@@ -170,8 +170,10 @@ impl Event for RemittanceRecorded {
 }
 
 mod debits;
+mod direct_debits;
 
 pub use debits::DebitRecorded;
+pub use direct_debits::*;
 
 /// A statement was read, with what its proof showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

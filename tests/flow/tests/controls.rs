@@ -1003,6 +1003,8 @@ async fn a_payment_file_is_made_and_the_banks_lines_say_what_became_of_it() {
         currency: Currency::GBP,
         debtor_name: "Harbour Legal LLP".into(),
         execute_on: None,
+        format: None,
+        bacs: None,
         person: jo(),
     };
     let early = office.gateway.ask(&order).await.unwrap_err();
@@ -1116,6 +1118,10 @@ async fn a_file_with_a_void_refund_is_not_sent_e43() {
         currency: Currency::GBP,
         debtor_name: "Harbour Legal LLP".into(),
         execute_on: None,
+        format: None,
+        bacs: None,
+        format: None,
+        bacs: None,
         person: jo(),
     };
     let payable = office.gateway.ask(&ListPayable {}).await.unwrap().items;

@@ -8,6 +8,7 @@ mod accounts;
 pub(crate) mod approvals;
 pub mod chaseable;
 pub(crate) mod client_money;
+mod collections;
 pub(crate) mod debits;
 pub mod disputes;
 mod documents;
@@ -63,6 +64,7 @@ pub enum Message {
     Matter(Box<MatterRecorded>),
     Designated(Box<BankAccountDesignated>),
     Debit(Box<Debit>),
+    Collection(Box<chaseable::Word>),
 }
 
 /// What the batch touches, as it is now.
@@ -92,6 +94,8 @@ pub struct State {
 #[derive(Default)]
 pub struct Written {
     changes: Changes,
+    /// What is to come by Direct Debit.
+    words: Vec<chaseable::Word>,
     at: Option<(DateTime<Utc>, Meta)>,
 }
 
@@ -130,6 +134,9 @@ impl Consumer for Ledger {
                 let fact: Box<DebitRecorded> = raw.json()?;
                 Some(Message::Debit(Box::new(Debit::of(&fact, fact.recorded_at))))
             }
+            Some("collection_changed.v1") => {
+                Some(Message::Collection(Box::new(collections::word(raw)?)))
+            }
             _ => None,
         })
     }
@@ -157,7 +164,7 @@ impl Consumer for Ledger {
                 }
                 Message::Remittance(fact) => advices.push(Advice::of(fact)),
                 Message::Matter(fact) => matters.push(fact.matter_id),
-                Message::Designated(_) => {}
+                Message::Designated(_) | Message::Collection(_) => {}
                 Message::Debit(debit) => debits.push(debit.as_ref().clone()),
             }
         }
@@ -359,9 +366,14 @@ impl Consumer for Ledger {
                 topics.insert("receipts");
             }
         }
+        let words = batch.iter().filter_map(|incoming| match &incoming.message {
+            Message::Collection(word) => Some(word.as_ref().clone()),
+            _ => None,
+        });
         Ok(Decided {
             changes: Written {
                 changes: decided.changes,
+                words: words.collect(),
                 at: cause.map(|cause| (now, cause)),
             },
             events: decided.events,
@@ -374,6 +386,7 @@ impl Consumer for Ledger {
         let Some((now, cause)) = written.at else {
             return Ok(());
         };
-        chaseable::record(tx, written.changes, &self.prefix, now, &cause).await
+        chaseable::record(tx, written.changes, &self.prefix, now, &cause).await?;
+        chaseable::say(tx, &written.words, &self.prefix, now, &cause).await
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     dedup,
-    inbound::{self, Account, Document, Matter, Refused, narrow_key},
+    inbound::{self, Account, Document, Mandate, Matter, Refused, narrow_key},
     line::{BankLine, LineStatus, Statement, is_stated, receipts_of},
     parse::{Item, Parsed},
     problem::Problem,
@@ -29,6 +29,7 @@ pub struct Checked {
     pub accounts: Vec<Account>,
     pub documents: Vec<Document>,
     pub matters: Vec<Matter>,
+    pub mandates: Vec<Mandate>,
     /// Doubts; nothing was dropped because of them.
     pub problems: Vec<Problem>,
 }
@@ -80,6 +81,7 @@ pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
         accounts: Vec::new(),
         documents: Vec::new(),
         matters: Vec::new(),
+        mandates: Vec::new(),
         problems: parsed.problems,
     };
     let mut reasons = Vec::new();
@@ -103,6 +105,20 @@ pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
                     .map(|matter| checked.matters.push(matter))
                     .map_err(|refused| (name, refused))
             }
+            Item::Mandate(wire) => {
+                let name = wire.mandate_reference.clone();
+                inbound::mandate(*wire)
+                    .map(|mandate| checked.mandates.push(mandate))
+                    .map_err(|refused| (name, refused))
+            }
+            Item::Std18(record) => Err((
+                record.reference.clone(),
+                Refused::new(
+                    "ingestion.not_imported",
+                    "/",
+                    "files for Bacs are made here, and not imported",
+                ),
+            )),
         };
         if let Err((name, refused)) = refused
             && reasons.len() < REASONS_MAX
@@ -129,6 +145,7 @@ impl Checked {
         self.accounts.len()
             + self.documents.len()
             + self.matters.len()
+            + self.mandates.len()
             + self.statements.iter().map(|s| s.lines.len()).sum::<usize>()
     }
 
@@ -188,6 +205,17 @@ pub fn decide(
             None => added.duplicates += 1,
         }
     }
+    for mandate in &file.mandates {
+        match known.mandate(mandate) {
+            Ok(true) => added.recorded += 1,
+            Ok(false) => added.duplicates += 1,
+            Err(refused) => {
+                if reasons.len() < REASONS_MAX {
+                    reasons.push(reason(&mandate.wire.mandate_reference, refused));
+                }
+            }
+        }
+    }
     for document in &file.documents {
         match known.document(document, origin, now) {
             Ok(Some(new)) => {
@@ -214,6 +242,7 @@ pub fn decide(
         added.statements.push(new);
     }
     added.changes.matters = known.take_matter_rows();
+    added.changes.mandates = known.take_mandate_steps();
     added.changes.accounts = known.into_account_rows();
     cut(&mut added.problems, DOUBTS_MAX, |more| {
         Problem::new("more_problems", format!("{more} more are not shown"))

@@ -1,14 +1,15 @@
 //! The one way in: bytes to what they mean.
 
-use contracts::inbound::{BillingAccount, BillingDocument, BillingMatter};
+use contracts::inbound::{BillingAccount, BillingDocument, BillingMandate, BillingMatter};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    camt, csv_accounts, csv_documents, csv_matters,
+    camt, csv_accounts, csv_documents, csv_mandates, csv_matters,
     detect::{self, Detection, Format},
     line::Statement,
     problem::{ParseError, Problem},
+    std18::{self, Std18Item},
 };
 
 /// How much of a file that cannot be decoded is looked at to name its format.
@@ -35,6 +36,9 @@ pub enum Item {
     Account(Box<BillingAccount>),
     Document(Box<BillingDocument>),
     Matter(Box<BillingMatter>),
+    Mandate(Box<BillingMandate>),
+    /// Of a file for Bacs, or of one of a bank in its likeness.
+    Std18(Box<Std18Item>),
 }
 
 /// A file that was read, perhaps with problems, or one that was refused.
@@ -98,6 +102,8 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
         Format::CsvAccounts => csv_accounts::read(&decoded.text),
         Format::CsvDocuments => csv_documents::read(&decoded.text),
         Format::CsvMatters => csv_matters::read(&decoded.text),
+        Format::CsvMandates => csv_mandates::read(&decoded.text),
+        Format::Std18 => standard_18(&decoded.text),
         format @ (Format::Pain | Format::Mt940) => Err(ParseError::new(
             format,
             version,
@@ -127,6 +133,23 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
         ));
     }
     Ok(parsed)
+}
+
+/// The records of a file for Bacs, contras among them.
+fn standard_18(text: &str) -> ParseOutcome {
+    let file =
+        std18::read(text).map_err(|problem| ParseError::new(Format::Std18, None, problem))?;
+    Ok(Parsed {
+        format: Format::Std18,
+        version: None,
+        statements: Vec::new(),
+        items: file
+            .records
+            .iter()
+            .map(|record| Item::Std18(Box::new(Std18Item::of(&file, record))))
+            .collect(),
+        problems: std18::check(&file),
+    })
 }
 
 /// The outcome as `counterfoil parse --json` prints it. A refusal has the same

@@ -1,10 +1,13 @@
 //! The only SQL.
 
 mod accounts;
+pub(crate) mod bacs_files;
 pub(crate) mod bank_accounts;
+pub(crate) mod collections;
 mod documents;
 pub(crate) mod imports;
 mod lines;
+pub(crate) mod mandates;
 mod matters;
 pub(crate) mod queries;
 pub(crate) mod refund_files;
