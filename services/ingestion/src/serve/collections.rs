@@ -386,8 +386,11 @@ pub(crate) async fn list(
         })?,
     };
     let rows = ask.page.rows();
+    let only = ask.run_id.map(|id| [id]);
     let mut tx = bus.look().await?;
-    let mut runs = store::collections::runs(tx.conn(), None, skip, rows + 1).await?;
+    let mut runs =
+        store::collections::runs(tx.conn(), only.as_ref().map(|id| &id[..]), skip, rows + 1)
+            .await?;
     let more = runs.len() as i64 > rows;
     runs.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
     let ids: Vec<CollectionRunId> = runs.iter().map(|run| run.id).collect();

@@ -201,6 +201,9 @@ pub struct CollectionView {
 /// Runs, the latest entry day first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListCollectionRuns {
+    /// Only this one.
+    #[serde(default)]
+    pub run_id: Option<CollectionRunId>,
     #[serde(flatten)]
     pub page: PageRequest,
 }
