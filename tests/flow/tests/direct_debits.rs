@@ -285,18 +285,17 @@ impl Office {
     }
 
     async fn hear(&self, advice: Advice) {
-        let heard = ingestion::hear_advices(
-            &self.reports,
-            Some("123456"),
-            &[advice.clone(), advice.clone()],
-            "user:pat",
-        );
-        let heard = heard.await.unwrap();
+        let twice = [advice.clone(), advice];
+        let heard = ingestion::hear_advices(&self.reports, Some("123456"), &twice, "user:pat")
+            .await
+            .unwrap();
         assert!(heard[0].mandate.is_some(), "{}", heard[0].outcome);
         assert_eq!(heard[1].outcome, "it was heard before");
         // A report that is read again says nothing new.
-        let again = ingestion::hear_advices(&self.reports, None, &[advice], "user:pat");
-        assert_eq!(again.await.unwrap()[0].outcome, "it was heard before");
+        let again = ingestion::hear_advices(&self.reports, None, &twice, "user:pat")
+            .await
+            .unwrap();
+        assert_eq!(again[0].outcome, "it was heard before");
     }
 
     /// A collection of one bill that a second person approved.

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use ingestion::domain::{
     detect::Format,
     parse::{Item, parse},
-    std18::{self, Account, Entry, Kind, ServiceUser, check, check_days, read, render, write},
+    std18::{Account, Entry, Kind, ServiceUser, check, check_days, read, render, write},
 };
 use proptest::prelude::*;
 
@@ -218,7 +218,7 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "(VOL1|HDR1|HDR2|UHL1|UTL1|EOF1|[ -~]{0,120}|é|\n){0,12}") {
         if let Ok(file) = read(&text) {
-            let _ = std18::check(&file);
+            let _ = check(&file);
         }
     }
 }
