@@ -201,7 +201,8 @@ pub(crate) async fn fetch(
 
 /// A file to be saved.
 pub(crate) fn file(content: RefundFileContent) -> Response {
-    let kind = if content.name.ends_with(".txt") {
+    // XML begins with its declaration; Standard 18 with a label.
+    let kind = if content.text.starts_with("VOL1") {
         "text/plain; charset=us-ascii"
     } else {
         "application/xml; charset=utf-8"

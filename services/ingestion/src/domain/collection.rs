@@ -127,8 +127,7 @@ pub fn processing_day(
 /// Whether the mandate may be collected by on that day.
 fn usable(mandate: &Mandate, entry_on: NaiveDate, rules: Rules) -> Result<(), Stopped> {
     match mandate.state {
-        MandateState::Active => {}
-        MandateState::Lodged => {}
+        MandateState::Active | MandateState::Lodged => {}
         state => {
             return Err(stopped(
                 "collections.mandate_not_active",

@@ -178,7 +178,10 @@ fn grouped(ask: &ProposeCollections, known: &[Asked]) -> (BTreeMap<Uuid, Group>,
             None => Some(because("collections.not_owed", "it is no debt in pounds")),
             Some(gross)
                 if !wanted.amount.is_positive()
-                    || wanted.amount.checked_cmp(gross).is_ok_and(|o| o.is_gt())
+                    || wanted
+                        .amount
+                        .checked_cmp(gross)
+                        .is_ok_and(std::cmp::Ordering::is_gt)
                     || wanted.amount.currency() != Currency::GBP =>
             {
                 Some(because(
@@ -464,8 +467,11 @@ pub(crate) async fn make_file(
         }
         // Paid, credited or never named: it is not collected.
         let settled = one.parts.iter().find(|part| {
-            open.get(&part.document_id)
-                .is_none_or(|open| part.amount.checked_cmp(*open).map_or(true, |o| o.is_gt()))
+            open.get(&part.document_id).is_none_or(|open| {
+                part.amount
+                    .checked_cmp(*open)
+                    .map_or(true, std::cmp::Ordering::is_gt)
+            })
         });
         if let Some(part) = settled {
             let reason = format!("less than this is open of {} by now", part.document_ref);

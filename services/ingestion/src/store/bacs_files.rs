@@ -88,7 +88,7 @@ pub(crate) async fn list(
          where ($1::uuid is null or file_id = $1)
            and ($2::uuid is null or number < (select b.number from ingestion.bacs_file b where b.file_id = $2))
          order by number desc limit $3",
-        id.map(|id| id.as_uuid()),
+        id.map(BacsFileId::as_uuid),
         before,
         rows
     )

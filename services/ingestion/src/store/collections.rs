@@ -197,8 +197,8 @@ pub(crate) async fn put(
         collection.amount.amount(),
         collection.state.name(),
         collection.reason,
-        collection.file_id.map(|id| id.as_uuid()),
-        collection.first_id.map(|id| id.as_uuid()),
+        collection.file_id.map(BacsFileId::as_uuid),
+        collection.first_id.map(CollectionId::as_uuid),
         collection.first_on,
         i32::try_from(collection.again).unwrap_or(i32::MAX),
         collection.may_again,
@@ -251,9 +251,9 @@ pub(crate) async fn put_run(tx: &mut Tx, run: &Run) -> Result<(), Failure> {
         run.entry_on,
         run.processing_on,
         run.state.name(),
-        run.approval.map(|id| id.as_uuid()),
+        run.approval.map(ApprovalId::as_uuid),
         run.content,
-        run.file_id.map(|id| id.as_uuid()),
+        run.file_id.map(BacsFileId::as_uuid),
         run.requested_by,
         run.requested_at
     )

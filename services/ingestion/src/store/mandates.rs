@@ -267,7 +267,7 @@ pub(crate) async fn note_advice(
         advice.kind.name(),
         advice.code.trim(),
         advice.reference.trim(),
-        mandate.map(|id| id.as_uuid()),
+        mandate.map(MandateId::as_uuid),
         advice.effective_on,
         advice.reported_on,
         outcome,
@@ -307,7 +307,7 @@ pub(crate) async fn list(
              and ($3::text is null or (account_ref, reference) > ($3, $4))
          order by account_ref, reference limit $5",
         ask.state.map(MandateState::name),
-        ask.account_id.map(|id| id.as_uuid()),
+        ask.account_id.map(kernel::AccountId::as_uuid),
         account_ref,
         reference,
         rows
