@@ -19,13 +19,14 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
     let demo = config.demo.enabled;
     let letters = letters(config);
     let questions = questions(config);
+    let files = files(config);
     let principals = config.mail.principals_file.clone();
     // Only the first start of the gateway tells; after a restart it has the
     // same address.
     let bound = Arc::new(Mutex::new(bound));
     vec![
-        Service::new(ingestion::ROLE, &ingestion::MIGRATOR, |bus| {
-            ingestion::run(bus, ingestion::Options::default())
+        Service::new(ingestion::ROLE, &ingestion::MIGRATOR, move |bus| {
+            ingestion::run(bus, files.clone())
         }),
         Service::new(allocation::ROLE, &allocation::MIGRATOR, allocation::run),
         Service::new(disputes::ROLE, &disputes::MIGRATOR, move |bus| {
@@ -61,6 +62,20 @@ pub(crate) fn all(config: &Config, bound: Option<Bound>) -> Vec<Service> {
             )
         }),
     ]
+}
+
+/// Who we are for Bacs.
+fn files(config: &Config) -> ingestion::Options {
+    let bacs = &config.bacs;
+    ingestion::Options {
+        bacs: ingestion::Bacs {
+            user_number: bacs.user_number.clone(),
+            user_name: bacs.user_name.clone(),
+            account: bacs.account.clone(),
+            notice_days: (bacs.notice_days > 0).then_some(bacs.notice_days),
+        },
+        ..ingestion::Options::default()
+    }
 }
 
 /// Who writes to debtors, and over which provider.

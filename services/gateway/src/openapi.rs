@@ -10,8 +10,8 @@ use axum::{
 };
 use contracts::{
     api::{
-        Page, allocation, controls, disputes, dunning, ingestion, matters, reporting, returns,
-        rules, workbench, worklist,
+        Page, allocation, controls, direct_debits, disputes, dunning, ingestion, matters,
+        reporting, returns, rules, workbench, worklist,
     },
     rules::RuleSet,
     worklist as work,
@@ -196,6 +196,12 @@ fn components() -> Value {
     component::<Page<controls::Payable>>(&mut answers);
     component::<Page<controls::RefundFileView>>(&mut answers);
     component::<controls::OrderedFile>(&mut answers);
+    component::<Page<direct_debits::MandateView>>(&mut answers);
+    component::<direct_debits::MandateDetail>(&mut answers);
+    component::<direct_debits::NoticesRecorded>(&mut answers);
+    component::<Page<direct_debits::CollectionRunView>>(&mut answers);
+    component::<direct_debits::Proposed>(&mut answers);
+    component::<Page<direct_debits::BacsFileView>>(&mut answers);
     component::<Page<controls::WriteOffView>>(&mut answers);
     component::<controls::WriteOffDetail>(&mut answers);
     component::<Page<controls::WriteOffReason>>(&mut answers);
@@ -290,6 +296,11 @@ fn components() -> Value {
     component::<controls::RefundStep>(&mut requests);
     component::<api::refund_files::RefundFileRequest>(&mut requests);
     component::<api::refund_files::RefundFileStepRequest>(&mut requests);
+    component::<api::direct_debits::InstructionFileRequest>(&mut requests);
+    component::<api::direct_debits::NoticesRequest>(&mut requests);
+    component::<api::direct_debits::CollectionsRequest>(&mut requests);
+    component::<api::direct_debits::DiscardRequest>(&mut requests);
+    component::<api::direct_debits::AgainRequest>(&mut requests);
     component::<api::controls::WriteOffRequest>(&mut requests);
     component::<api::controls::ReversalRequest>(&mut requests);
     component::<api::controls::ClaimRequest>(&mut requests);

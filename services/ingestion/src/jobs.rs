@@ -4,6 +4,8 @@
 //! a file lets go of it when its lease ends; then it is read again from the
 //! beginning, which its keys make harmless.
 
+pub(crate) mod direct_debits;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -24,6 +26,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
+    consume::direct_debits::Teller,
     domain::{
         chain,
         detect::Format,
@@ -201,6 +204,14 @@ async fn read(bus: &Bus, claimed: &Claimed) -> Result<Result<(Format, Checked), 
         let parsed = parse::parse(&bytes, asked)
             .map_err(|error| refused(error.reasons, Some(error.format), 0))?;
         let format = parsed.format;
+        if format == Format::Std18 {
+            let reason = "files for Bacs are made here, and not imported";
+            return Err(refused(
+                vec![Problem::new("not_imported", reason)],
+                Some(format),
+                0,
+            ));
+        }
         if matches!(format, Format::Camt052 | Format::Camt054) {
             let reason = format!(
                 "{format} tells of lines before the day is closed; only end-of-day statements are recorded"
@@ -264,6 +275,15 @@ async fn record(
     let judged = judge(&mut tx, claimed, &bank_accounts).await?;
 
     let cause = Meta::of_command(import_id.as_uuid(), now, None);
+    let teller = Teller {
+        prefix: bus.prefix(),
+        actor: &origin.actor,
+        cause: &cause,
+        now,
+    };
+    for step in &added.changes.mandates {
+        teller.step(&mut tx, step).await?;
+    }
     publish(&mut tx, bus, &cause, now, &added, &judged, &origin).await?;
 
     let mut outcome = Outcome {
@@ -330,6 +350,7 @@ async fn load(
             .iter()
             .map(|d| d.wire.account_ref.as_str())
             .chain(checked.matters.iter().map(|m| m.wire.account_ref.as_str()))
+            .chain(checked.mandates.iter().map(|m| m.wire.account_ref.as_str()))
             .collect(),
         known,
     )
@@ -341,6 +362,17 @@ async fn load(
             .iter()
             .map(|m| m.wire.matter_ref.as_str())
             .collect(),
+        known,
+    )
+    .await?;
+    let mandates = &checked.mandates;
+    store::mandates::load(
+        tx,
+        mandates
+            .iter()
+            .map(|m| m.wire.mandate_reference.as_str())
+            .collect(),
+        mandates.iter().map(|m| m.payer_account.as_str()).collect(),
         known,
     )
     .await?;

@@ -12,14 +12,15 @@ mod store;
 
 use std::{sync::Arc, time::Duration};
 
+pub use consume::direct_debits::Heard;
 use contracts::{
     Role,
     api::{
         controls::{FetchRefundFile, ListRefundFiles},
-        ingestion as api,
+        direct_debits as debits, ingestion as api,
     },
 };
-use messaging::{Bus, Failure, Host};
+use messaging::{Bus, Failure, Host, Meta};
 use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
 
@@ -34,14 +35,57 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 pub struct Options {
     /// Files beyond this many bytes are refused while they are uploaded.
     pub max_file_bytes: usize,
+    /// Who we are for Bacs.
+    pub bacs: Bacs,
+}
+
+/// Who we are for Bacs, as configured; empty while nobody has said.
+#[derive(Debug, Clone, Default)]
+pub struct Bacs {
+    /// The service user number.
+    pub user_number: String,
+    /// Our name as payers see it.
+    pub user_name: String,
+    /// The originating account, such as `200000-55779911`.
+    pub account: String,
+    /// Working days of advance notice as agreed with the sponsoring bank; the
+    /// scheme's when absent.
+    pub notice_days: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             max_file_bytes: 64 * 1024 * 1024,
+            bacs: Bacs::default(),
         }
     }
+}
+
+/// Applies what reports of Bacs say of mandates and collections, all of it or
+/// nothing, the oldest report first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hear_advices(
+    bus: &Bus,
+    user_number: Option<&str>,
+    advices: &[domain::mandate::advice::Advice],
+    actor: &str,
+) -> Result<Vec<Heard>, Failure> {
+    let now = bus.now();
+    let cause = Meta::of_command(uuid::Uuid::now_v7(), now, None);
+    let teller = consume::direct_debits::Teller {
+        prefix: bus.prefix(),
+        actor,
+        cause: &cause,
+        now,
+    };
+    let mut tx = bus.begin().await?;
+    let heard = consume::direct_debits::hear(&mut tx, teller, user_number, advices).await?;
+    tx.commit().await?;
+    bus.notice(&["direct-debits".to_owned()]).await;
+    Ok(heard)
 }
 
 /// Runs the service until shutdown.
@@ -52,11 +96,51 @@ pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
     // Wakes the reader of files when one is submitted.
     let wake = Arc::new(Notify::new());
     let woken = wake.clone();
+    // Each endpoint has the settings that it needs.
+    let with = || options.clone();
+    let (user, files, propose, again, make) = (with(), with(), with(), with(), with());
     Host::new(bus.clone())
         .consume(consume::Inbound::new(bus.clone()))
         .consume(consume::refund_files::RefundFiles::new(
             bus.prefix().clone(),
         ))
+        .consume(consume::approvals::Approvals::new(bus.prefix().clone()))
+        .serve(move |call: debits::GetBacsUser, _| {
+            let options = user.clone();
+            async move { Ok(serve::direct_debits::user(call, &options)?) }
+        })
+        .serve(|call: debits::ListMandates, bus| async {
+            Ok(serve::direct_debits::list(call, bus).await?)
+        })
+        .serve(|call: debits::GetMandate, bus| async {
+            Ok(serve::direct_debits::get(call, bus).await?)
+        })
+        .serve(serve::direct_debits::notices)
+        .serve(move |call: debits::MakeInstructionFile, bus| {
+            serve::direct_debits::make_file(call, bus, files.clone())
+        })
+        .serve(move |call: debits::ProposeCollections, bus| {
+            serve::collections::propose(call, bus, propose.clone())
+        })
+        .serve(move |call: debits::PresentAgain, bus| {
+            serve::collections::present_again(call, bus, again.clone())
+        })
+        .serve(|call: debits::ListCollectionRuns, bus| async {
+            Ok(serve::collections::list(call, bus).await?)
+        })
+        .serve(move |call: debits::MakeCollectionFile, bus| {
+            serve::collections::make_file(call, bus, make.clone())
+        })
+        .serve(serve::collections::discard)
+        .serve(|call: debits::ListBacsFiles, bus| async {
+            Ok(serve::bacs_files::list(call, bus).await?)
+        })
+        .serve(serve::bacs_files::fetch)
+        .job(
+            "direct_debits",
+            jobs::direct_debits::EVERY,
+            jobs::direct_debits::age,
+        )
         .consume(consume::charges::Charges::new(bus.prefix().clone()))
         .serve(|call: ListRefundFiles, bus| async {
             Ok(serve::refund_files::list(call, bus).await?)

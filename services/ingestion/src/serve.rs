@@ -1,5 +1,8 @@
 //! What ingestion answers.
 
+pub(crate) mod bacs_files;
+pub(crate) mod collections;
+pub(crate) mod direct_debits;
 pub(crate) mod refund_files;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

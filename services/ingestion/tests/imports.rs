@@ -461,7 +461,11 @@ async fn a_dry_run_of_a_statement_shows_its_proof_and_records_nothing() {
 
 #[tokio::test]
 async fn uploads_are_bounded_checked_and_repeatable() {
-    let world = World::with(Options { max_file_bytes: 10 }).await;
+    let world = World::with(Options {
+        max_file_bytes: 10,
+        ..Options::default()
+    })
+    .await;
     let open = OpenImport {
         file_name: "x.csv".into(),
         format: None,

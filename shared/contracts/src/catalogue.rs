@@ -94,6 +94,7 @@ pub const DURABLES: [Durable; 21] = [
     reads(Role::Ingestion, INBOUND),
     reads_only(Role::Ingestion, ALLOCATION, "refund_file_ordered"),
     reads_only(Role::Ingestion, DUNNING, "charge_changed"),
+    reads_only(Role::Ingestion, WORKLIST, "approval_decided"),
     reads(Role::Allocation, INGESTION),
     reads_only(Role::Allocation, DISPUTES, "case_changed"),
     reads_only(Role::Allocation, WORKLIST, "approval_decided"),

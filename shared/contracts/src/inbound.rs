@@ -310,3 +310,35 @@ pub struct BillingMatter {
     pub closed_on: Option<NaiveDate>,
     pub status: MatterStatus,
 }
+
+/// What a billing system knows of a mandate when it tells of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MandateStatus {
+    /// Its instruction was not lodged yet.
+    #[default]
+    New,
+    /// It was lodged before, and is in use.
+    Active,
+    /// The payer or we gave it up.
+    Cancelled,
+}
+
+/// `BillingMandate.v1`: a Direct Debit mandate of a debtor, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BillingMandate {
+    /// The core reference: 6 to 18 characters of `A-Z 0-9 - / . &`, the first a
+    /// letter or digit, never changed while the mandate lives.
+    pub mandate_reference: String,
+    pub account_ref: String,
+    /// As the bank knows the payer.
+    pub payer_name: String,
+    pub payer_account: BankAccountRef,
+    pub signed_on: NaiveDate,
+    /// Taken by telephone or on a page.
+    #[serde(default)]
+    pub paperless: bool,
+    /// `new` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<MandateStatus>,
+}

@@ -174,9 +174,11 @@ impl Event for RemittanceRecorded {
 
 mod bacs;
 mod debits;
+mod direct_debits;
 
 pub use bacs::{InstructionAdvised, InstructionReport, ReturnAdvised, ReturnReport};
 pub use debits::DebitRecorded;
+pub use direct_debits::*;
 
 /// A statement was read, with what its proof showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -131,6 +131,8 @@ pub const IN_DOCUMENTS: &str = "in.billing.documents";
 pub const IN_REMITTANCES: &str = "in.remittances";
 /// Where case systems publish matters (files).
 pub const IN_MATTERS: &str = "in.billing.matters";
+/// Where billing systems publish Direct Debit mandates.
+pub const IN_MANDATES: &str = "in.billing.mandates";
 
 #[cfg(test)]
 mod tests {

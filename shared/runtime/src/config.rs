@@ -80,6 +80,7 @@ pub struct Config {
     pub telemetry: Telemetry,
     pub messaging: Messaging,
     pub mail: Mail,
+    pub bacs: Bacs,
     pub local: Local,
     pub demo: Demo,
 }
@@ -223,6 +224,18 @@ pub struct Mail {
     pub how_to_pay: String,
     #[serde(with = "empty_is_none")]
     pub principals_file: Option<PathBuf>,
+}
+
+/// `[bacs]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Bacs {
+    pub user_number: String,
+    pub user_name: String,
+    pub account: String,
+    /// 0: the scheme's.
+    pub notice_days: u32,
 }
 
 /// `[demo]`.
@@ -480,6 +493,7 @@ impl Config {
             telemetry,
             messaging,
             local: _,
+            bacs: _,
             demo,
             mail,
         } = self;

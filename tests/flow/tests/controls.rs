@@ -29,6 +29,7 @@ use contracts::{
             ReverseWriteOff, RunStep, StepRefund, StepRefundFile, StepSmallBalances, Verdict,
             VoidRefunds, WriteOffAsk, WriteOffDetail,
         },
+        direct_debits::GetBacsUser,
         outbox::{self, Republish, Republished},
         reporting::GetAgedDebt,
         returns::{ListDebits, MatchDebit},
@@ -36,7 +37,8 @@ use contracts::{
     },
     catalogue,
     controls::{
-        ApprovalId, ApprovalKind, ApprovalState, RefundId, RefundState, RunState, WriteOffState,
+        ApprovalId, ApprovalKind, ApprovalState, BacsUser, RefundFileFormat, RefundId, RefundState,
+        RunState, WriteOffState,
     },
     inbound::{BankAccountRef, BankReceipt, Direction},
     ingestion::{ReturnAdvised, ReturnReport},
@@ -990,6 +992,83 @@ async fn a_request_that_nobody_decides_expires() {
     assert_conserved(&office.suite).await;
 }
 
+/// A payment file for Bacs: refused until it is configured who we are, then Direct
+/// Credits with the same bytes always.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_goes_to_bacs_as_standard_18() {
+    let office = Office::open().await;
+    let money = office.paid("PAID TWICE", "250.00").await;
+    let refund = office.refund(money.receipt_id, because("paid twice")).await;
+    let id = refund.refund.refund_id;
+    office
+        .carried_out(refund.refund.approval_id.unwrap(), manager())
+        .await;
+    let verify = RefundStep::Verify {
+        how: "called back".into(),
+    };
+    office.step(id, manager(), verify).await.unwrap();
+    let payable = office.gateway.ask(&ListPayable {}).await.unwrap().items;
+    let unset = office.gateway.ask(&GetBacsUser {}).await.unwrap_err();
+    assert_eq!(unset.code, "ingestion.bacs_not_set");
+    assert!(
+        unset.detail.contains("bacs.user_number"),
+        "{}",
+        unset.detail
+    );
+    let order = OrderRefundFile {
+        command_id: CommandId::generate(),
+        bank_account: payable[0].bank_account.clone(),
+        currency: Currency::GBP,
+        debtor_name: "Harbour Legal LLP".into(),
+        execute_on: None,
+        format: Some(RefundFileFormat::Std18),
+        bacs: None,
+        person: jo(),
+    };
+    let refused = office.gateway.ask(&order).await.unwrap_err();
+    assert_eq!(refused.code, "allocation.bacs_not_set");
+    let user = |account: &str| {
+        Some(BacsUser {
+            user_number: "123456".into(),
+            user_name: "HARBOUR LEGAL LLP".into(),
+            account: account.into(),
+        })
+    };
+    let other = OrderRefundFile {
+        command_id: CommandId::generate(),
+        bacs: user("GB:200000-11111111"),
+        ..order.clone()
+    };
+    let refused = office.gateway.ask(&other).await.unwrap_err();
+    assert_eq!(refused.code, "allocation.bacs_other_account");
+    let order = OrderRefundFile {
+        command_id: CommandId::generate(),
+        bacs: user(&payable[0].bank_account),
+        ..order
+    };
+    let ordered = office.gateway.ask(&order).await.unwrap();
+    assert_eq!(ordered.left_out, []);
+    office.refund_is(id, RefundState::InPaymentFile).await;
+    let fetch = FetchRefundFile {
+        command_id: CommandId::generate(),
+        file_id: ordered.file_id,
+        person: jo(),
+    };
+    let file = eventually_some("the file is made", DEADLINE, async || {
+        office.gateway.ask(&fetch).await.ok()
+    })
+    .await;
+    assert!(file.text.starts_with("VOL1"));
+    let credit = file
+        .text
+        .lines()
+        .find(|line| line.get(15..17) == Some("99"));
+    let credit = credit.unwrap();
+    assert!(credit.contains("00000025000HARBOUR LEGAL LLP"), "{credit}");
+    assert!(file.text.contains("CONTRA"));
+    assert_eq!(office.gateway.ask(&fetch).await.unwrap(), file);
+}
+
 /// A refund of 250.00 in a payment file that was sent: its receipt, itself, and its
 /// reference.
 async fn sent_in_a_file(office: &Office) -> (ReceiptId, RefundId, String) {
@@ -1005,6 +1084,8 @@ async fn sent_in_a_file(office: &Office) -> (ReceiptId, RefundId, String) {
         currency: Currency::GBP,
         debtor_name: "Harbour Legal LLP".into(),
         execute_on: None,
+        format: None,
+        bacs: None,
         person: jo(),
     };
     let early = office.gateway.ask(&order).await.unwrap_err();
@@ -1188,6 +1269,8 @@ async fn a_file_with_a_void_refund_is_not_sent_e43() {
         currency: Currency::GBP,
         debtor_name: "Harbour Legal LLP".into(),
         execute_on: None,
+        format: None,
+        bacs: None,
         person: jo(),
     };
     let payable = office.gateway.ask(&ListPayable {}).await.unwrap().items;

@@ -108,7 +108,8 @@ impl Consumer for Approvals {
             | ApprovalKind::DunningRun
             | ApprovalKind::DunningTemplate
             | ApprovalKind::DunningPolicy
-            | ApprovalKind::LegalReferral => false,
+            | ApprovalKind::LegalReferral
+            | ApprovalKind::CollectionRun => false,
         };
         // The first of two approvals changes nothing yet.
         Ok((ours && decided.state != ApprovalState::Pending).then_some(decided))
@@ -230,7 +231,8 @@ impl Consumer for Approvals {
                 | ApprovalKind::DunningRun
                 | ApprovalKind::DunningTemplate
                 | ApprovalKind::DunningPolicy
-                | ApprovalKind::LegalReferral => None,
+                | ApprovalKind::LegalReferral
+                | ApprovalKind::CollectionRun => None,
             };
             if let Some((outcome, reason)) = became {
                 desk.became(outcome, reason)?;

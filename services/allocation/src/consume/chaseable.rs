@@ -211,8 +211,21 @@ impl<S: ChaseTerms> Consumer for Terms<S> {
         let Some((now, cause)) = said.at else {
             return Ok(());
         };
-        let accounts = store::chaseable::put_words(tx.conn(), &said.words, now).await?;
-        let accounts = accounts.into_iter().collect();
-        tell(tx, accounts, &self.prefix, now, &cause).await
+        say(tx, &said.words, &self.prefix, now, &cause).await
     }
+}
+
+/// Keeps what was said of parts of debts, and tells of the accounts concerned.
+pub(crate) async fn say(
+    tx: &mut Tx,
+    words: &[Word],
+    prefix: &Prefix,
+    now: DateTime<Utc>,
+    cause: &Meta,
+) -> Result<(), Failure> {
+    if words.is_empty() {
+        return Ok(());
+    }
+    let accounts = store::chaseable::put_words(tx.conn(), words, now).await?;
+    tell(tx, accounts.into_iter().collect(), prefix, now, cause).await
 }

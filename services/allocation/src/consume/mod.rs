@@ -11,6 +11,7 @@ mod advised_tests;
 pub(crate) mod approvals;
 pub mod chaseable;
 pub(crate) mod client_money;
+mod collections;
 pub(crate) mod debits;
 pub mod disputes;
 mod documents;
@@ -69,6 +70,7 @@ pub enum Message {
     Debit(Box<Debit>),
     /// A payment of ours that came back, as a report says.
     SentBack(Box<ReturnAdvised>),
+    Collection(Box<chaseable::Word>),
 }
 
 /// What the batch touches, as it is now.
@@ -98,6 +100,8 @@ pub struct State {
 #[derive(Default)]
 pub struct Written {
     changes: Changes,
+    /// What is to come by Direct Debit.
+    words: Vec<chaseable::Word>,
     at: Option<(DateTime<Utc>, Meta)>,
 }
 
@@ -143,6 +147,9 @@ impl Consumer for Ledger {
                     None => Message::SentBack(fact),
                 })
             }
+            Some("collection_changed.v1") => {
+                Some(Message::Collection(Box::new(collections::word(raw)?)))
+            }
             _ => None,
         })
     }
@@ -171,7 +178,7 @@ impl Consumer for Ledger {
                 }
                 Message::Remittance(fact) => advices.push(Advice::of(fact)),
                 Message::Matter(fact) => matters.push(fact.matter_id),
-                Message::Designated(_) => {}
+                Message::Designated(_) | Message::Collection(_) => {}
                 Message::Debit(debit) => debits.push(debit.as_ref().clone()),
                 Message::SentBack(fact) => sent_back.push(&fact.reference),
             }
@@ -391,9 +398,14 @@ impl Consumer for Ledger {
                 topics.insert("receipts");
             }
         }
+        let words = batch.iter().filter_map(|incoming| match &incoming.message {
+            Message::Collection(word) => Some(word.as_ref().clone()),
+            _ => None,
+        });
         Ok(Decided {
             changes: Written {
                 changes: decided.changes,
+                words: words.collect(),
                 at: cause.map(|cause| (now, cause)),
             },
             events: decided.events,
@@ -406,6 +418,7 @@ impl Consumer for Ledger {
         let Some((now, cause)) = written.at else {
             return Ok(());
         };
-        chaseable::record(tx, written.changes, &self.prefix, now, &cause).await
+        chaseable::record(tx, written.changes, &self.prefix, now, &cause).await?;
+        chaseable::say(tx, &written.words, &self.prefix, now, &cause).await
     }
 }

@@ -159,6 +159,7 @@ pub(crate) async fn approval(
             | ApprovalKind::DunningPolicy
             | ApprovalKind::LegalReferral
             | ApprovalKind::MatchingRules
+            | ApprovalKind::CollectionRun
     );
     if about.state == ApprovalState::Pending && by_allocation {
         let preview = PreviewApproval {

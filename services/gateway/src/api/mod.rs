@@ -7,6 +7,7 @@ pub(crate) mod accounts;
 pub(crate) mod claims;
 pub(crate) mod contacts;
 pub(crate) mod controls;
+pub(crate) mod direct_debits;
 pub(crate) mod disputes;
 pub(crate) mod editions;
 pub(crate) mod evidence;

@@ -9,11 +9,14 @@ use axum::{
 };
 use chrono::NaiveDate;
 use contracts::{
-    api::controls::{
-        FetchRefundFile, ListPayable, ListRefundFiles, OrderRefundFile, RefundFileContent,
-        RefundFileStep, StepRefundFile,
+    api::{
+        controls::{
+            FetchRefundFile, ListPayable, ListRefundFiles, OrderRefundFile, RefundFileContent,
+            RefundFileStep, StepRefundFile,
+        },
+        direct_debits::GetBacsUser,
     },
-    controls::RefundFileId,
+    controls::{BacsUser, RefundFileFormat, RefundFileId},
 };
 use kernel::Currency;
 use schemars::JsonSchema;
@@ -22,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Path, Query,
     controls::{RunsQuery, Sent, command, person},
-    list,
-    once::{command_id, key},
+    json, list,
+    once::{command_id, key, once},
     page_request,
 };
 use crate::{App, auth::Caller, problem::Problem};
@@ -63,6 +66,21 @@ pub(crate) struct RefundFileRequest {
     /// Today when absent.
     #[serde(default)]
     pub execute_on: Option<NaiveDate>,
+    /// `pain001` when absent. `std18` is refused, naming the setting, until it is
+    /// configured who we are for Bacs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<RefundFileFormat>,
+}
+
+/// Who we are for Bacs, if a file of this format needs it.
+pub(crate) async fn bacs_for(
+    app: &App,
+    format: Option<RefundFileFormat>,
+) -> Result<Option<BacsUser>, Problem> {
+    match format {
+        Some(RefundFileFormat::Std18) => Ok(Some(app.bus.ask(&GetBacsUser {}).await?)),
+        _ => Ok(None),
+    }
 }
 
 /// Puts the verified refunds of a bank account into a payment file, which is
@@ -87,16 +105,26 @@ pub(crate) async fn order(
         headers,
         body,
     };
-    command(
-        sent,
+    let said = [sent.uri.path().as_bytes(), &sent.body];
+    once(
+        &sent.app,
+        &sent.caller,
         "order_refund_file",
-        |command_id, request: RefundFileRequest, person| OrderRefundFile {
-            command_id,
-            bank_account: request.bank_account,
-            currency: request.currency,
-            debtor_name: request.debtor_name,
-            execute_on: request.execute_on,
-            person,
+        &sent.headers,
+        said,
+        async |command_id| {
+            let request: RefundFileRequest = json(&sent.headers, &sent.body)?;
+            let order = OrderRefundFile {
+                command_id,
+                bank_account: request.bank_account,
+                currency: request.currency,
+                debtor_name: request.debtor_name,
+                execute_on: request.execute_on,
+                format: request.format,
+                bacs: bacs_for(&sent.app, request.format).await?,
+                person: person(&sent.caller),
+            };
+            Ok(sent.app.bus.ask(&order).await?)
         },
     )
     .await
@@ -154,7 +182,7 @@ pub(crate) async fn step(
         ("id" = String, Path, format = Uuid, description = "The payment file"),
         ("Idempotency-Key" = String, Header, description = "New for every time it is fetched, the same for every repetition"),
     ),
-    responses((status = 200, description = "ISO 20022 pain.001.001.09", content_type = "application/xml"))
+    responses((status = 200, description = "ISO 20022 pain.001.001.09, or Bacs Standard 18 as plain text", content_type = "application/xml"))
 )]
 pub(crate) async fn fetch(
     State(app): State<App>,
@@ -173,13 +201,16 @@ pub(crate) async fn fetch(
 
 /// A file to be saved.
 pub(crate) fn file(content: RefundFileContent) -> Response {
+    // XML begins with its declaration; Standard 18 with a label.
+    let kind = if content.text.starts_with("VOL1") {
+        "text/plain; charset=us-ascii"
+    } else {
+        "application/xml; charset=utf-8"
+    };
     let name = format!("attachment; filename=\"{}\"", content.name);
     let mut response = content.text.into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/xml; charset=utf-8"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(name) = HeaderValue::try_from(name) {
         headers.insert(header::CONTENT_DISPOSITION, name);

@@ -55,9 +55,9 @@ const ATTACHMENTS: usize = 3;
 /// Receipts or documents offered at once.
 const OFFERED: u16 = 25;
 
-type Pairs = Vec<(String, String)>;
+pub(super) type Pairs = Vec<(String, String)>;
 
-fn field<'p>(pairs: &'p Pairs, name: &str) -> &'p str {
+pub(super) fn field<'p>(pairs: &'p Pairs, name: &str) -> &'p str {
     pairs
         .iter()
         .find(|(known, _)| known == name)
@@ -500,7 +500,7 @@ async fn write_offs(
 }
 
 /// What makes a form that is sent twice count once.
-fn form_command(visit: &Visit, pairs: &Pairs) -> Result<kernel::CommandId, Problem> {
+pub(super) fn form_command(visit: &Visit, pairs: &Pairs) -> Result<kernel::CommandId, Problem> {
     let key = field(pairs, "key");
     if !(1..=200).contains(&key.len()) {
         return Err(Problem::invalid(
@@ -513,7 +513,11 @@ fn form_command(visit: &Visit, pairs: &Pairs) -> Result<kernel::CommandId, Probl
 }
 
 /// Back to `to`, with what was done or why not.
-fn told(visit: &Visit, to: &str, done: Result<String, Problem>) -> Result<Response, PageProblem> {
+pub(super) fn told(
+    visit: &Visit,
+    to: &str,
+    done: Result<String, Problem>,
+) -> Result<Response, PageProblem> {
     let toast = match done {
         Ok(text) => Toast {
             text,

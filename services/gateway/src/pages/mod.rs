@@ -6,6 +6,7 @@ pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod cash;
 pub(crate) mod controls;
+pub(crate) mod direct_debits;
 pub(crate) mod disputes;
 pub(crate) mod dunning;
 pub(crate) mod import_undo;

@@ -2,26 +2,29 @@
 //! of message; and of `ALLOCATION` the orders for payment files.
 
 mod accounts;
+pub(crate) mod approvals;
 pub(crate) mod charges;
+pub(crate) mod direct_debits;
 mod documents;
+mod mandates;
 mod matters;
 mod receipts;
 pub(crate) mod refund_files;
 mod remittances;
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Mutex, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
 use contracts::{Event, catalogue, subject};
-use messaging::{Bus, Consumer, Decided, Failure, Incoming, Outgoing, Raw, Tx};
+use messaging::{Bus, Consumer, Decided, Failure, Incoming, Meta, Outgoing, Raw, Tx};
 use uuid::Uuid;
 
 use crate::{
     domain::{
-        inbound::{Account, Document, Matter, Refused, Remittance},
+        inbound::{Account, Document, Mandate, Matter, Refused, Remittance},
         record::{Changes, Known, Line},
     },
     store,
@@ -44,7 +47,11 @@ pub(crate) enum Message {
     Document(String, Document),
     Remittance(Box<Remittance>),
     Matter(String, Matter),
+    Mandate(String, Box<Mandate>),
 }
+
+/// Who told of each mandate, and in which message.
+pub(crate) type By = HashMap<String, (String, Meta)>;
 
 pub(crate) struct State {
     known: Known,
@@ -54,6 +61,7 @@ pub(crate) struct State {
 pub(crate) struct Recorded {
     changes: Changes,
     bank_accounts: BTreeSet<String>,
+    by: By,
     now: DateTime<Utc>,
 }
 
@@ -71,7 +79,7 @@ impl Inbound {
         about: Uuid,
         version: i64,
         now: DateTime<Utc>,
-        cause: &messaging::Meta,
+        cause: &Meta,
     ) -> Result<Outgoing, Failure> {
         Outgoing::new(fact, about, version, self.bus.prefix(), now, cause)
     }
@@ -127,6 +135,8 @@ impl Consumer for Inbound {
             remittances::decode(raw, self.bus.now()).map(Some)
         } else if let Some(source) = source_of(subject, subject::IN_MATTERS) {
             matters::decode(raw, source).map(Some)
+        } else if let Some(source) = source_of(subject, subject::IN_MANDATES) {
+            mandates::decode(raw, source).map(Some)
         } else {
             // Nothing that was sent to us vanishes without a word.
             Err(Failure::permanent(
@@ -144,6 +154,7 @@ impl Consumer for Inbound {
         let mut documents = BTreeSet::new();
         let mut remittances = BTreeSet::new();
         let mut matters = BTreeSet::new();
+        let (mut mandates, mut payers) = (BTreeSet::new(), BTreeSet::new());
         for incoming in batch {
             match &incoming.message {
                 Message::Receipt(line) => {
@@ -167,6 +178,11 @@ impl Consumer for Inbound {
                     named.insert(matter.wire.account_ref.as_str());
                     matters.insert(matter.wire.matter_ref.as_str());
                 }
+                Message::Mandate(_, mandate) => {
+                    named.insert(mandate.wire.account_ref.as_str());
+                    mandates.insert(mandate.wire.mandate_reference.as_str());
+                    payers.insert(mandate.payer_account.as_str());
+                }
             }
         }
         if !lines.is_empty() {
@@ -180,6 +196,7 @@ impl Consumer for Inbound {
         }
         store::load_accounts(tx, accounts, named, &mut known).await?;
         store::load_matters(tx, matters, &mut known).await?;
+        store::mandates::load(tx, mandates, payers, &mut known).await?;
         Ok(State {
             known,
             unseen_bank_accounts: self.unseen(tx, bank_accounts).await?,
@@ -196,6 +213,7 @@ impl Consumer for Inbound {
         let mut changes = Changes::default();
         let mut events = Vec::with_capacity(batch.len());
         let mut rejected = Vec::new();
+        let mut by = By::new();
         for (index, incoming) in batch.iter().enumerate() {
             let meta = &incoming.meta;
             let decided = match &incoming.message {
@@ -214,6 +232,10 @@ impl Consumer for Inbound {
                 Message::Matter(source, matter) => {
                     matters::decide(self, source, matter, meta, now, &mut known, &mut changes)
                 }
+                Message::Mandate(source, told) => {
+                    mandates::decide(source, told, meta, &mut known, &mut changes, &mut by)
+                        .map(|()| None)
+                }
             };
             match decided {
                 Ok(event) => events.extend(event),
@@ -221,6 +243,7 @@ impl Consumer for Inbound {
             }
         }
         changes.matters = known.take_matter_rows();
+        changes.mandates = known.take_mandate_steps();
         changes.accounts = known.into_account_rows();
         if changes.duplicates > 0 {
             tracing::debug!(
@@ -228,15 +251,18 @@ impl Consumer for Inbound {
                 "came before and changed nothing"
             );
         }
-        let notices = if changes.lines.is_empty() {
-            Vec::new()
-        } else {
-            vec!["receipts".to_owned()]
-        };
+        let mut notices = Vec::new();
+        if !changes.lines.is_empty() {
+            notices.push("receipts".to_owned());
+        }
+        if !changes.mandates.is_empty() {
+            notices.push("direct-debits".to_owned());
+        }
         Ok(Decided {
             changes: Recorded {
                 changes,
                 bank_accounts: state.unseen_bank_accounts,
+                by,
                 now,
             },
             events,
@@ -247,6 +273,18 @@ impl Consumer for Inbound {
 
     async fn record(&self, tx: &mut Tx, recorded: Recorded) -> Result<(), Failure> {
         store::record_bank_accounts(tx, &recorded.bank_accounts, recorded.now).await?;
-        store::record(tx, &recorded.changes, recorded.now).await
+        store::record(tx, &recorded.changes, recorded.now).await?;
+        for step in &recorded.changes.mandates {
+            if let Some((actor, cause)) = recorded.by.get(&step.mandate.reference) {
+                let teller = direct_debits::Teller {
+                    prefix: self.bus.prefix(),
+                    actor,
+                    cause,
+                    now: recorded.now,
+                };
+                teller.step(tx, step).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,8 @@ use messaging::{Consumer, Decided, Failure, Incoming, Outgoing, Raw, Tx};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    domain::pain001,
+    domain::{mandate::CALENDAR, pain001, std18},
+    serve::direct_debits::serial,
     store::{self, refund_files::Made},
 };
 
@@ -30,6 +31,47 @@ impl RefundFiles {
 pub(crate) struct Written {
     made: Vec<Made>,
     now: DateTime<Utc>,
+}
+
+/// The order as Direct Credits: all of it follows from the order.
+fn standard_18(order: &RefundFileOrdered) -> Result<String, Failure> {
+    let wrong = |detail: String| Failure::permanent("ingestion.bacs_file_wrong", detail);
+    let bacs = order
+        .bacs
+        .as_ref()
+        .ok_or_else(|| wrong("the order does not say who we are for Bacs".to_owned()))?;
+    let account = std18::Account::of_key(&bacs.account);
+    let user = std18::ServiceUser {
+        number: bacs.user_number.clone(),
+        name: bacs.user_name.clone(),
+        account: account.ok_or_else(|| wrong("our account is not one of the UK".to_owned()))?,
+    };
+    let processing_on = CALENDAR
+        .sub_working_days(order.execute_on, 1)
+        .map_err(Failure::of)?;
+    let entries = order
+        .payments
+        .iter()
+        .map(|payment| {
+            Some(std18::Entry {
+                account: std18::Account::of_key(&payment.payee_account)?,
+                code: "99",
+                pence: std18::pence(payment.amount)?,
+                reference: payment.end_to_end_id.clone(),
+                name: payment.payee_name.clone(),
+                processing_on,
+            })
+        })
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| wrong("a payee's account or amount cannot go by Bacs".to_owned()))?;
+    let created_on = kernel::london_date(order.recorded_at);
+    std18::write(
+        &user,
+        &serial(order.file_id.as_uuid()),
+        created_on,
+        &entries,
+    )
+    .map_err(|found| wrong(found.first().map(ToString::to_string).unwrap_or_default()))
 }
 
 impl Consumer for RefundFiles {
@@ -64,14 +106,22 @@ impl Consumer for RefundFiles {
     ) -> Result<Decided<Written>, Failure> {
         let mut decided = Decided::<Written>::default();
         decided.changes.now = now;
-        for incoming in batch {
+        for (index, incoming) in batch.iter().enumerate() {
             let order = &incoming.message;
             if known.contains(&order.file_id) {
                 continue;
             }
             known.push(order.file_id);
             let content = match order.format {
-                RefundFileFormat::Pain001 => pain001::write(order),
+                RefundFileFormat::Pain001 => Ok(pain001::write(order)),
+                RefundFileFormat::Std18 => standard_18(order),
+            };
+            let content = match content {
+                Ok(content) => content,
+                Err(failure) => {
+                    decided.rejected.push((index, failure));
+                    continue;
+                }
             };
             let sha256 = hex::encode(Sha256::digest(&content));
             let event = RefundFileMade {

@@ -6,7 +6,9 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use quick_xml::{Reader, events::Event};
 use serde::Serialize;
 
-use super::{bacs, csv_accounts, csv_documents, csv_matters, csv_table, problem::Problem};
+use super::{
+    bacs, csv_accounts, csv_documents, csv_mandates, csv_matters, csv_table, problem::Problem,
+};
 
 /// Files beyond this many bytes are refused unread: a day of the largest
 /// business accounts (some hundred thousand transactions) stays below it, and
@@ -53,6 +55,10 @@ pub enum Format {
     BacsInput,
     /// What was withdrawn of it.
     BacsWithdrawal,
+    /// `BillingMandate.v1` as CSV.
+    CsvMandates,
+    /// Bacs Standard 18: what we or a bank write; never imported.
+    Std18,
     Unknown,
 }
 
@@ -75,6 +81,8 @@ impl Format {
             Self::BacsAwacs => "bacs_awacs",
             Self::BacsInput => "bacs_input",
             Self::BacsWithdrawal => "bacs_withdrawal",
+            Self::CsvMandates => "csv_mandates",
+            Self::Std18 => "std18",
             Self::Unknown => "unknown",
         }
     }
@@ -118,6 +126,8 @@ impl FromStr for Format {
             Self::BacsAwacs,
             Self::BacsInput,
             Self::BacsWithdrawal,
+            Self::CsvMandates,
+            Self::Std18,
         ]
         .into_iter()
         .find(|format| format.name().replace('_', "") == folded)
@@ -331,7 +341,17 @@ pub(super) fn detect_text(text: &str) -> Detection {
     if start.starts_with(":20:") || (start.starts_with("{1:") && start.contains("{4:")) {
         return Detection::new(Format::Mt940, None, "it starts as a SWIFT message does");
     }
+    if start.starts_with("VOL1") && start.lines().any(|line| line.starts_with("UHL1")) {
+        return Detection::new(Format::Std18, None, "it has the labels of Standard 18");
+    }
     let columns = csv_table::header_names(text);
+    if columns.iter().any(|c| c == csv_mandates::KEY_COLUMN) {
+        return Detection::new(
+            Format::CsvMandates,
+            None,
+            format!("its header has the column {}", csv_mandates::KEY_COLUMN),
+        );
+    }
     if columns.iter().any(|c| c == csv_documents::KEY_COLUMN) {
         return Detection::new(
             Format::CsvDocuments,

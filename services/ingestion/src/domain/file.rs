@@ -11,7 +11,7 @@ use super::{
     bacs::{self, Record, Report},
     bacs_news::{self, KnownReports, News},
     dedup,
-    inbound::{self, Account, Document, Matter, Refused, narrow_key},
+    inbound::{self, Account, Document, Mandate, Matter, Refused, narrow_key},
     line::{BankLine, LineStatus, Statement, is_stated, receipts_of},
     parse::{Item, Parsed},
     problem::Problem,
@@ -34,6 +34,7 @@ pub struct Checked {
     /// A report of Bacs with its records.
     pub report: Option<Report>,
     pub records: Vec<Record>,
+    pub mandates: Vec<Mandate>,
     /// Doubts; nothing was dropped because of them.
     pub problems: Vec<Problem>,
 }
@@ -88,6 +89,7 @@ pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
         matters: Vec::new(),
         report: parsed.report,
         records: Vec::new(),
+        mandates: Vec::new(),
         problems: parsed.problems,
     };
     let mut reasons = Vec::new();
@@ -111,6 +113,20 @@ pub fn check(parsed: Parsed) -> Result<Checked, Vec<Problem>> {
                     .map(|matter| checked.matters.push(matter))
                     .map_err(|refused| (name, refused))
             }
+            Item::Mandate(wire) => {
+                let name = wire.mandate_reference.clone();
+                inbound::mandate(*wire)
+                    .map(|mandate| checked.mandates.push(mandate))
+                    .map_err(|refused| (name, refused))
+            }
+            Item::Std18(record) => Err((
+                record.reference.clone(),
+                Refused::new(
+                    "ingestion.not_imported",
+                    "/",
+                    "files for Bacs are made here, and not imported",
+                ),
+            )),
             // Checked when they were read.
             item => {
                 let report = checked.report.as_ref();
@@ -149,6 +165,7 @@ impl Checked {
             + self.documents.len()
             + self.matters.len()
             + self.records.len()
+            + self.mandates.len()
             + self.statements.iter().map(|s| s.lines.len()).sum::<usize>()
     }
 
@@ -220,6 +237,17 @@ pub fn decide(
             None => added.duplicates += 1,
         }
     }
+    for mandate in &file.mandates {
+        match known.mandate(mandate) {
+            Ok(true) => added.recorded += 1,
+            Ok(false) => added.duplicates += 1,
+            Err(refused) => {
+                if reasons.len() < REASONS_MAX {
+                    reasons.push(reason(&mandate.wire.mandate_reference, refused));
+                }
+            }
+        }
+    }
     for document in &file.documents {
         match known.document(document, origin, now) {
             Ok(Some(new)) => {
@@ -262,6 +290,7 @@ pub fn decide(
         added.report = Some(news);
     }
     added.changes.matters = known.take_matter_rows();
+    added.changes.mandates = known.take_mandate_steps();
     added.changes.accounts = known.into_account_rows();
     cut(&mut added.problems, DOUBTS_MAX, |more| {
         Problem::new("more_problems", format!("{more} more are not shown"))

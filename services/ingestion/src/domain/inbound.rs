@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contracts::{
     inbound::{
-        AdviceKind, BankAccountRef, BankReceipt, BillingAccount, BillingDocument, BillingMatter,
-        JointDebtor, MatterStatus, RemittanceText,
+        AdviceKind, BankAccountRef, BankReceipt, BillingAccount, BillingDocument, BillingMandate,
+        BillingMatter, JointDebtor, MatterStatus, RemittanceText,
     },
     ingestion::{AdvisedLine, ReceiptRecorded, RemittanceRecorded},
 };
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::{
     dedup::{self, Traits},
     line::is_stated,
+    mandate::reference,
     record::{Line, Origin},
 };
 
@@ -436,6 +437,83 @@ pub fn matter(wire: BillingMatter) -> Result<Matter, Refused> {
     }
     Ok(Matter {
         content: as_json("/", &wire)?,
+        wire,
+    })
+}
+
+/// A mandate as billing told it, its account named in one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mandate {
+    pub wire: BillingMandate,
+    /// As `BankAccount::key`.
+    pub payer_account: String,
+    /// The whole content in one text: what is the same has the same.
+    pub content: String,
+}
+
+/// A mandate from a billing system or a file.
+///
+/// # Errors
+/// When a field makes no sense: the reference by the rules of Bacs, the account
+/// whole and of the United Kingdom.
+pub fn mandate(wire: BillingMandate) -> Result<Mandate, Refused> {
+    let at = "/mandate_reference";
+    let mandate_reference = required(at, wire.mandate_reference, REFERENCE_MAX)?;
+    reference::check(&mandate_reference)
+        .map_err(|rule| Refused::new("ingestion.mandate_reference", at, rule))?;
+    let payer_name = required("/payer_name", wire.payer_name, TEXT_MAX)?;
+    let clean = super::std18::clean(&payer_name, 18);
+    if clean.trim().is_empty() {
+        return Err(Refused::new(
+            "ingestion.payer_name",
+            "/payer_name",
+            "none of its first 18 characters is one that Bacs takes",
+        ));
+    }
+    let uk = uk_account(
+        &wire.payer_account,
+        "/payer_account/sort_code",
+        "/payer_account/account_number",
+    )?;
+    let iban = iban(&wire.payer_account, "/payer_account/iban")?;
+    let parts = match (uk, iban) {
+        (
+            Uk::Whole(BankAccount::Uk {
+                sort_code,
+                account_number,
+            }),
+            _,
+        ) => Some((sort_code, account_number)),
+        (_, Some(BankAccount::Iban(iban))) => iban.uk_parts(),
+        _ => None,
+    };
+    let (sort_code, account_number) = parts.ok_or_else(|| {
+        Refused::new(
+            "ingestion.account_missing",
+            "/payer_account",
+            "a Direct Debit needs a UK account: sort code and account number",
+        )
+    })?;
+    let wire = BillingMandate {
+        mandate_reference,
+        account_ref: required("/account_ref", wire.account_ref, REFERENCE_MAX)?,
+        payer_name,
+        payer_account: BankAccountRef {
+            sort_code: Some(sort_code.digits()),
+            account_number: Some(account_number.digits()),
+            iban: None,
+        },
+        signed_on: day("/signed_on", wire.signed_on)?,
+        paperless: wire.paperless,
+        status: Some(wire.status.unwrap_or_default()),
+    };
+    Ok(Mandate {
+        content: as_json("/", &wire)?,
+        payer_account: BankAccount::Uk {
+            sort_code,
+            account_number,
+        }
+        .key(),
         wire,
     })
 }

@@ -18,6 +18,8 @@
 //! | [`file`](mod@file) | what a whole file adds |
 //! | [`chain`] | the statements of one account in a row |
 //! | [`pain001`] | refunds as a payment file |
+//! | [`std18`] | files for Bacs, written and read |
+//! | [`mandate`], [`collection`] | Direct Debit: who may be collected from, and what is |
 //!
 //! A new format is a module beside `camt` that ends in [`parse::Parsed`], a
 //! [`detect::Format`] and the sign to tell it by.
@@ -26,19 +28,24 @@ pub mod bacs;
 pub mod bacs_news;
 mod camt;
 pub mod chain;
+pub mod collection;
 pub mod csv_accounts;
 pub mod csv_documents;
+pub mod csv_mandates;
 pub mod csv_matters;
 pub mod csv_table;
+mod data;
 pub mod dedup;
 pub mod detect;
 pub mod file;
 pub mod inbound;
 pub mod line;
+pub mod mandate;
 pub mod pain001;
 pub mod parse;
 pub mod problem;
 pub mod proof;
 pub mod record;
 pub mod scheme;
+pub mod std18;
 mod xml;

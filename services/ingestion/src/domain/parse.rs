@@ -1,14 +1,15 @@
 //! The one way in: bytes to what they mean.
 
-use contracts::inbound::{BillingAccount, BillingDocument, BillingMatter};
+use contracts::inbound::{BillingAccount, BillingDocument, BillingMandate, BillingMatter};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    bacs, camt, csv_accounts, csv_documents, csv_matters,
+    bacs, camt, csv_accounts, csv_documents, csv_mandates, csv_matters,
     detect::{self, Detection, Format},
     line::Statement,
     problem::{ParseError, Problem},
+    std18::{self, Std18Item},
 };
 
 /// How much of a file that cannot be decoded is looked at to name its format.
@@ -42,6 +43,9 @@ pub enum Item {
     BacsClaim(Box<bacs::Claim>),
     BacsAdvice(Box<bacs::Advice>),
     BacsSubmission(Box<bacs::Submission>),
+    Mandate(Box<BillingMandate>),
+    /// Of a file for Bacs, or of one of a bank in its likeness.
+    Std18(Box<Std18Item>),
 }
 
 /// A file that was read, perhaps with problems, or one that was refused.
@@ -113,6 +117,8 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
         | Format::BacsAwacs
         | Format::BacsInput
         | Format::BacsWithdrawal) => bacs::read(&decoded.text, format),
+        Format::CsvMandates => csv_mandates::read(&decoded.text),
+        Format::Std18 => standard_18(&decoded.text),
         format @ (Format::Pain | Format::Mt940) => Err(ParseError::new(
             format,
             version,
@@ -142,6 +148,23 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> ParseOutcome {
         ));
     }
     Ok(parsed)
+}
+
+/// The records of a file for Bacs, contras among them.
+fn standard_18(text: &str) -> ParseOutcome {
+    let file =
+        std18::read(text).map_err(|problem| ParseError::new(Format::Std18, None, problem))?;
+    Ok(Parsed {
+        format: Format::Std18,
+        version: None,
+        statements: Vec::new(),
+        items: file
+            .records
+            .iter()
+            .map(|record| Item::Std18(Box::new(Std18Item::of(&file, record))))
+            .collect(),
+        problems: std18::check(&file),
+    })
 }
 
 /// The outcome as `counterfoil parse --json` prints it. A refusal has the same

@@ -3,7 +3,7 @@
 //! The same line, account or document again, from wherever and in whatever
 //! order, changes nothing.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contracts::{
@@ -15,7 +15,10 @@ use contracts::{
 use kernel::{AccountId, DebitId, DocumentId, ImportId, MatterId};
 use uuid::Uuid;
 
-use super::inbound::{Account, Document, Matter, Refused, Remittance};
+use super::{
+    inbound::{self, Account, Document, Matter, Refused, Remittance},
+    mandate::{ForCollections, Mandate, reference},
+};
 
 /// A movement on one of our bank accounts, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +104,16 @@ pub struct Known {
     changed: BTreeSet<String>,
     matters: HashMap<String, KnownMatter>,
     changed_matters: BTreeSet<String>,
+    mandates: BTreeMap<String, Mandate>,
+    /// With what the change means for collections.
+    changed_mandates: BTreeMap<String, ForCollections>,
+}
+
+/// A mandate that is new or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MandateStep {
+    pub mandate: Mandate,
+    pub collections: ForCollections,
 }
 
 /// A matter as the books have it.
@@ -169,6 +182,7 @@ pub struct Changes {
     pub accounts: Vec<AccountRow>,
     pub remittances: Vec<NewRemittance>,
     pub matters: Vec<MatterRow>,
+    pub mandates: Vec<MandateStep>,
     /// Things that came before.
     pub duplicates: usize,
 }
@@ -360,6 +374,68 @@ impl Known {
             recorded_at: now,
             actor: actor.to_owned(),
         })
+    }
+
+    pub fn know_mandate(&mut self, mandate: Mandate) {
+        self.mandates.insert(mandate.reference.clone(), mandate);
+    }
+
+    /// Whether a mandate is new or changed.
+    ///
+    /// # Errors
+    /// When banks could not tell it from another one of the same account.
+    pub fn mandate(&mut self, told: &inbound::Mandate) -> Result<bool, Refused> {
+        let wire = &told.wire;
+        let account_id = self.mention(&wire.account_ref);
+        let twin = self.mandates.values().find(|other| {
+            other.reference != wire.mandate_reference
+                && other.payer_account == told.payer_account
+                && reference::collide(&other.reference, &wire.mandate_reference)
+        });
+        if let Some(twin) = twin {
+            return Err(Refused::new(
+                "ingestion.mandate_reference",
+                "/mandate_reference",
+                format!(
+                    "on this account it could not be told from {:?}",
+                    twin.reference
+                ),
+            ));
+        }
+        let (mut next, collections) = match self.mandates.get(&wire.mandate_reference) {
+            None => (Mandate::captured(told, account_id), ForCollections::Keep),
+            Some(known) => match known.told(told, account_id) {
+                None => return Ok(false),
+                Some(outcome) => match outcome.mandate {
+                    None => return Ok(false),
+                    Some(next) => (next, outcome.collections),
+                },
+            },
+        };
+        next.version += 1;
+        // Two words in one batch are one step: the stronger effect counts.
+        let effect = self
+            .changed_mandates
+            .entry(wire.mandate_reference.clone())
+            .or_insert(collections);
+        if collections == ForCollections::Drop {
+            *effect = collections;
+        }
+        self.mandates.insert(wire.mandate_reference.clone(), next);
+        Ok(true)
+    }
+
+    /// The mandates to write, in the order of their references.
+    pub fn take_mandate_steps(&mut self) -> Vec<MandateStep> {
+        std::mem::take(&mut self.changed_mandates)
+            .into_iter()
+            .filter_map(|(reference, collections)| {
+                Some(MandateStep {
+                    mandate: self.mandates.remove(&reference)?,
+                    collections,
+                })
+            })
+            .collect()
     }
 
     /// The id of an account that is named; it may come later, and will keep it.

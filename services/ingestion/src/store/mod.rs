@@ -2,10 +2,13 @@
 
 mod accounts;
 pub(crate) mod bacs;
+pub(crate) mod bacs_files;
 pub(crate) mod bank_accounts;
+pub(crate) mod collections;
 mod documents;
 pub(crate) mod imports;
 mod lines;
+pub(crate) mod mandates;
 mod matters;
 pub(crate) mod queries;
 pub(crate) mod refund_files;

@@ -114,14 +114,17 @@ pub(crate) async fn content(
     id: RefundFileId,
 ) -> Result<Option<RefundFileContent>, Failure> {
     let row = query!(
-        "select reference, content, sha256 from ingestion.refund_file where file_id = $1",
+        "select reference, format, content, sha256 from ingestion.refund_file where file_id = $1",
         id.as_uuid()
     )
     .fetch_optional(tx.conn())
     .await?;
     Ok(row.map(|row| RefundFileContent {
         file_id: id,
-        name: format!("{}.xml", row.reference),
+        name: match RefundFileFormat::named(&row.format) {
+            Some(RefundFileFormat::Std18) => format!("{}.txt", row.reference),
+            _ => format!("{}.xml", row.reference),
+        },
         text: row.content,
         sha256: row.sha256,
     }))

@@ -15,6 +15,7 @@ mod fixtures;
 mod properties;
 mod refusals;
 mod samples;
+mod std18;
 mod twins;
 
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ use contracts::{
         RequestedByDisputes, WithdrawnByDisputes,
     },
     dunning::{CarriedOutByDunning, RequestedByDunning, WithdrawnByDunning},
+    ingestion::{CarriedOutByIngestion, RequestedByIngestion, WithdrawnByIngestion},
 };
 use messaging::{Failure, Outgoing, Raw, Tx};
 
@@ -72,24 +73,27 @@ pub(crate) struct Changes {
 
 pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
     // Whoever asks says it in the same words, on its own subjects.
-    let is = |types: [String; 3]| types.iter().any(|one| kind == one.as_str());
+    let is = |types: [String; 4]| types.iter().any(|one| kind == one.as_str());
     Ok(
         if is([
             ApprovalRequested::event_type(),
             RequestedByDisputes::event_type(),
             RequestedByDunning::event_type(),
+            RequestedByIngestion::event_type(),
         ]) {
             Some(Fact::Requested(raw.json()?))
         } else if is([
             ApprovalWithdrawn::event_type(),
             WithdrawnByDisputes::event_type(),
             WithdrawnByDunning::event_type(),
+            WithdrawnByIngestion::event_type(),
         ]) {
             Some(Fact::Withdrawn(raw.json()?))
         } else if is([
             ApprovalCarriedOut::event_type(),
             CarriedOutByDisputes::event_type(),
             CarriedOutByDunning::event_type(),
+            CarriedOutByIngestion::event_type(),
         ]) {
             Some(Fact::CarriedOut(raw.json()?))
         } else {

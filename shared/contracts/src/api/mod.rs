@@ -5,6 +5,7 @@
 pub mod allocation;
 pub mod controls;
 pub mod dead_letters;
+pub mod direct_debits;
 pub mod disputes;
 pub mod dunning;
 pub mod ingestion;

@@ -33,6 +33,8 @@ names! {
         LegalReferral = "legal_referral",
         /// How receipts are matched from a day on: of no amount.
         MatchingRules = "matching_rules",
+        /// What is collected by Direct Debit on a day.
+        CollectionRun = "collection_run",
     }
 }
 

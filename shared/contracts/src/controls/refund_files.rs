@@ -18,7 +18,20 @@ names! {
     RefundFileFormat {
         /// ISO 20022 `pain.001.001.09`, a customer credit transfer.
         Pain001 = "pain001",
+        /// Bacs Standard 18, Direct Credits.
+        Std18 = "std18",
     }
+}
+
+/// Who we are for Bacs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BacsUser {
+    /// The service user number, six digits.
+    pub user_number: String,
+    /// Our name as it stands on statements, at most 18 characters.
+    pub user_name: String,
+    /// The originating account, as `kernel::BankAccount::key`.
+    pub account: String,
 }
 
 /// One refund in a payment file.
@@ -50,6 +63,9 @@ pub struct RefundFileOrdered {
     pub total: Money,
     pub actor: String,
     pub recorded_at: DateTime<Utc>,
+    /// Who sends it to Bacs; there for Standard 18.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bacs: Option<BacsUser>,
 }
 
 impl Event for RefundFileOrdered {

@@ -43,7 +43,8 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
         ApprovalKind::DunningRun
         | ApprovalKind::DunningTemplate
         | ApprovalKind::DunningPolicy
-        | ApprovalKind::LegalReferral => {
+        | ApprovalKind::LegalReferral
+        | ApprovalKind::CollectionRun => {
             return Err(Failure::not_found(
                 "allocation.no_subject",
                 "what dunning asks for is not on the ledger",

@@ -11,7 +11,7 @@ use contracts::{
     },
     controls::{RefundFileFormat, RefundFileId, RefundFileOrdered, RefundPayment, RefundState},
 };
-use kernel::{Money, london_date};
+use kernel::{Currency, Division, Money, WorkingCalendar, london_date};
 use messaging::{Bus, Failure};
 
 use super::{Act, refunds::changed};
@@ -51,7 +51,10 @@ pub(crate) async fn order(ask: OrderRefundFile, bus: Bus) -> Result<OrderedFile,
         return Ok(ordered(file_id, &bus).await?);
     }
     let today = london_date(act.now);
-    let execute_on = ask.execute_on.unwrap_or(today);
+    let format = ask.format.unwrap_or(RefundFileFormat::Pain001);
+    let by_bacs = format == RefundFileFormat::Std18;
+    let earliest = if by_bacs { bacs_day(today)? } else { today };
+    let execute_on = ask.execute_on.unwrap_or(earliest);
     let name = ask.debtor_name.trim();
     if name.is_empty() || name.chars().count() > NAME_MAX {
         let detail = "our name as the bank knows it, in at most 140 characters";
@@ -62,6 +65,9 @@ pub(crate) async fn order(ask: OrderRefundFile, bus: Bus) -> Result<OrderedFile,
         return Err(refused("allocation.execution_in_the_past", "/execute_on", detail).into());
     }
     let (account, currency) = (ask.bank_account.trim(), ask.currency);
+    if by_bacs {
+        check_bacs(&ask, execute_on, earliest)?;
+    }
     let seen = store::refunds::verified(act.tx.conn(), account, currency, PAYMENTS_MAX).await?;
     let receipts: Vec<_> = seen.iter().map(|refund| refund.receipt).collect();
     let locked = store::receipts::lock_all(act.tx.conn(), &receipts).await?;
@@ -97,6 +103,10 @@ pub(crate) async fn order(ask: OrderRefundFile, bus: Bus) -> Result<OrderedFile,
             leave("the payee's name or account is not known");
             continue;
         };
+        if by_bacs && !is_uk(&payment.payee_account) {
+            leave("Bacs pays only UK accounts, by sort code and account number");
+            continue;
+        }
         let step = match refund.on_its_way(RefundState::InPaymentFile, &reference, &because) {
             Ok(step) => step,
             Err(error) => {
@@ -124,7 +134,7 @@ pub(crate) async fn order(ask: OrderRefundFile, bus: Bus) -> Result<OrderedFile,
     let event = RefundFileOrdered {
         file_id,
         reference: reference.clone(),
-        format: RefundFileFormat::Pain001,
+        format,
         bank_account: account.to_owned(),
         debtor_name: name.to_owned(),
         execute_on,
@@ -132,6 +142,7 @@ pub(crate) async fn order(ask: OrderRefundFile, bus: Bus) -> Result<OrderedFile,
         total,
         actor: actor.to_owned(),
         recorded_at: act.now,
+        bacs: ask.bacs.clone().filter(|_| by_bacs),
     };
     store::refunds::note_file(act.tx.conn(), &event).await?;
     act.tell(&event, file_id.as_uuid(), 1)?;
@@ -143,6 +154,51 @@ pub(crate) async fn order(ask: OrderRefundFile, bus: Bus) -> Result<OrderedFile,
         total,
         left_out,
     })
+}
+
+/// A key of sort code and account number.
+fn is_uk(key: &str) -> bool {
+    key.starts_with("GB:")
+}
+
+/// The first entry day of a file that is sent on `today`: it is processed on the
+/// working day after, and the payee has the money on the next.
+fn bacs_day(today: chrono::NaiveDate) -> Result<chrono::NaiveDate, Failure> {
+    WorkingCalendar::new(Division::EnglandWales)
+        .add_working_days(today, 2)
+        .map_err(Failure::of)
+}
+
+/// What Bacs wants of an order.
+fn check_bacs(
+    ask: &OrderRefundFile,
+    execute_on: chrono::NaiveDate,
+    earliest: chrono::NaiveDate,
+) -> Result<(), Failure> {
+    let Some(user) = &ask.bacs else {
+        let detail =
+            "a Bacs file needs the settings bacs.user_number, bacs.user_name and bacs.account";
+        return Err(refused("allocation.bacs_not_set", "/format", detail));
+    };
+    if user.account != ask.bank_account.trim() {
+        let detail =
+            "the setting bacs.account names another account: from this one no Bacs file is sent";
+        return Err(refused(
+            "allocation.bacs_other_account",
+            "/bank_account",
+            detail,
+        ));
+    }
+    if ask.currency != Currency::GBP {
+        let detail = "Bacs pays pounds";
+        return Err(refused("allocation.bacs_pounds", "/currency", detail));
+    }
+    let calendar = WorkingCalendar::new(Division::EnglandWales);
+    if execute_on < earliest || !calendar.is_working_day(execute_on).unwrap_or(false) {
+        let detail = "a working day in England and Wales, two after today at least";
+        return Err(refused("allocation.bacs_entry_day", "/execute_on", detail));
+    }
+    Ok(())
 }
 
 pub(crate) async fn payable(_: ListPayable, bus: Bus) -> Result<Page<Payable>, Refusal> {

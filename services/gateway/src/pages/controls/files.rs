@@ -9,14 +9,18 @@ use contracts::{
             RefundFileStep, RefundFileView, StepRefundFile,
         },
     },
-    controls::{RefundFileId, RefundState},
+    controls::{RefundFileFormat, RefundFileId, RefundState},
 };
 use kernel::Currency;
 
 use super::{Pairs, field, form_command, told};
 use crate::{
     App,
-    api::{Path, controls::person, refund_files::file},
+    api::{
+        Path,
+        controls::person,
+        refund_files::{bacs_for, file},
+    },
     pages::{PageProblem, Visit, show::Uk as _},
     problem::Problem,
 };
@@ -87,12 +91,15 @@ pub(crate) async fn order(
         let currency = Currency::parse(field(&pairs, "currency")).map_err(|error| {
             Problem::invalid("gateway.bad_currency", "/currency", error.to_string())
         })?;
+        let format = RefundFileFormat::named(field(&pairs, "format"));
         let command = OrderRefundFile {
             command_id: form_command(&visit, &pairs)?,
             bank_account: field(&pairs, "bank_account").to_owned(),
             currency,
             debtor_name: field(&pairs, "debtor_name").to_owned(),
             execute_on: field(&pairs, "execute_on").parse().ok(),
+            format,
+            bacs: bacs_for(&app, format).await?,
             person: person(&visit.caller),
         };
         let ordered = app.bus.ask(&command).await?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Person, RefundView};
 use crate::{
     api::{Page, PageRequest, call},
-    controls::{RefundFileFormat, RefundFileId, RefundId},
+    controls::{BacsUser, RefundFileFormat, RefundFileId, RefundId},
 };
 
 /// Puts verified refunds of one bank account into a payment file. The file is
@@ -25,6 +25,12 @@ pub struct OrderRefundFile {
     /// Today when absent; never in the past.
     #[serde(default)]
     pub execute_on: Option<NaiveDate>,
+    /// `pain001` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<RefundFileFormat>,
+    /// Who we are for Bacs; needed for `std18`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bacs: Option<BacsUser>,
     pub person: Person,
 }
 call!(OrderRefundFile => Allocation."refunds"."order-file" -> OrderedFile);

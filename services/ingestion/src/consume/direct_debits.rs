@@ -1,0 +1,218 @@
+//! What a change of a mandate or a collection writes and tells, whoever brought
+//! it: billing, a report of Bacs, a person, time.
+//!
+//! Locks are taken in this order: mandates, collections, runs, files.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use contracts::{
+    Prefix,
+    api::direct_debits::CollectionRunState,
+    ingestion::{BacsFileId, CollectionRunId, CollectionState, MandateId},
+};
+use messaging::{Failure, Meta, Outgoing, Tx};
+
+use crate::{
+    domain::{
+        collection::Collection,
+        mandate::{
+            Mandate, Outcome,
+            advice::{Advice, Kind},
+        },
+        record::MandateStep,
+    },
+    store::{self, collections::Which},
+};
+
+/// Who changes something, and because of what.
+#[derive(Clone, Copy)]
+pub(crate) struct Teller<'a> {
+    pub(crate) prefix: &'a Prefix,
+    pub(crate) actor: &'a str,
+    pub(crate) cause: &'a Meta,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Teller<'_> {
+    pub(crate) async fn mandate(&self, tx: &mut Tx, mandate: &Mandate) -> Result<(), Failure> {
+        store::mandates::put(tx, mandate, self.actor, self.cause.id, self.now).await?;
+        let fact = mandate.fact(self.actor, self.cause.id, self.now);
+        let about = mandate.id.as_uuid();
+        self.tell(tx, &fact, about, mandate.version).await
+    }
+
+    pub(crate) async fn collection(&self, tx: &mut Tx, one: &Collection) -> Result<(), Failure> {
+        store::collections::put(tx, one, self.actor, self.cause.id, self.now).await?;
+        let fact = one.fact(self.actor, self.cause.id, self.now);
+        self.tell(tx, &fact, one.id.as_uuid(), one.version).await
+    }
+
+    pub(crate) async fn tell<E: contracts::Event>(
+        &self,
+        tx: &mut Tx,
+        fact: &E,
+        about: uuid::Uuid,
+        version: i64,
+    ) -> Result<(), Failure> {
+        let event = Outgoing::new(fact, about, version, self.prefix, self.now, self.cause)?;
+        tx.publish(&[event]).await
+    }
+
+    /// Writes a mandate, and what follows for what is collected by it.
+    pub(crate) async fn step(&self, tx: &mut Tx, step: &MandateStep) -> Result<(), Failure> {
+        self.mandate(tx, &step.mandate).await?;
+        let of = [step.mandate.id];
+        let before = store::collections::lock(tx, Which::Mandates(&of)).await?;
+        let mut unmade = BTreeSet::new();
+        for one in before {
+            let Some(next) = one.follow(step.collections, &step.mandate.reason) else {
+                continue;
+            };
+            if one.state == CollectionState::InFile {
+                unmade.extend(one.file_id);
+            }
+            self.collection(tx, &next).await?;
+        }
+        let files: Vec<BacsFileId> = unmade.into_iter().collect();
+        self.unmake(tx, &files, &step.mandate.reason).await
+    }
+
+    /// Files that nobody has fetched hold something that must not be sent: they
+    /// are void, and the rest of them goes into another.
+    pub(crate) async fn unmake(
+        &self,
+        tx: &mut Tx,
+        files: &[BacsFileId],
+        why: &str,
+    ) -> Result<(), Failure> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut runs: BTreeSet<CollectionRunId> = BTreeSet::new();
+        for one in store::collections::lock(tx, Which::Files(files)).await? {
+            runs.insert(one.run_id);
+            if one.state == CollectionState::InFile {
+                let mut next = one.became(
+                    CollectionState::Approved,
+                    "its file is void; it goes into another",
+                );
+                next.file_id = None;
+                self.collection(tx, &next).await?;
+            }
+        }
+        let runs: Vec<CollectionRunId> = runs.into_iter().collect();
+        for mut run in store::collections::lock_runs(tx, &runs).await? {
+            if run.state == CollectionRunState::InFile {
+                run.state = CollectionRunState::Approved;
+                run.file_id = None;
+                store::collections::put_run(tx, &run).await?;
+            }
+        }
+        store::bacs_files::void(tx, files, why).await
+    }
+}
+
+/// What came of an advice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// None is known by this reference.
+    pub mandate: Option<MandateId>,
+    pub outcome: String,
+    pub to_do: Option<String>,
+}
+
+/// Applies what reports say, in one transaction, the oldest report first. What was
+/// heard before changes nothing; what is about no mandate of ours is noted as such.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn hear(
+    tx: &mut Tx,
+    teller: Teller<'_>,
+    user_number: Option<&str>,
+    advices: &[Advice],
+) -> Result<Vec<Heard>, Failure> {
+    let mut order: Vec<usize> = (0..advices.len()).collect();
+    order.sort_by_key(|at| advices.get(*at).map(|advice| advice.reported_on));
+    let named = store::mandates::named(tx, advices).await?;
+    let mut ids: Vec<MandateId> = named.iter().map(|(_, id)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut mandates = store::mandates::lock(tx, store::mandates::Which::Ids(&ids)).await?;
+    let keys: Vec<String> = advices.iter().map(Advice::key).collect();
+    let mut noted = store::mandates::noted(tx, &keys).await?;
+    let mut heard = vec![
+        Heard {
+            mandate: None,
+            outcome: "it was heard before".to_owned(),
+            to_do: None,
+        };
+        advices.len()
+    ];
+    for at in order {
+        let (Some(advice), Some(place)) = (advices.get(at), heard.get_mut(at)) else {
+            continue;
+        };
+        if !noted.insert(advice.key()) {
+            continue;
+        }
+        let foreign = user_number.is_some_and(|ours| ours != advice.user_number.trim());
+        let of: Vec<MandateId> = named
+            .iter()
+            .filter(|(n, _)| *n == at && !foreign)
+            .map(|(_, id)| *id)
+            .collect();
+        "no mandate of ours has this reference".clone_into(&mut place.outcome);
+        for mandate in mandates.iter_mut().filter(|m| of.contains(&m.id)) {
+            let outcome = one(tx, teller, mandate, advice).await?;
+            *place = Heard {
+                mandate: Some(mandate.id),
+                outcome: outcome.reason,
+                to_do: outcome.to_do,
+            };
+        }
+        let (of, outcome) = (place.mandate, place.outcome.as_str());
+        store::mandates::note_advice(tx, advice, of, outcome, teller.now).await?;
+    }
+    Ok(heard)
+}
+
+/// One advice about one mandate: the collection that it is about, then the
+/// mandate, then what else is collected by it.
+async fn one(
+    tx: &mut Tx,
+    teller: Teller<'_>,
+    mandate: &mut Mandate,
+    advice: &Advice,
+) -> Result<Outcome, Failure> {
+    let mut outcome = mandate.hear(advice);
+    if advice.kind == Kind::Unpaid {
+        let of = [mandate.id];
+        let all = store::collections::lock(tx, Which::Mandates(&of)).await?;
+        let mut fits = all.iter().filter(|one| match advice.effective_on {
+            Some(day) => one.processing_on == day,
+            None => matches!(one.state, CollectionState::Sent | CollectionState::AtRisk),
+        });
+        let unpaid = match (fits.next(), fits.next()) {
+            (Some(only), None) => only.unpaid(outcome.again, &outcome.reason),
+            _ => None,
+        };
+        match unpaid {
+            Some(unpaid) => teller.collection(tx, &unpaid).await?,
+            None => outcome
+                .reason
+                .push_str("; it is about no collection of ours"),
+        }
+    }
+    if let Some(mut next) = outcome.mandate.clone() {
+        next.version = mandate.version + 1;
+        let step = MandateStep {
+            mandate: next.clone(),
+            collections: outcome.collections,
+        };
+        teller.step(tx, &step).await?;
+        *mandate = next;
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,168 @@
+//! What the reports of Bacs say of mandates and collections, and what each code
+//! does: `advices.csv`.
+
+use std::sync::LazyLock;
+
+use chrono::NaiveDate;
+
+/// Which report says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// An instruction that banks hold is amended or cancelled.
+    Addacs,
+    /// A bank did not take an instruction of ours (0N, 0C, 0S).
+    AuddisReturned,
+    /// Bacs took a file of instructions. `reference` is a mandate's, or the
+    /// file's volume serial number.
+    AuddisAccepted,
+    /// Bacs refused a file of instructions; `reference` as of `AuddisAccepted`.
+    AuddisRejected,
+    /// ARUDD: a collection was not paid.
+    Unpaid,
+}
+
+impl Kind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Addacs => "addacs",
+            Self::AuddisReturned => "auddis",
+            Self::AuddisAccepted => "auddis_accepted",
+            Self::AuddisRejected => "auddis_rejected",
+            Self::Unpaid => "unpaid",
+        }
+    }
+
+    /// As the report is called, for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Addacs => "ADDACS",
+            Self::AuddisReturned | Self::AuddisAccepted | Self::AuddisRejected => "AUDDIS",
+            Self::Unpaid => "ARUDD",
+        }
+    }
+}
+
+/// One item of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    pub kind: Kind,
+    /// The service user's.
+    pub user_number: String,
+    pub reference: String,
+    /// One character; none where the report has none.
+    pub code: String,
+    pub payer_name: Option<String>,
+    /// As `kernel::BankAccount::key`.
+    pub payer_account: Option<String>,
+    pub new_payer_account: Option<String>,
+    /// From when it counts; of an unpaid collection its original processing day.
+    pub effective_on: Option<NaiveDate>,
+    /// The day of the report.
+    pub reported_on: NaiveDate,
+}
+
+impl Advice {
+    /// What makes it the same advice when a report is read again.
+    pub fn key(&self) -> String {
+        let on = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
+        let new = self.new_payer_account.as_deref().unwrap_or_default();
+        [
+            self.kind.name(),
+            &self.user_number,
+            self.reference.trim(),
+            self.code.trim(),
+            &on(self.effective_on),
+            &self.reported_on.to_string(),
+            new,
+        ]
+        .join("|")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Cancel,
+    Suspend,
+    Invalid,
+    Amend,
+    Transfer,
+    Reinstate,
+    Keep,
+}
+
+/// What a code does and means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    pub effect: Effect,
+    /// The collection may be presented again.
+    pub again: bool,
+    pub meaning: &'static str,
+    pub action: &'static str,
+}
+
+struct Row {
+    kind: &'static str,
+    code: &'static str,
+    valid_from: NaiveDate,
+    meaning: Meaning,
+}
+
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    crate::domain::data::rows(include_str!("advices.csv"))
+        .filter_map(|row| {
+            let [kind, code, from, effect, again, meaning, action] = row[..] else {
+                return None;
+            };
+            Some(Row {
+                kind,
+                code,
+                valid_from: from.parse().ok()?,
+                meaning: Meaning {
+                    effect: match effect {
+                        "cancel" => Effect::Cancel,
+                        "suspend" => Effect::Suspend,
+                        "invalid" => Effect::Invalid,
+                        "amend" => Effect::Amend,
+                        "transfer" => Effect::Transfer,
+                        "reinstate" => Effect::Reinstate,
+                        "keep" => Effect::Keep,
+                        _ => return None,
+                    },
+                    again: again == "y",
+                    meaning,
+                    action,
+                },
+            })
+        })
+        .collect()
+});
+
+/// What a code of a report says; an unknown one stops collections until somebody
+/// has looked.
+pub fn meaning(kind: Kind, code: &str, on: NaiveDate) -> Meaning {
+    ROWS.iter()
+        .filter(|row| row.kind == kind.name() && row.valid_from <= on)
+        .filter(|row| row.code.eq_ignore_ascii_case(code.trim()))
+        .max_by_key(|row| row.valid_from)
+        .map_or(
+            Meaning {
+                effect: Effect::Suspend,
+                again: false,
+                meaning: "a reason that is not in our table",
+                action: "Look the code up with the sponsoring bank; nothing is collected until then.",
+            },
+            |row| row.meaning,
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_is_read() {
+        let rows = crate::domain::data::rows(include_str!("advices.csv")).count();
+        assert_eq!(ROWS.len(), rows);
+        assert!(rows > 35);
+    }
+}

@@ -1,0 +1,529 @@
+//! Direct Debit on real servers: what a collection will bring is not chased, and is
+//! chased again when the bank says that it will not come.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use chrono::NaiveDate;
+use contracts::{
+    Role,
+    allocation::TermKind,
+    api::{
+        allocation::{FindOpenItems, ListReceipts, OpenItemView},
+        controls::{ListLimits, Person},
+        direct_debits::{
+            AdvanceNotice, CollectionRunState, CollectionRunView, CollectionView, FetchBacsFile,
+            GetBacsUser, GetMandate, ListBacsFiles, ListCollectionRuns, ListMandates,
+            MakeCollectionFile, MakeInstructionFile, MandateView, OpenNow, PresentAgain,
+            ProposeCollections, Proposed, RecordNotices, ToCollect,
+        },
+        dunning::{GetStanding, ListPromises},
+        returns::GetChaseable,
+    },
+    dunning::ChaseReason,
+    inbound::{BankAccountRef, BankReceipt, BillingMandate, MandateStatus},
+    ingestion::{BacsFileId, CollectionState, MandateState},
+};
+use ingestion::domain::mandate::advice::{Advice, Kind};
+use kernel::{CommandId, Currency, ManualClock, Money};
+use messaging::Bus;
+use testkit::{DEADLINE, Running, Suite, account, document, eventually, eventually_some, receipt};
+
+/// Dropped in this order: nobody works any more when the database goes.
+struct Office {
+    _services: Vec<Running>,
+    gateway: Bus,
+    /// Hears reports of Bacs as ingestion does.
+    reports: Bus,
+    suite: Suite,
+    clock: ManualClock,
+}
+
+fn gbp(text: &str) -> Money {
+    Money::parse(text, Currency::GBP).unwrap()
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn officer() -> Person {
+    Person {
+        actor: "user:pat".into(),
+        roles: vec!["payments_officer".into()],
+    }
+}
+
+const ENTRY: &str = "2026-03-06";
+const REFERENCE: &str = "HARBOUR001";
+const NEW_ACCOUNT: &str = "GB:207405-11112222";
+
+fn advice(kind: Kind, code: &str, reported: &str) -> Advice {
+    Advice {
+        kind,
+        user_number: "123456".into(),
+        // As reports have it, padded.
+        reference: format!("{REFERENCE:<18}"),
+        code: code.into(),
+        payer_name: None,
+        payer_account: None,
+        new_payer_account: None,
+        effective_on: None,
+        reported_on: day(reported),
+    }
+}
+
+impl Office {
+    /// On Monday 2 March 2026; the bills were due on 31 January.
+    async fn open(status: MandateStatus) -> Self {
+        let clock = ManualClock::new("2026-03-02T09:00:00Z".parse().unwrap());
+        let suite = Suite::start_with(clock.clone(), |_| {}).await;
+        let options = ingestion::Options {
+            bacs: ingestion::Bacs {
+                user_number: "123456".into(),
+                user_name: "Harbour Legal LLP".into(),
+                account: "200000-55779911".into(),
+                notice_days: None,
+            },
+            ..ingestion::Options::default()
+        };
+        let services = vec![
+            suite
+                .run(Role::Ingestion, |bus| ingestion::run(bus, options))
+                .await,
+            suite.run(Role::Allocation, allocation::run).await,
+            suite.run(Role::Dunning, dunning::run).await,
+            suite.run(Role::Worklist, worklist::run).await,
+        ];
+        let office = Self {
+            gateway: suite.bus(Role::Gateway).await,
+            reports: suite.bus(Role::Ingestion).await,
+            suite,
+            clock,
+            _services: services,
+        };
+        eventually("the services answer", DEADLINE, async || {
+            office.gateway.ask(&ListReceipts::default()).await.is_ok()
+                && office.gateway.ask(&ListPromises::default()).await.is_ok()
+                && office.gateway.ask(&GetBacsUser {}).await.is_ok()
+                && office.gateway.ask(&ListLimits {}).await.is_ok()
+        })
+        .await;
+        office
+            .suite
+            .publish_account("acme", &account("ACME01"))
+            .await;
+        office.mandate(status).await;
+        office
+    }
+
+    async fn mandate(&self, status: MandateStatus) {
+        let told = BillingMandate {
+            mandate_reference: REFERENCE.into(),
+            account_ref: "ACME01".into(),
+            payer_name: "Acme Ltd".into(),
+            payer_account: BankAccountRef {
+                sort_code: Some("10-79-99".into()),
+                account_number: Some("88837491".into()),
+                iban: None,
+            },
+            signed_on: day("2026-01-05"),
+            paperless: true,
+            status: Some(status),
+        };
+        let payload = serde_json::to_vec(&told).unwrap();
+        self.suite
+            .publish("in.billing.mandates.books", REFERENCE, payload)
+            .await;
+        eventually("the mandate is known", DEADLINE, async || {
+            let page = self.gateway.ask(&ListMandates::default()).await.unwrap();
+            page.items.len() == 1
+        })
+        .await;
+    }
+
+    async fn its_mandate(&self) -> MandateView {
+        let page = self.gateway.ask(&ListMandates::default()).await.unwrap();
+        page.items.into_iter().next().unwrap()
+    }
+
+    async fn bill(&self, document_ref: &str, gross: &str) -> OpenItemView {
+        self.suite
+            .publish_document(document_ref, &document(document_ref, "ACME01", gross))
+            .await;
+        let item = eventually_some("the document is posted", DEADLINE, async || {
+            let ask = FindOpenItems {
+                search: Some(document_ref.into()),
+                ..FindOpenItems::default()
+            };
+            let found = self.gateway.ask(&ask).await.unwrap().items;
+            found.into_iter().find(|i| i.document_ref == document_ref)
+        })
+        .await;
+        eventually("dunning knows it", DEADLINE, async || {
+            self.reason(&item).await.is_some()
+        })
+        .await;
+        item
+    }
+
+    async fn reason(&self, item: &OpenItemView) -> Option<ChaseReason> {
+        let ask = GetStanding {
+            account_id: item.account_id,
+        };
+        let standing = self.gateway.ask(&ask).await.unwrap();
+        let of = |i: &&contracts::api::dunning::ItemStanding| i.document_id == item.document_id;
+        standing.items.iter().find(of).map(|i| i.reason)
+    }
+
+    /// E77: what may be chased, and whether a Direct Debit is why not the rest.
+    async fn chased(&self, item: &OpenItemView, amount: &str, by_debit: bool) {
+        let wanted = gbp(amount);
+        eventually(&format!("{amount} may be chased"), DEADLINE, async || {
+            let ask = GetChaseable {
+                account_id: item.account_id,
+                items: vec![item.document_id],
+            };
+            let now = self.gateway.ask(&ask).await.unwrap();
+            now.items.iter().any(|i| {
+                let debit = i.terms.iter().find(|t| t.kind == TermKind::InDirectDebit);
+                i.chaseable == wanted
+                    && debit.is_some_and(|term| !term.events.is_empty()) == by_debit
+            })
+        })
+        .await;
+        eventually("dunning says why", DEADLINE, async || {
+            let reason = self.reason(item).await;
+            (reason == Some(ChaseReason::DirectDebitWillCollect)) == by_debit
+        })
+        .await;
+    }
+
+    async fn announce(&self, amount: &str, entry: &str) {
+        let ask = RecordNotices {
+            command_id: CommandId::generate(),
+            notices: vec![AdvanceNotice {
+                mandate_reference: REFERENCE.into(),
+                channel: "invoice".into(),
+                sent_on: day("2026-02-16"),
+                entry_on: day(entry),
+                amount: gbp(amount),
+                reference: "INV".into(),
+            }],
+            person: officer(),
+        };
+        assert_eq!(self.gateway.ask(&ask).await.unwrap().recorded, 1);
+    }
+
+    async fn propose(&self, items: &[&OpenItemView], entry: &str) -> Proposed {
+        let ask = ProposeCollections {
+            command_id: CommandId::generate(),
+            entry_on: day(entry),
+            documents: items
+                .iter()
+                .map(|item| ToCollect {
+                    document_id: item.document_id,
+                    amount: item.open,
+                    last: false,
+                })
+                .collect(),
+            reason: "due".into(),
+            person: officer(),
+        };
+        let proposed = self.gateway.ask(&ask).await.unwrap();
+        let again = self.gateway.ask(&ask).await.unwrap();
+        assert_eq!(again.run, proposed.run, "the same command is the same run");
+        proposed
+    }
+
+    async fn approved(&self, run: &CollectionRunView) {
+        testkit::rules::approve(&self.gateway, run.approval_id.unwrap()).await;
+        eventually("the run is approved", DEADLINE, async || {
+            self.run(run).await.state == CollectionRunState::Approved
+        })
+        .await;
+    }
+
+    async fn run(&self, run: &CollectionRunView) -> CollectionRunView {
+        let page = self.gateway.ask(&ListCollectionRuns::default()).await;
+        let mut found = page.unwrap().items.into_iter();
+        found.find(|other| other.run_id == run.run_id).unwrap()
+    }
+
+    async fn collection(&self, run: &CollectionRunView) -> CollectionView {
+        self.run(run).await.collections.remove(0)
+    }
+
+    async fn file(&self, run: &CollectionRunView, item: &OpenItemView) -> BacsFileId {
+        let ask = MakeCollectionFile {
+            command_id: CommandId::generate(),
+            run_id: run.run_id,
+            open: vec![OpenNow {
+                document_id: item.document_id,
+                open: item.open,
+            }],
+            person: officer(),
+        };
+        let made = self.gateway.ask(&ask).await.unwrap();
+        assert_eq!(made.state, CollectionRunState::InFile);
+        made.file_id.unwrap()
+    }
+
+    async fn fetch(&self, file_id: BacsFileId) -> String {
+        let ask = FetchBacsFile {
+            command_id: CommandId::generate(),
+            file_id,
+            person: officer(),
+        };
+        let text = self.gateway.ask(&ask).await.unwrap().text;
+        assert_eq!(self.gateway.ask(&ask).await.unwrap().text, text);
+        text
+    }
+
+    async fn hear(&self, advice: Advice) {
+        let twice = [advice.clone(), advice];
+        let heard = ingestion::hear_advices(&self.reports, Some("123456"), &twice, "user:pat")
+            .await
+            .unwrap();
+        assert!(heard[0].mandate.is_some(), "{}", heard[0].outcome);
+        assert_eq!(heard[1].outcome, "it was heard before");
+        // A report that is read again says nothing new.
+        let again = ingestion::hear_advices(&self.reports, None, &twice, "user:pat")
+            .await
+            .unwrap();
+        assert_eq!(again[0].outcome, "it was heard before");
+    }
+
+    /// A collection of one bill that a second person approved.
+    async fn due(&self, item: &OpenItemView) -> CollectionRunView {
+        self.announce(&item.open.amount().to_string(), ENTRY).await;
+        let run = self.propose(&[item], ENTRY).await.run.unwrap();
+        self.approved(&run).await;
+        run
+    }
+}
+
+/// E77 and E38: a collection is under way, so nobody is chased; the payer cancels,
+/// so the collection is dropped and the bill is chased again.
+#[tokio::test(flavor = "multi_thread")]
+async fn e77_e38_what_a_direct_debit_will_collect_is_not_chased_until_the_payer_cancels() {
+    let office = Office::open(MandateStatus::Active).await;
+    let item = office.bill("INV-1", "120.00").await;
+    let blocked = office.propose(&[&item], ENTRY).await;
+    assert_eq!(blocked.run, None);
+    assert_eq!(blocked.blocked[0].code, "collections.no_notice");
+
+    office.announce("120.00", ENTRY).await;
+    let run = office.propose(&[&item], ENTRY).await.run.unwrap();
+    assert_eq!(
+        (run.total, run.processing_on),
+        (gbp("120.00"), day("2026-03-05"))
+    );
+    office.chased(&item, "120.00", false).await;
+    let second = office.propose(&[&item], ENTRY).await;
+    assert_eq!(second.blocked[0].code, "collections.under_way");
+    office.approved(&run).await;
+    office.chased(&item, "0.00", true).await;
+
+    office.hear(advice(Kind::Addacs, "1", "2026-03-03")).await;
+    let mandate = office.its_mandate().await;
+    assert_eq!(mandate.state, MandateState::Cancelled);
+    assert!(mandate.to_do.is_some());
+    let gone = office.collection(&run).await;
+    assert_eq!(gone.state, CollectionState::Cancelled);
+    assert_eq!(gone.reason, "ADDACS 1: cancelled by the payer");
+    office.chased(&item, "120.00", false).await;
+    let ask = GetMandate {
+        mandate_id: mandate.mandate_id,
+    };
+    let history = office.gateway.ask(&ask).await.unwrap().history;
+    let states: Vec<MandateState> = history.iter().map(|step| step.state).collect();
+    assert_eq!(states, [MandateState::Active, MandateState::Cancelled]);
+    let stopped = office.propose(&[&item], ENTRY).await;
+    assert_eq!(stopped.blocked[0].code, "collections.mandate_not_active");
+}
+
+/// Sent and collected: the statement's credit pays the bill, and when the days in
+/// which it could come back are over the collection is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_goes_to_bacs_and_the_statements_credit_pays_the_bill() {
+    let office = Office::open(MandateStatus::Active).await;
+    let item = office.bill("INV-1", "120.00").await;
+    let run = office.due(&item).await;
+    let file = office.file(&run, &item).await;
+    office.chased(&item, "0.00", true).await;
+    let text = office.fetch(file).await;
+    let line = text.lines().find(|line| line.contains(REFERENCE)).unwrap();
+    assert!(line.starts_with("10799988837491017"), "{line}");
+    assert!(line.contains("00000012000HARBOUR LEGAL LLP"), "{line}");
+    assert_eq!(office.collection(&run).await.state, CollectionState::Sent);
+
+    office.clock.set("2026-03-06T08:00:00Z".parse().unwrap());
+    let credit = BankReceipt {
+        booked_on: day(ENTRY),
+        value_on: day(ENTRY),
+        scheme: Some("dd_collection".into()),
+        mandate_reference: Some(REFERENCE.into()),
+        ..receipt("INV-1", "120.00")
+    };
+    office.suite.publish_receipt("credit", &credit).await;
+    eventually("the bill is paid", DEADLINE, async || {
+        let ask = GetChaseable {
+            account_id: item.account_id,
+            items: vec![item.document_id],
+        };
+        let now = office.gateway.ask(&ask).await.unwrap();
+        now.items.iter().all(|i| i.open.is_zero())
+    })
+    .await;
+    office.clock.set("2026-03-11T08:00:00Z".parse().unwrap());
+    eventually("the collection is done", DEADLINE, async || {
+        office.collection(&run).await.state == CollectionState::Collected
+    })
+    .await;
+}
+
+/// E38 after the file is made: unfetched, it is void and another has the new
+/// details; fetched, the collection is at risk and there is no second one. E36:
+/// what came back with ARUDD 0 is presented again.
+#[tokio::test(flavor = "multi_thread")]
+async fn e38_an_amendment_voids_an_unsent_file_and_puts_a_sent_collection_at_risk() {
+    let office = Office::open(MandateStatus::Active).await;
+    let item = office.bill("INV-1", "120.00").await;
+    let run = office.due(&item).await;
+    let old = office.file(&run, &item).await;
+    office
+        .hear(Advice {
+            new_payer_account: Some(NEW_ACCOUNT.into()),
+            ..advice(Kind::Addacs, "C", "2026-03-02")
+        })
+        .await;
+    let ask = FetchBacsFile {
+        command_id: CommandId::generate(),
+        file_id: old,
+        person: officer(),
+    };
+    let refused = office.gateway.ask(&ask).await.unwrap_err();
+    assert_eq!(refused.code, "ingestion.bacs_file_void");
+    assert_eq!(
+        office.collection(&run).await.state,
+        CollectionState::Approved
+    );
+    let file = office.file(&run, &item).await;
+    let text = office.fetch(file).await;
+    assert!(text.contains("207405111122220"), "the new account");
+    assert!(!text.contains("88837491"));
+    let files = office.gateway.ask(&ListBacsFiles::default()).await.unwrap();
+    assert!(files.items[1].void.is_some() && files.items[0].void.is_none());
+
+    let newest = Advice {
+        new_payer_account: Some("GB:207405-33334444".into()),
+        ..advice(Kind::Addacs, "E", "2026-03-03")
+    };
+    office.hear(newest).await;
+    assert_eq!(office.collection(&run).await.state, CollectionState::AtRisk);
+    let second = office.propose(&[&item], ENTRY).await;
+    assert_eq!(second.blocked[0].code, "collections.under_way");
+    office.chased(&item, "0.00", true).await;
+
+    office.clock.set("2026-03-09T09:00:00Z".parse().unwrap());
+    let unpaid = Advice {
+        effective_on: Some(day("2026-03-05")),
+        ..advice(Kind::Unpaid, "0", "2026-03-09")
+    };
+    office.hear(unpaid).await;
+    let back = office.collection(&run).await;
+    assert_eq!(back.state, CollectionState::Returned);
+    assert_eq!(back.again_until, Some(day("2026-04-04")));
+    office.chased(&item, "120.00", false).await;
+
+    let again = PresentAgain {
+        command_id: CommandId::generate(),
+        collection_id: back.collection_id,
+        entry_on: day("2026-03-16"),
+        reason: "funds are expected".into(),
+        person: officer(),
+    };
+    let once_more = office.gateway.ask(&again).await.unwrap();
+    assert_eq!(
+        office.gateway.ask(&again).await.unwrap().run_id,
+        once_more.run_id
+    );
+    let twice = PresentAgain {
+        command_id: CommandId::generate(),
+        ..again
+    };
+    let refused = office.gateway.ask(&twice).await.unwrap_err();
+    assert_eq!(refused.code, "collections.under_way");
+    office.approved(&once_more).await;
+    let file = office.file(&once_more, &item).await;
+    let text = office.fetch(file).await;
+    let line = text.lines().find(|line| line.contains(REFERENCE)).unwrap();
+    assert!(line.starts_with("20740533334444018"), "{line}");
+}
+
+/// E39: the bank sends a new instruction back after the first collection was
+/// scheduled: it is cancelled, and its bill is chased again.
+#[tokio::test(flavor = "multi_thread")]
+async fn e39_a_returned_instruction_cancels_the_first_collection() {
+    let office = Office::open(MandateStatus::New).await;
+    let item = office.bill("INV-1", "120.00").await;
+    let make = MakeInstructionFile {
+        command_id: CommandId::generate(),
+        processing_on: None,
+        person: officer(),
+    };
+    let file = office.gateway.ask(&make).await.unwrap();
+    assert_eq!(file, office.gateway.ask(&make).await.unwrap());
+    assert_eq!((file.records, file.processing_on), (1, day("2026-03-03")));
+    let text = office.fetch(file.file_id).await;
+    assert!(text.contains("1079998883749100N"), "{text}");
+    assert!(text.contains("00000000000HARBOUR LEGAL LLP"));
+    let lodged = office.its_mandate().await;
+    assert_eq!(lodged.state, MandateState::Lodged);
+    assert_eq!(lodged.usable_from, Some(day("2026-03-10")));
+
+    office.announce("120.00", "2026-03-10").await;
+    let soon = office.propose(&[&item], "2026-03-09").await;
+    assert_eq!(soon.blocked[0].code, "collections.too_soon_after_lodgement");
+    let run = office.propose(&[&item], "2026-03-10").await.run.unwrap();
+    assert_eq!(run.collections[0].code, "01");
+    office.approved(&run).await;
+    office.chased(&item, "0.00", true).await;
+
+    office
+        .hear(advice(Kind::AuddisReturned, "I", "2026-03-05"))
+        .await;
+    let mandate = office.its_mandate().await;
+    assert_eq!(mandate.state, MandateState::Invalid);
+    assert!(mandate.to_do.unwrap().contains("new reference"));
+    let gone = office.collection(&run).await;
+    assert_eq!(gone.state, CollectionState::Cancelled);
+    assert!(gone.reason.contains("payer reference not unique"));
+    office.chased(&item, "120.00", false).await;
+}
+
+/// What is paid before the file is made is not collected as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_paid_meanwhile_is_not_collected() {
+    let office = Office::open(MandateStatus::Active).await;
+    let item = office.bill("INV-1", "120.00").await;
+    let run = office.due(&item).await;
+    let ask = MakeCollectionFile {
+        command_id: CommandId::generate(),
+        run_id: run.run_id,
+        open: vec![OpenNow {
+            document_id: item.document_id,
+            open: gbp("50.00"),
+        }],
+        person: officer(),
+    };
+    let made = office.gateway.ask(&ask).await.unwrap();
+    assert_eq!((made.state, made.file_id), (CollectionRunState::Over, None));
+    assert_eq!(made.collections[0].state, CollectionState::Cancelled);
+    office.chased(&item, "120.00", false).await;
+}
