@@ -26,8 +26,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    consume::direct_debits::Teller,
+    consume::direct_debits::{Teller, hear},
     domain::{
+        bacs_news::News,
         chain,
         detect::Format,
         file::{self, Added, Checked, Ledgers, int},
@@ -51,6 +52,8 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 const ATTEMPTS_MAX: i32 = 5;
 /// A file that lost a race is tried again at once, this often.
 const RACES_MAX: u32 = 3;
+/// What a report gives to do, shown with its import, at most.
+const TO_DO_MAX: usize = 50;
 /// Facts put into the outbox at a time.
 const FACTS_MAX: usize = 2_000;
 
@@ -60,7 +63,14 @@ pub(crate) async fn changed(bus: &Bus) {
 }
 
 /// Waits until there may be a file, then reads until there is none.
-pub(crate) async fn read_imports(bus: Bus, wake: Arc<Notify>) -> Result<(), Failure> {
+///
+/// `user_number` is our own for Bacs, where it is known: what reports say of
+/// others changes no mandate.
+pub(crate) async fn read_imports(
+    bus: Bus,
+    wake: Arc<Notify>,
+    user_number: Option<String>,
+) -> Result<(), Failure> {
     tokio::select! {
         () = bus.shutdown().cancelled() => return Ok(()),
         () = wake.notified() => {}
@@ -72,7 +82,7 @@ pub(crate) async fn read_imports(bus: Bus, wake: Arc<Notify>) -> Result<(), Fail
             break;
         };
         changed(&bus).await;
-        let done = read_one(&bus, &claimed).await;
+        let done = read_one(&bus, &claimed, user_number.as_deref()).await;
         changed(&bus).await;
         done?;
     }
@@ -81,10 +91,10 @@ pub(crate) async fn read_imports(bus: Bus, wake: Arc<Notify>) -> Result<(), Fail
 
 /// Reads one file; what is wrong with it is its outcome, what is wrong around it
 /// puts it back into the queue.
-async fn read_one(bus: &Bus, claimed: &Claimed) -> Result<(), Failure> {
+async fn read_one(bus: &Bus, claimed: &Claimed, user_number: Option<&str>) -> Result<(), Failure> {
     let progress = Progress::default();
     let outcome = tokio::select! {
-        outcome = try_file(bus, claimed, &progress) => outcome,
+        outcome = try_file(bus, claimed, user_number, &progress) => outcome,
         never = show_progress(bus, claimed, &progress) => match never {},
     };
     let refusal = match outcome {
@@ -153,6 +163,7 @@ async fn show_progress(
 async fn try_file(
     bus: &Bus,
     claimed: &Claimed,
+    user_number: Option<&str>,
     progress: &Progress,
 ) -> Result<Option<Outcome>, Failure> {
     if claimed.attempts > ATTEMPTS_MAX {
@@ -184,7 +195,7 @@ async fn try_file(
             Err(outcome) => return Ok(Some(outcome)),
         };
         progress.entries.store(checked.entries(), Ordering::Relaxed);
-        match record(bus, claimed, format, checked, progress).await {
+        match record(bus, claimed, user_number, format, checked, progress).await {
             Err(error) if error.class() == ErrorClass::Conflict && races < RACES_MAX => {
                 races += 1;
                 tracing::debug!(import = %claimed.import_id, races, "an import lost a race");
@@ -243,6 +254,7 @@ pub(crate) async fn off_thread<T: Send + 'static>(
 async fn record(
     bus: &Bus,
     claimed: &Claimed,
+    user_number: Option<&str>,
     format: Format,
     checked: Checked,
     progress: &Progress,
@@ -262,7 +274,7 @@ async fn record(
     let books = load(&mut tx, &checked, &bank_accounts, now).await?;
     let decider = origin.clone();
     let decided = off_thread(move || file::decide(checked, books, import_id, &decider, now));
-    let added = match decided.await? {
+    let mut added = match decided.await? {
         Ok(added) => added,
         Err(reasons) => return Ok(Some(refused(reasons, Some(format), entries))),
     };
@@ -284,6 +296,16 @@ async fn record(
     for step in &added.changes.mandates {
         teller.step(&mut tx, step).await?;
     }
+    let advices = added.report.as_ref().map(News::of_mandates);
+    let advices = advices.unwrap_or_default();
+    let heard = hear(&mut tx, teller, user_number, &advices).await?;
+    let to_do = advices.iter().zip(heard).filter_map(|(advice, heard)| {
+        let to_do = heard.to_do?;
+        let reference = advice.reference.trim();
+        let detail = format!("{reference}: {}; {to_do}", heard.outcome);
+        Some(Problem::new("mandate_needs_action", detail))
+    });
+    added.problems.extend(to_do.take(TO_DO_MAX));
     publish(&mut tx, bus, &cause, now, &added, &judged, &origin).await?;
 
     let mut outcome = Outcome {

@@ -62,32 +62,6 @@ impl Default for Options {
     }
 }
 
-/// Applies what reports of Bacs say of mandates and collections, all of it or
-/// nothing, the oldest report first.
-///
-/// # Errors
-/// When the database fails.
-pub async fn hear_advices(
-    bus: &Bus,
-    user_number: Option<&str>,
-    advices: &[domain::mandate::advice::Advice],
-    actor: &str,
-) -> Result<Vec<Heard>, Failure> {
-    let now = bus.now();
-    let cause = Meta::of_command(uuid::Uuid::now_v7(), now, None);
-    let teller = consume::direct_debits::Teller {
-        prefix: bus.prefix(),
-        actor,
-        cause: &cause,
-        now,
-    };
-    let mut tx = bus.begin().await?;
-    let heard = consume::direct_debits::hear(&mut tx, teller, user_number, advices).await?;
-    tx.commit().await?;
-    bus.notice(&["direct-debits".to_owned()]).await;
-    Ok(heard)
-}
-
 /// Runs the service until shutdown.
 ///
 /// # Errors
@@ -96,6 +70,8 @@ pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
     // Wakes the reader of files when one is submitted.
     let wake = Arc::new(Notify::new());
     let woken = wake.clone();
+    let number = options.bacs.user_number.clone();
+    let user_number = (!number.is_empty()).then_some(number);
     // Each endpoint has the settings that it needs.
     let with = || options.clone();
     let (user, files, propose, again, make) = (with(), with(), with(), with(), with());
@@ -174,7 +150,7 @@ pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
         .serve(|call: api::GetIngestionTotals, bus| async { Ok(serve::totals(call, bus).await?) })
         // The job itself waits for the next file.
         .job("read_imports", Duration::from_millis(1), move |bus| {
-            jobs::read_imports(bus, woken.clone())
+            jobs::read_imports(bus, woken.clone(), user_number.clone())
         })
         .run()
         .await

@@ -90,7 +90,7 @@ const fn reads_only(service: Role, stream: &'static str, event: &'static str) ->
     }
 }
 
-pub const DURABLES: [Durable; 21] = [
+pub const DURABLES: [Durable; 22] = [
     reads(Role::Ingestion, INBOUND),
     reads_only(Role::Ingestion, ALLOCATION, "refund_file_ordered"),
     reads_only(Role::Ingestion, DUNNING, "charge_changed"),

@@ -9,9 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod imports;
+
 use std::fmt::Write as _;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::NaiveDate;
 use contracts::{
     Role,
@@ -22,7 +23,7 @@ use contracts::{
         },
         controls::Person,
         dunning::{ListHolds, ListPromises},
-        ingestion::{AppendImport, GetImport, ImportState, ImportView, OpenImport, SubmitImport},
+        ingestion::{ImportState, ImportView},
         reporting::GetAgedDebt,
         returns::{DebitView, ListDebits},
         worklist::{ListWork, WorkView},
@@ -34,7 +35,6 @@ use contracts::{
 use kernel::{Currency, ManualClock, Money};
 use messaging::Bus;
 use rust_decimal::Decimal;
-use sha2::{Digest as _, Sha256};
 use testkit::{
     DEADLINE, Running, Suite, account, assert_conserved, document, eventually, eventually_some,
     receipt,
@@ -153,33 +153,7 @@ impl Office {
     }
 
     async fn import(&self, file: &[u8]) -> ImportView {
-        let open = OpenImport {
-            file_name: "report.xml".into(),
-            format: None,
-            dry_run: false,
-            actor: "user:pat".into(),
-        };
-        let import_id = self.gateway.ask(&open).await.unwrap().import_id;
-        let piece = AppendImport {
-            import_id,
-            piece: 0,
-            base64: STANDARD.encode(file),
-        };
-        self.gateway.ask(&piece).await.unwrap();
-        let submit = SubmitImport {
-            import_id,
-            sha256: hex::encode(Sha256::digest(file)),
-        };
-        self.gateway.ask(&submit).await.unwrap();
-        eventually_some("the report is read", DEADLINE, async || {
-            let view = self.gateway.ask(&GetImport { import_id }).await.unwrap();
-            let over = !matches!(
-                view.state,
-                ImportState::Uploading | ImportState::Queued | ImportState::Reading
-            );
-            over.then_some(view)
-        })
-        .await
+        imports::import(&self.gateway, file).await
     }
 
     async fn owes(&self, document_ref: &str, amount: &str) {

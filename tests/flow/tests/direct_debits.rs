@@ -8,7 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-use chrono::NaiveDate;
+mod imports;
+
+use chrono::{Datelike as _, NaiveDate};
 use contracts::{
     Role,
     allocation::TermKind,
@@ -22,6 +24,7 @@ use contracts::{
             ProposeCollections, Proposed, RecordNotices, ToCollect,
         },
         dunning::{GetStanding, ListPromises},
+        ingestion::{ImportState, ImportView},
         returns::GetChaseable,
     },
     dunning::ChaseReason,
@@ -37,8 +40,6 @@ use testkit::{DEADLINE, Running, Suite, account, document, eventually, eventuall
 struct Office {
     _services: Vec<Running>,
     gateway: Bus,
-    /// Hears reports of Bacs as ingestion does.
-    reports: Bus,
     suite: Suite,
     clock: ManualClock,
 }
@@ -77,6 +78,41 @@ fn advice(kind: Kind, code: &str, reported: &str) -> Advice {
     }
 }
 
+/// The report of Bacs that says it.
+fn report(advice: &Advice) -> String {
+    let (user, reference, on) = (&advice.user_number, &advice.reference, advice.reported_on);
+    if advice.kind == Kind::Unpaid {
+        let original = advice.effective_on.unwrap();
+        let code = format!("{}{:03}", advice.code, original.ordinal());
+        return format!(
+            r#"<?xml version="1.0" encoding="ISO-8859-1"?>
+<BACSDocument><Data><ARUDD><Header reportType="REFT1019" adviceNumber="001" currentProcessingDate="{on}"/>
+<ServiceLicenseInformation userName="OURS" userNumber="{user}"/><Advice><OriginatingAccountRecords><OriginatingAccountRecord>
+<OriginatingAccount name="OURS" number="55779911" sortCode="20-00-00"/>
+<ReturnedDebitItem ref="{reference}" transCode="17" returnCode="{code}" returnDescription="AS SAID" originalProcessingDate="{original}" valueOf="120.00" currency="GBP"><PayerAccount number="88837491" name="Acme Ltd" sortCode="10-79-99"/></ReturnedDebitItem>
+<Totals numberOf="1" valueOf="120.00" currency="GBP"/>
+</OriginatingAccountRecord></OriginatingAccountRecords></Advice></ARUDD></Data></BACSDocument>"#
+        );
+    }
+    let (name, kind) = match advice.kind {
+        Kind::Addacs => ("ADDACS", "A"),
+        _ => ("AUDDIS", "N"),
+    };
+    let new = advice.new_payer_account.as_deref().map(|account| {
+        let (sort_code, number) = account[3..].split_once('-').unwrap();
+        format!(r#" payer-new-sort-code="{sort_code}" payer-new-account-number="{number}""#)
+    });
+    format!(
+        r#"<?xml version="1.0" encoding="ISO-8859-1"?>
+<BACSDocument><Data><MessagingAdvices>
+<MessagingHeader report-type="{name}" user-name="OURS" user-number="{user}" report-generation-date="{on}"/>
+<MessagingAdvice user-number="{user}" record-type="{kind}" effective-date="{on}" reference="{reference}" reason-code="{code}" payer-name="Acme Ltd"{new}/>
+</MessagingAdvices></Data></BACSDocument>"#,
+        code = advice.code,
+        new = new.unwrap_or_default(),
+    )
+}
+
 impl Office {
     /// On Monday 2 March 2026; the bills were due on 31 January.
     async fn open(status: MandateStatus) -> Self {
@@ -101,7 +137,6 @@ impl Office {
         ];
         let office = Self {
             gateway: suite.bus(Role::Gateway).await,
-            reports: suite.bus(Role::Ingestion).await,
             suite,
             clock,
             _services: services,
@@ -284,18 +319,19 @@ impl Office {
         text
     }
 
+    /// A report comes in, twice.
     async fn hear(&self, advice: Advice) {
-        let twice = [advice.clone(), advice];
-        let heard = ingestion::hear_advices(&self.reports, Some("123456"), &twice, "user:pat")
-            .await
-            .unwrap();
-        assert!(heard[0].mandate.is_some(), "{}", heard[0].outcome);
-        assert_eq!(heard[1].outcome, "it was heard before");
+        let file = report(&advice);
+        let view = self.import(file.as_bytes()).await;
+        assert_eq!(view.state, ImportState::Recorded, "{:?}", view.problems);
+        assert_eq!(view.recorded, 1);
         // A report that is read again says nothing new.
-        let again = ingestion::hear_advices(&self.reports, None, &twice, "user:pat")
-            .await
-            .unwrap();
-        assert_eq!(again[0].outcome, "it was heard before");
+        let again = self.import(format!("{file}\n").as_bytes()).await;
+        assert_eq!((again.recorded, again.duplicates), (0, 1));
+    }
+
+    async fn import(&self, file: &[u8]) -> ImportView {
+        imports::import(&self.gateway, file).await
     }
 
     /// A collection of one bill that a second person approved.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     bacs::{Claim, Record, Report, Returned},
     file::int,
+    mandate::advice::Advice,
     parse::Item,
     problem::Problem,
     record::Origin,
@@ -48,6 +49,15 @@ pub struct NewRecord {
     pub id: BacsRecordId,
     pub record: Record,
     pub bank_account: Option<String>,
+}
+
+impl News {
+    /// What it says of mandates and what is collected by them.
+    pub fn of_mandates(&self) -> Vec<Advice> {
+        let returns = self.returns.iter().filter_map(Advice::of_return);
+        let advices = self.advices.iter().filter_map(Advice::of_instruction);
+        returns.chain(advices).collect()
+    }
 }
 
 /// What of a report is new. Doubts go to `problems`.

@@ -46,6 +46,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
         read_row,
     )?;
     Ok(Parsed {
+        report: None,
         format: Format::CsvMandates,
         version: None,
         statements: Vec::new(),

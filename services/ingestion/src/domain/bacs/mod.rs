@@ -199,7 +199,11 @@ fn count_twins(items: &mut [Item]) {
             Item::BacsClaim(item) => &mut item.ordinal,
             Item::BacsAdvice(item) => &mut item.ordinal,
             Item::BacsSubmission(item) => &mut item.ordinal,
-            Item::Account(_) | Item::Document(_) | Item::Matter(_) => continue,
+            Item::Account(_)
+        | Item::Document(_)
+        | Item::Matter(_)
+        | Item::Mandate(_)
+        | Item::Std18(_) => continue,
         };
         *ordinal = *next;
     }
@@ -246,7 +250,11 @@ fn identity(item: &Item) -> String {
             item.file_number.as_deref(),
             day(item.processed_on).as_deref(),
         ]),
-        Item::Account(_) | Item::Document(_) | Item::Matter(_) => String::new(),
+        Item::Account(_)
+        | Item::Document(_)
+        | Item::Matter(_)
+        | Item::Mandate(_)
+        | Item::Std18(_) => String::new(),
     }
 }
 
@@ -259,7 +267,11 @@ pub fn record_key(report: &Report, item: &Item) -> Option<Uuid> {
         Item::BacsClaim(item) => (item.ordinal, None),
         Item::BacsAdvice(item) => (item.ordinal, item.service_user_number.as_deref()),
         Item::BacsSubmission(item) => (item.ordinal, item.service_user_number.as_deref()),
-        Item::Account(_) | Item::Document(_) | Item::Matter(_) => return None,
+        Item::Account(_)
+        | Item::Document(_)
+        | Item::Matter(_)
+        | Item::Mandate(_)
+        | Item::Std18(_) => return None,
     };
     let day = report.reported_on.map(|day| day.to_string());
     let whole = [
@@ -283,7 +295,11 @@ pub fn line_of(item: &Item) -> u64 {
         Item::BacsClaim(item) => item.line,
         Item::BacsAdvice(item) => item.line,
         Item::BacsSubmission(item) => item.line,
-        Item::Account(_) | Item::Document(_) | Item::Matter(_) => 0,
+        Item::Account(_)
+        | Item::Document(_)
+        | Item::Matter(_)
+        | Item::Mandate(_)
+        | Item::Std18(_) => 0,
     }
 }
 

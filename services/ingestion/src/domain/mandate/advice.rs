@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use chrono::NaiveDate;
+use contracts::ingestion::{InstructionAdvised, InstructionReport, ReturnAdvised, ReturnReport};
 
 /// Which report says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +63,46 @@ pub struct Advice {
 }
 
 impl Advice {
+    /// What a payment that came back says of its mandate; nothing unless it is a
+    /// collection that was not paid.
+    pub fn of_return(told: &ReturnAdvised) -> Option<Self> {
+        (told.report == ReturnReport::Arudd).then(|| Self {
+            kind: Kind::Unpaid,
+            user_number: told.service_user_number.clone(),
+            reference: told.reference.clone(),
+            code: told.code.clone(),
+            payer_name: told.payer_name.clone(),
+            payer_account: told.payer_account.clone(),
+            new_payer_account: None,
+            effective_on: told.original_on,
+            reported_on: told.reported_on,
+        })
+    }
+
+    /// What a report says of an instruction, or of a file of them; nothing if it is
+    /// about accounts that we pay to (AWACS).
+    pub fn of_instruction(told: &InstructionAdvised) -> Option<Self> {
+        let kind = match (told.report, told.record_type.as_str()) {
+            (InstructionReport::Awacs, _) => return None,
+            (InstructionReport::Addacs, _) => Kind::Addacs,
+            (InstructionReport::Auddis, "V") => Kind::AuddisAccepted,
+            (InstructionReport::Auddis, "R") => Kind::AuddisRejected,
+            (InstructionReport::Auddis, _) => Kind::AuddisReturned,
+        };
+        let reference = told.reference.as_ref().or(told.volume.as_ref())?;
+        Some(Self {
+            kind,
+            user_number: told.service_user_number.clone(),
+            reference: reference.clone(),
+            code: told.code.clone().unwrap_or_default(),
+            payer_name: told.payer_name.clone(),
+            payer_account: told.payer_account.clone(),
+            new_payer_account: told.new_payer_account.clone(),
+            effective_on: told.effective_on,
+            reported_on: told.reported_on,
+        })
+    }
+
     /// What makes it the same advice when a report is read again.
     pub fn key(&self) -> String {
         let on = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
