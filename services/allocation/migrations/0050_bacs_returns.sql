@@ -28,3 +28,8 @@ create index debit_line on allocation.debit (amount)
     where report is null and pair is null and state in ('unmatched', 'returned');
 -- Collections of a day, to find the one that an item is of.
 create index receipt_collected on allocation.receipt (bank_account, booked_on) where scheme = 'dd_collection';
+
+-- A refund that a report brought back is met by the bank's lines afterwards.
+drop index allocation.refund_payment;
+create index refund_payment on allocation.refund (payment_reference)
+    where state in ('in_payment_file', 'sent', 'paid', 'returned');

@@ -268,7 +268,7 @@ pub(crate) async fn by_payment(
              payee_name, payee_account, payee_masked, payee_reason, to_source, payee_revision, requester, reservation,
              approval_id, reference, changed_at, approved_sha256, payment_file
          from allocation.refund
-         where payment_reference = any($1) and state in ('in_payment_file', 'sent', 'paid') order by number",
+         where payment_reference = any($1) and state in ('in_payment_file', 'sent', 'paid', 'returned') order by number",
         references
     )
     .fetch_all(conn)
