@@ -64,18 +64,19 @@ impl Teller<'_> {
         self.mandate(tx, &step.mandate).await?;
         let of = [step.mandate.id];
         let before = store::collections::lock(tx, Which::Mandates(&of)).await?;
-        let mut unmade = BTreeSet::new();
+        let (mut unmade, mut runs) = (BTreeSet::new(), BTreeSet::new());
         for one in before {
             let Some(next) = one.follow(step.collections, &step.mandate.reason) else {
                 continue;
             };
             if one.state == CollectionState::InFile {
                 unmade.extend(one.file_id);
+                runs.insert(one.run_id);
             }
             self.collection(tx, &next).await?;
         }
         let files: Vec<BacsFileId> = unmade.into_iter().collect();
-        self.unmake(tx, &files, &step.mandate.reason).await
+        self.unmake(tx, &files, runs, &step.mandate.reason).await
     }
 
     /// Files that nobody has fetched hold something that must not be sent: they
@@ -84,12 +85,12 @@ impl Teller<'_> {
         &self,
         tx: &mut Tx,
         files: &[BacsFileId],
+        mut runs: BTreeSet<CollectionRunId>,
         why: &str,
     ) -> Result<(), Failure> {
         if files.is_empty() {
             return Ok(());
         }
-        let mut runs: BTreeSet<CollectionRunId> = BTreeSet::new();
         for one in store::collections::lock(tx, Which::Files(files)).await? {
             runs.insert(one.run_id);
             if one.state == CollectionState::InFile {
@@ -102,9 +103,17 @@ impl Teller<'_> {
             }
         }
         let runs: Vec<CollectionRunId> = runs.into_iter().collect();
+        let all = store::collections::find(tx.conn(), Which::Runs(&runs), false).await?;
         for mut run in store::collections::lock_runs(tx, &runs).await? {
             if run.state == CollectionRunState::InFile {
-                run.state = CollectionRunState::Approved;
+                let left = |one: &Collection| {
+                    one.run_id == run.id && one.state == CollectionState::Approved
+                };
+                run.state = if all.iter().any(left) {
+                    CollectionRunState::Approved
+                } else {
+                    CollectionRunState::Over
+                };
                 run.file_id = None;
                 store::collections::put_run(tx, &run).await?;
             }

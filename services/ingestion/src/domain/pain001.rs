@@ -154,6 +154,7 @@ mod tests {
             payments,
             actor: "user:jo".into(),
             recorded_at: "2026-11-26T09:41:07.123456Z".parse().unwrap(),
+            bacs: None,
         }
     }
 
