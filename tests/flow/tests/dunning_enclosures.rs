@@ -66,7 +66,11 @@ async fn a_letter_of_claim_goes_with_its_forms_or_not_at_all() {
         .stands(pat, "FEE-1", ChaseReason::EnclosuresMissing, "350.00")
         .await;
     assert_eq!(item.next_stage.as_deref(), Some("letter_of_claim"));
-    assert!(office.chased().await.is_empty());
+    // A run says so, and has nobody to write to.
+    let run = office.propose().await;
+    assert_eq!(run.contacts, 0);
+    let why: Vec<ChaseReason> = run.tally.iter().map(|row| row.reason).collect();
+    assert_eq!(why, [ChaseReason::EnclosuresMissing]);
 
     // What is no PDF is not kept, whatever it is called.
     assert!(office.upload("reply_form", b"GIF89a").await.is_err());
