@@ -20,7 +20,7 @@ use contracts::{
         direct_debits as debits, ingestion as api,
     },
 };
-use messaging::{Bus, Failure, Host, Meta};
+use messaging::{Bus, Failure, Host};
 use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
 

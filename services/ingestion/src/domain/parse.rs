@@ -155,6 +155,7 @@ fn standard_18(text: &str) -> ParseOutcome {
     let file =
         std18::read(text).map_err(|problem| ParseError::new(Format::Std18, None, problem))?;
     Ok(Parsed {
+        report: None,
         format: Format::Std18,
         version: None,
         statements: Vec::new(),

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use testkit::{DEADLINE, eventually_some};
 
 /// Uploads a file and waits until it is read.
-pub async fn import(gateway: &Bus, file: &[u8]) -> ImportView {
+pub(crate) async fn import(gateway: &Bus, file: &[u8]) -> ImportView {
     let open = OpenImport {
         file_name: "report.xml".into(),
         format: None,
