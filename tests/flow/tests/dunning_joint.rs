@@ -1,5 +1,5 @@
-//! Two tenants owe one account together: one is in breathing space and the other is
-//! written to; both are when it is over; a payment of either closes it for both.
+//! Two tenants owe one account together: one is insolvent and the other is written to;
+//! both are when it is over; a payment of either closes it for both.
 
 #![allow(
     clippy::unwrap_used,
@@ -87,9 +87,39 @@ fn to(stage: &str, debtor: &str) -> (String, Option<String>, String) {
     (stage.to_owned(), Some(debtor.to_owned()), address)
 }
 
+/// E73: a breathing space of one protects both, on the account that they owe together
+/// and on nobody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn e73_a_breathing_space_of_one_tenant_protects_both() {
+    let office = Office::open("2026-02-10").await;
+    let (ann, ben) = (
+        tenant("TEN-ANN", "Ann Smith"),
+        tenant("TEN-BEN", "Ben Jones"),
+    );
+    let house = owed_by("HOUSE7", vec![ann, ben.clone()]);
+    let house = office
+        .debtor(&house, &[document("RENT-1", "HOUSE7", "400.00")])
+        .await;
+    let shop = owed_by("SHOP9", vec![ben]);
+    let shop = office
+        .debtor(&shop, &[document("RENT-2", "SHOP9", "50.00")])
+        .await;
+    let told = call(house, Some("TEN-ANN"), ContactOutcome::BreathingSpaceTold);
+    office.gateway.ask(&told).await.unwrap();
+    office
+        .stands(house, "RENT-1", ChaseReason::OnHold, "0.00")
+        .await;
+    office
+        .stands(shop, "RENT-2", ChaseReason::ChaseNow, "50.00")
+        .await;
+    office.chased().await;
+    assert_eq!(sent(&office, "HOUSE7").await, []);
+    assert_eq!(sent(&office, "SHOP9").await, [to("reminder", "TEN-BEN")]);
+}
+
 /// E73, E97.
 #[tokio::test(flavor = "multi_thread")]
-async fn e97_one_of_two_tenants_is_in_breathing_space() {
+async fn e97_one_of_two_tenants_is_insolvent() {
     let office = Office::open("2026-02-10").await;
     let (ann, ben) = (
         tenant("TEN-ANN", "Ann Smith"),
@@ -110,10 +140,10 @@ async fn e97_one_of_two_tenants_is_in_breathing_space() {
     // A way is somebody's: nobody guesses whose.
     let vague = call(house, None, ContactOutcome::OptedOut);
     assert!(office.gateway.ask(&vague).await.is_err());
-    let stranger = call(house, Some("TEN-CAT"), ContactOutcome::BreathingSpaceTold);
+    let stranger = call(house, Some("TEN-CAT"), ContactOutcome::InsolvencyTold);
     assert!(office.gateway.ask(&stranger).await.is_err());
     // Ann says so on the telephone: it is hers alone, and on her garage too.
-    let told = call(house, Some("TEN-ANN"), ContactOutcome::BreathingSpaceTold);
+    let told = call(house, Some("TEN-ANN"), ContactOutcome::InsolvencyTold);
     let told = office.gateway.ask(&told).await.unwrap();
     assert_eq!(told.debtor_ref.as_deref(), Some("TEN-ANN"));
     let held = office.holds(house, "controller").await;
@@ -127,7 +157,7 @@ async fn e97_one_of_two_tenants_is_in_breathing_space() {
         .stands(house, "RENT-1", ChaseReason::ChaseNow, "400.00")
         .await;
     let reach = debtors(&office, house).await;
-    assert_eq!(reach[0].holds, [HoldKind::BreathingSpace]);
+    assert_eq!(reach[0].holds, [HoldKind::Insolvency]);
     assert_eq!(reach[0].other_accounts, ["GARAGE7"]);
     assert!(reach[1].holds.is_empty());
 
@@ -141,7 +171,7 @@ async fn e97_one_of_two_tenants_is_in_breathing_space() {
     for said in ["Ann Smith", "Ben Jones", "RENT-1"] {
         assert!(letter.contains(said), "{letter}");
     }
-    assert!(!letter.to_lowercase().contains("breathing"));
+    assert!(!letter.to_lowercase().contains("insolven"));
     let reach = debtors(&office, house).await;
     assert_eq!((reach[0].contacts, reach[1].contacts), (0, 1));
 
@@ -154,7 +184,7 @@ async fn e97_one_of_two_tenants_is_in_breathing_space() {
                 hold_id: hold.hold_id,
                 version: None,
                 step: HoldStep::End,
-                reason: "it was cancelled at the review".to_owned(),
+                reason: "the arrangement failed".to_owned(),
                 person: person("jo", "controller"),
             };
             office.gateway.ask(&end).await.unwrap();

@@ -83,8 +83,8 @@ fn hold(kind: HoldKind, debtor: Option<&str>, from: i64, days: i64) -> Stop {
     }
 }
 
-fn space(debtor: Option<&str>) -> Stop {
-    hold(HoldKind::BreathingSpace, debtor, -5, 59)
+fn insolvent(debtor: Option<&str>) -> Stop {
+    hold(HoldKind::Insolvency, debtor, -5, 59)
 }
 
 fn judged(position: &Position) -> Judgement {
@@ -108,11 +108,25 @@ fn each_judged(position: &Position) -> Vec<ChaseReason> {
         .collect()
 }
 
-/// E73, E97: the breathing space of one tenant leaves the other chased for all of it.
+/// E73: a breathing space of one tenant lets nobody contact the other either.
 #[test]
-fn e73_the_breathing_space_of_one_is_theirs_alone() {
+fn e73_the_breathing_space_of_one_protects_both() {
+    for kind in [HoldKind::BreathingSpace, HoldKind::MentalHealthCrisis] {
+        let mut position = position(&["A", "B"]);
+        position.stops = vec![hold(kind, Some("A"), -5, 59)];
+        assert_eq!(judged(&position).contact, None);
+        assert_eq!(
+            each_judged(&position),
+            [ChaseReason::OnHold, ChaseReason::OnHold]
+        );
+    }
+}
+
+/// E73, E97: the insolvency of one tenant leaves the other chased for all of it.
+#[test]
+fn e73_the_insolvency_of_one_is_theirs_alone() {
     let mut position = position(&["A", "B"]);
-    position.stops = vec![space(Some("A"))];
+    position.stops = vec![insolvent(Some("A"))];
     let judgement = judged(&position);
     assert_eq!(judgement.verdicts[0].reason, ChaseReason::ChaseNow);
     assert_eq!(judgement.verdicts[0].chaseable, gbp("100.00"));
@@ -128,11 +142,11 @@ fn e73_the_breathing_space_of_one_is_theirs_alone() {
 #[test]
 fn e97_a_hold_of_everybody_is_the_reason() {
     for stops in [
-        vec![space(Some("A")), space(Some("B"))],
-        vec![space(None)],
+        vec![insolvent(Some("A")), insolvent(Some("B"))],
+        vec![insolvent(None)],
         vec![
             hold(HoldKind::Deceased, Some("A"), -5, 59),
-            space(Some("B")),
+            insolvent(Some("B")),
         ],
     ] {
         let mut position = position(&["A", "B"]);
@@ -175,7 +189,7 @@ fn e97_one_without_an_address_does_not_stop_the_other() {
     position.debtors[0].email = None;
     position.debtors[0].address = None;
     assert_eq!(judged(&position).verdicts[0].reason, ChaseReason::ChaseNow);
-    position.stops = vec![space(Some("B"))];
+    position.stops = vec![insolvent(Some("B"))];
     let reason = judged(&position).verdicts[0].reason;
     assert_eq!(reason, ChaseReason::NoAddress);
 }

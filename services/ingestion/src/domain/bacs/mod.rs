@@ -200,10 +200,10 @@ fn count_twins(items: &mut [Item]) {
             Item::BacsAdvice(item) => &mut item.ordinal,
             Item::BacsSubmission(item) => &mut item.ordinal,
             Item::Account(_)
-        | Item::Document(_)
-        | Item::Matter(_)
-        | Item::Mandate(_)
-        | Item::Std18(_) => continue,
+            | Item::Document(_)
+            | Item::Matter(_)
+            | Item::Mandate(_)
+            | Item::Std18(_) => continue,
         };
         *ordinal = *next;
     }
