@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use contracts::{
     Prefix,
     allocation::{DebitPosted, DebitState, Evidence, ReceiptReduced, Rule},
+    controls::RefundState,
     ingestion::ReturnAdvised,
 };
 use kernel::{DebitId, DocumentId, Money, ReceiptId, london_date};
@@ -556,10 +557,18 @@ pub(super) fn arrival(
     let mut pairs = std::mem::take(&mut returns.refunds);
     let refund = refunds::came_back(receipt, &mut pairs, &returns.credited);
     returns.refunds = pairs;
-    // Where the same batch moves its receipt otherwise too a person decides.
-    if let Some(pair) = refund.filter(|pair| !touched(pair, returns)) {
-        returns.changed.push(pair.1.id);
-        return Ok(Arrival::Refund(Box::new(pair)));
+    match refund {
+        // Its receipt has the money already.
+        Some(pair) if pair.0.state == RefundState::Returned => {
+            returns.credited.insert(pair.0.id.as_uuid());
+            return Ok(Arrival::Refund(Box::new(pair)));
+        }
+        // Where the same batch moves its receipt otherwise too a person decides.
+        Some(pair) if !touched(&pair, returns) => {
+            returns.changed.push(pair.1.id);
+            return Ok(Arrival::Refund(Box::new(pair)));
+        }
+        _ => {}
     }
     let given = returns
         .taken

@@ -140,6 +140,10 @@ pub(super) fn came_back(
                 _ => false,
             }
     })?;
+    // The line of its payment may be in the same batch.
+    if refunds.get(at)?.0.state == RefundState::Returned {
+        return refunds.get(at).cloned();
+    }
     Some(refunds.remove(at))
 }
 
