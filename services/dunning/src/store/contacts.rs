@@ -169,23 +169,28 @@ pub(crate) async fn fold(conn: &mut PgConnection, accounts: &[Uuid]) -> Result<(
         "insert into dunning.reached as r (account_id, documents, ranks, days, policies, policy_versions, contacts)
          select a.id, coalesce(i.documents, '{}'), coalesce(i.ranks, '{}'), coalesce(i.days, '{}'),
            coalesce(i.policies, '{}'), coalesce(i.versions, '{}'), coalesce(c.days, '{}')
-         from (select distinct unnest($1::uuid[]) id order by id) a
-         left join lateral (
-           select array_agg(x.document_id order by x.document_id) documents, array_agg(x.rank order by x.document_id) ranks,
-             array_agg(x.day order by x.document_id) days, array_agg(x.policy order by x.document_id) policies,
+         from (select distinct unnest($1::uuid[]) id) a
+         left join (
+           select x.account_id, array_agg(x.document_id order by x.document_id) documents,
+             array_agg(x.rank order by x.document_id) ranks, array_agg(x.day order by x.document_id) days,
+             array_agg(x.policy order by x.document_id) policies,
              array_agg(x.policy_version order by x.document_id) versions
-           from (select distinct on (ci.document_id) ci.document_id, ci.rank, coalesce(co.counted_on, co.at::date) as day,
-                   coalesce(co.policy, '') as policy, coalesce(co.policy_version, 0) as policy_version
+           from (select distinct on (co.account_id, ci.document_id) co.account_id, ci.document_id, ci.rank,
+                   coalesce(co.counted_on, co.at::date) as day, coalesce(co.policy, '') as policy,
+                   coalesce(co.policy_version, 0) as policy_version
                  from dunning.contact co join dunning.contact_item ci using (contact_id)
-                 where co.account_id = a.id and not ci.void and ci.rank is not null and co.state <> 'unknown'
-                 order by ci.document_id, ci.rank desc) x
-         ) i on true
-         left join lateral (
-           select array_agg(y.counted_on order by y.counted_on) days
-           from (select counted_on from dunning.contact where account_id = a.id and counted_on is not null
-                   and state not in ('recalled', 'failed', 'bounced', 'gone_away')
-                 order by counted_on desc limit 30) y
-         ) c on true
+                 where co.account_id = any($1) and not ci.void and ci.rank is not null and co.state <> 'unknown'
+                 order by co.account_id, ci.document_id, ci.rank desc) x
+           group by x.account_id
+         ) i on i.account_id = a.id
+         left join (
+           select y.account_id, array_agg(y.counted_on order by y.counted_on) days
+           from (select account_id, counted_on, row_number() over (partition by account_id order by counted_on desc) n
+                 from dunning.contact where account_id = any($1) and counted_on is not null
+                   and state not in ('recalled', 'failed', 'bounced', 'gone_away')) y
+           where y.n <= 30 group by y.account_id
+         ) c on c.account_id = a.id
+         order by a.id
          on conflict (account_id) do update set documents = excluded.documents, ranks = excluded.ranks,
            days = excluded.days, policies = excluded.policies, policy_versions = excluded.policy_versions,
            contacts = excluded.contacts",
