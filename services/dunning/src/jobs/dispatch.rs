@@ -51,6 +51,9 @@ pub(crate) const EVERY: Duration = Duration::from_secs(1);
 const HELD: &str = ChaseReason::OnHold.name();
 /// Accounts of one transaction.
 const BATCH: i64 = 250;
+/// Where the provider does not know an e-mail again: after a crash a person decides
+/// about each that was claimed (E65).
+const BATCH_OF_ONCE: i64 = 25;
 /// Transactions of one round.
 const ROUNDS: usize = 40;
 
@@ -65,6 +68,13 @@ impl Dispatch {
     pub(crate) fn new(options: Options) -> Result<Self, Failure> {
         let mailer = options.mail.as_ref().map(Mailer::new).transpose()?;
         Ok(Self { options, mailer })
+    }
+
+    fn batch(&self) -> i64 {
+        match &self.mailer {
+            Some(mailer) if !mailer.idempotent => BATCH_OF_ONCE,
+            _ => BATCH,
+        }
     }
 
     /// After this long without a word, who claimed a contact is gone.
@@ -106,7 +116,7 @@ pub(crate) async fn round(bus: Bus, dispatch: Dispatch) -> Result<(), Failure> {
         sent?;
         let (taken, claimed) = next?;
         handing = claimed;
-        if taken < BATCH as usize {
+        if taken < dispatch.batch() as usize {
             break;
         }
     }
@@ -165,7 +175,7 @@ async fn claim(
     with_mail: bool,
 ) -> Result<(usize, Vec<Claimed>), Failure> {
     let mut tx = bus.begin().await?;
-    let queued = store::dispatch::take(tx.conn(), with_mail, BATCH).await?;
+    let queued = store::dispatch::take(tx.conn(), with_mail, dispatch.batch()).await?;
     if queued.is_empty() {
         return Ok((0, Vec::new()));
     }
