@@ -40,7 +40,7 @@ pub(crate) async fn list_matters(ask: ListMatters, bus: Bus) -> Result<Page<Matt
 }
 
 pub(crate) async fn get_matter(ask: GetMatter, bus: Bus) -> Result<MatterDetail, Refusal> {
-    let mut tx = bus.begin().await?;
+    let mut tx = bus.look().await?;
     Ok(detail(tx.conn(), ask.matter_id, &bus).await?)
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn list_moves(
 }
 
 pub(crate) async fn closure_gate(ask: GetClosureGate, bus: Bus) -> Result<ClosureGate, Refusal> {
-    let mut tx = bus.begin().await?;
+    let mut tx = bus.look().await?;
     let conn = tx.conn();
     let matter = store::matters::view(conn, ask.matter_id).await?;
     let today = london_date(bus.now());
