@@ -104,23 +104,27 @@ pub(crate) async fn round(bus: Bus, dispatch: Dispatch) -> Result<(), Failure> {
         }
     }
     // While some are handed over, the next are judged.
-    let mut handing = Vec::new();
+    let (mut handing, mut failed) = (Vec::new(), None);
     for _ in 0..ROUNDS {
-        if bus.shutdown().is_cancelled() {
+        if bus.shutdown().is_cancelled() || failed.is_some() {
             break;
         }
         let (sent, next) = tokio::join!(
             send(&bus, &dispatch, std::mem::take(&mut handing)),
             claim(&bus, &dispatch, answers)
         );
-        sent?;
+        failed = sent.err();
         let (taken, claimed) = next?;
         handing = claimed;
         if taken < dispatch.batch() as usize {
             break;
         }
     }
+    // What is claimed is handed over, whatever became of those before.
     send(&bus, &dispatch, handing).await?;
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
     let now = bus.now();
     let cause = Uuid::now_v7();
     let mut tx = bus.begin().await?;
