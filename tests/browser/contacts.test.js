@@ -7,7 +7,7 @@ import { after, before, describe } from 'node:test';
 
 import { accountsCsv, documentsCsv } from './files.js';
 import { Office, daysAgo, noBarrier } from './office.js';
-import { eventually, screenshot, table } from './suite.js';
+import { eventually, screenshot, table, toast } from './suite.js';
 
 const SAM = { reference: 'CT-9001', name: 'Quince Test Joinery Ltd', email: 'accounts@quince.example' };
 const ADA = { reference: 'CT-9002', name: 'Sorrel Test Services Ltd', email: 'accounts@sorrel.example' };
@@ -16,7 +16,6 @@ const document = (reference, account, pence) => ({ reference, pence, account, is
 const office = new Office();
 const { api, bringIn, journey } = office;
 
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 const ahead = (days) => daysAgo(-days);
 
 describe('contacts', { timeout: 900_000 }, () => {

@@ -8,7 +8,7 @@ import { after, before, describe } from 'node:test';
 
 import { accountsCsv, documentsCsv } from './files.js';
 import { Office, daysAgo, noBarrier } from './office.js';
-import { Visitor, eventually, screenshot, table } from './suite.js';
+import { Visitor, eventually, screenshot, table, toast } from './suite.js';
 
 const DEBTOR = { reference: 'DP-7001', name: 'Medlar Test Hire Ltd' };
 const document = (reference, pence, kind) => ({ reference, pence, kind, account: DEBTOR.reference, issued: daysAgo(60), due: daysAgo(30) });
@@ -17,7 +17,6 @@ const office = new Office();
 const { api, bringIn, journey } = office;
 
 const unfold = (page, text) => page.locator('summary', { hasText: text }).click();
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 
 /** What of a document may be chased comes to be `amount`. */
 async function chased(reference, amount) {

@@ -6,15 +6,13 @@ import { after, before, describe } from 'node:test';
 
 import { accountsCsv, documentsCsv } from './files.js';
 import { Office, daysAgo } from './office.js';
-import { Visitor, eventually, screenshot, table } from './suite.js';
+import { Visitor, eventually, screenshot, table, toast } from './suite.js';
 
 const DEBTOR = { reference: 'DR-8001', name: 'Quince Test Supplies Ltd', email: 'accounts@quince.example' };
 const document = (reference, pence) => ({ reference, pence, account: DEBTOR.reference, issued: daysAgo(60), due: daysAgo(30) });
 
 const office = new Office();
 const { api, bringIn, journey } = office;
-
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 
 describe('dunning', { timeout: 900_000 }, () => {
   before(
@@ -88,6 +86,7 @@ describe('dunning', { timeout: 900_000 }, () => {
       await manager.signIn('manager');
       await manager.page.goto('/controls');
       await manager.page.getByRole('button', { name: 'Approve £1,250.00' }).click();
+      await toast(manager.page, 'Approved');
       await screenshot(manager.page, 'run-approved');
       assert.deepEqual(manager.faults, []);
     } finally {

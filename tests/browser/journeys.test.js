@@ -8,7 +8,7 @@ import { after, before, describe } from 'node:test';
 
 import { accountsCsv, camt053, documentsCsv, file } from './files.js';
 import { Office, daysAgo, noBarrier } from './office.js';
-import { PASSWORD, Visitor, eventually, forgetScreenshots, pence, screenshot, table } from './suite.js';
+import { PASSWORD, Visitor, eventually, forgetScreenshots, pence, screenshot, table, toast } from './suite.js';
 
 const inWords = (date) =>
   new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })
@@ -49,7 +49,6 @@ async function tabTo(page, target) {
   assert.fail(`Tab does not lead to ${target}`);
 }
 
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 const row = (page, { receipt_id: id }) => page.locator(`#row-${id}`);
 const figure = (page, title) => page.locator('.tiles div', { hasText: title }).locator('dd');
 

@@ -9,7 +9,7 @@ import { inflateRawSync } from 'node:zlib';
 
 import { accountsCsv, documentsCsv } from './files.js';
 import { Office, daysAgo, noBarrier } from './office.js';
-import { eventually, screenshot, table } from './suite.js';
+import { eventually, screenshot, table, toast } from './suite.js';
 
 const DEBTOR = { reference: 'LG-9001', name: 'Rowan Test Holdings Ltd', email: 'accounts@rowan.example' };
 const LETTER = '%PDF-1.7 a letter before action';
@@ -17,7 +17,6 @@ const LETTER = '%PDF-1.7 a letter before action';
 const office = new Office();
 const { api, bringIn, journey } = office;
 
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 /** The files of a ZIP, by its central directory. */
@@ -164,6 +163,7 @@ describe('the legal stage', { timeout: 900_000 }, () => {
       // What is frozen names the pack that was downloaded.
       await manager.page.getByText(shown).waitFor();
       await manager.page.getByRole('button', { name: 'Approve £1,500.00' }).click();
+      await toast(manager.page, 'Approved');
       assert.deepEqual(manager.faults, []);
     } finally {
       await manager.leave();

@@ -6,7 +6,7 @@ import { after, before, describe } from 'node:test';
 
 import { accountsCsv, documentsCsv } from './files.js';
 import { Office, daysAgo, noBarrier } from './office.js';
-import { eventually, screenshot, table } from './suite.js';
+import { eventually, screenshot, table, toast } from './suite.js';
 
 const DEBTOR = { reference: 'PR-9001', name: 'Medlar Test Trading Ltd', email: 'accounts@medlar.example' };
 const document = (reference, pence) => ({ reference, pence, account: DEBTOR.reference, issued: daysAgo(60), due: daysAgo(30) });
@@ -14,7 +14,6 @@ const document = (reference, pence) => ({ reference, pence, account: DEBTOR.refe
 const office = new Office();
 const { api, bringIn, journey } = office;
 
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 const ahead = (days) => daysAgo(-days);
 
 describe('promises, plans and holds', { timeout: 900_000 }, () => {

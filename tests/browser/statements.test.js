@@ -6,7 +6,7 @@ import { after, before, describe } from 'node:test';
 
 import { accountsCsv, documentsCsv } from './files.js';
 import { Office, daysAgo, noBarrier } from './office.js';
-import { Visitor, eventually, screenshot, table } from './suite.js';
+import { Visitor, eventually, screenshot, table, toast } from './suite.js';
 
 const OWES = { reference: 'ST-9001', name: 'Quayside Test Supplies Ltd', email: 'accounts@quayside.example' };
 const PAID = { reference: 'ST-9002', name: 'Paid Up Test Ltd', email: 'accounts@paid.example' };
@@ -14,8 +14,6 @@ const document = (reference, pence, due) => ({ reference, pence, account: OWES.r
 
 const office = new Office();
 const { api, bringIn, journey } = office;
-
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 
 async function propose(page, kind, accounts) {
   await page.goto('/dunning/statements');
@@ -76,6 +74,7 @@ describe('statements', { timeout: 900_000 }, () => {
       await manager.signIn('manager');
       await manager.page.goto('/controls');
       await manager.page.getByRole('button', { name: 'Approve £1,250.00' }).click();
+      await toast(manager.page, 'Approved');
       assert.deepEqual(manager.faults, []);
     } finally {
       await manager.leave();

@@ -165,10 +165,19 @@ export class Visitor {
     await page.locator('#live[data-state=live]').waitFor();
   }
 
+  /**
+   * Chromium may never say that a page is closed whose next document was just
+   * arriving, so each page first comes to rest on an empty one.
+   */
   async leave() {
-    await this.context.close();
+    await Promise.all(this.context.pages().map((page) => page.goto('about:blank').catch(() => {})));
+    const gone = await Promise.race([this.context.close().then(() => true), pause(STOPPED_WITHIN, false, { ref: false })]);
+    if (!gone) throw new Error('the browser did not close its pages');
   }
 }
+
+/** What the page says of what was just done. */
+export const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 
 /** Asks again until `probe` holds; its last complaint is the reason. */
 export async function eventually(probe, within = SOON) {

@@ -6,14 +6,12 @@ import { after, before, describe } from 'node:test';
 
 import { accountsCsv, documentsCsv } from './files.js';
 import { Office, daysAgo, noBarrier } from './office.js';
-import { eventually, screenshot, table } from './suite.js';
+import { eventually, screenshot, table, toast } from './suite.js';
 
 const DEBTOR = { reference: 'TP-9001', name: 'Medlar Test Supplies Ltd', email: 'accounts@medlar.example' };
 
 const office = new Office();
 const { api, bringIn, journey } = office;
-
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 
 async function approve(title) {
   const manager = await office.arrive();
@@ -23,6 +21,7 @@ async function approve(title) {
     await manager.page.getByRole('link', { name: title }).click();
     await screenshot(manager.page, 'template-approval');
     await manager.page.getByRole('button', { name: 'Approve', exact: true }).click();
+    await toast(manager.page, 'Approved');
     assert.deepEqual(manager.faults, []);
   } finally {
     await manager.leave();

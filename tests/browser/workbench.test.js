@@ -6,7 +6,7 @@ import { after, before, describe } from 'node:test';
 
 import { accountsCsv, camt053, documentsCsv } from './files.js';
 import { Office, daysAgo, noBarrier } from './office.js';
-import { Visitor, eventually, pence, screenshot, table } from './suite.js';
+import { Visitor, eventually, pence, screenshot, table, toast } from './suite.js';
 
 // A debtor of our own, whom nobody else pays.
 const DEBTOR = { reference: 'WB-7001', name: 'Quince Test Bakery Ltd' };
@@ -42,7 +42,6 @@ const office = new Office();
 const { api, command, receipts, receipt, bringIn, journey } = office;
 
 const unfold = (page, text) => page.locator('summary', { hasText: text }).click();
-const toast = (page, text) => page.locator('#toast').getByText(text).waitFor();
 const row = (page, { receipt_id: id }) => page.locator(`#row-${id}`);
 const current = (page) => page.locator('tr.current').getAttribute('id');
 const focused = (locator) => locator.evaluate((element) => element === element.ownerDocument.activeElement);
