@@ -159,7 +159,6 @@ impl Consumer for Ledger {
         let mut documents: Vec<DocumentId> = Vec::new();
         let mut document_keys: Vec<String> = Vec::new();
         let mut receipts: Vec<ReceiptId> = Vec::new();
-        let mut keys: Vec<String> = Vec::new();
         let mut advices: Vec<Advice> = Vec::new();
         let mut matters: Vec<MatterId> = Vec::new();
         let mut debits: Vec<Debit> = Vec::new();
@@ -172,10 +171,7 @@ impl Consumer for Ledger {
                     documents.push(fact.document_id);
                     document_keys.extend(arrival::item(fact).keys().cloned());
                 }
-                Message::Receipt(receipt) => {
-                    receipts.push(receipt.id);
-                    keys.extend(receipt.tokens.iter().cloned());
-                }
+                Message::Receipt(receipt) => receipts.push(receipt.id),
                 Message::Remittance(fact) => advices.push(Advice::of(fact)),
                 Message::Matter(fact) => matters.push(fact.matter_id),
                 Message::Designated(_) | Message::Collection(_) => {}
@@ -199,9 +195,6 @@ impl Consumer for Ledger {
         let mut unadvised =
             store::remittances::lock_receipts(conn, &advices, &document_keys).await?;
         unadvised.retain(|receipt| !waiting.iter().any(|other| other.id == receipt.id));
-        for receipt in waiting.iter().chain(&unadvised) {
-            keys.extend(receipt.tokens.iter().cloned());
-        }
         let arriving = batch.iter().filter_map(|incoming| match &incoming.message {
             Message::Receipt(receipt) => Some(receipt.as_ref()),
             _ => None,
@@ -210,12 +203,15 @@ impl Consumer for Ledger {
         let ids: Vec<ReceiptId> = waiting.iter().chain(&unadvised).map(|r| r.id).collect();
         let waiting_advices =
             store::remittances::lock_for(conn, undecided.iter().copied(), &ids).await?;
-        for advice in waiting_advices.iter().chain(&advices) {
-            keys.extend(advice.keys());
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        store::items::load_named(conn, &keys, &mut books).await?;
+        // Each number of a list stands for itself.
+        let listed: Vec<String> = waiting_advices
+            .iter()
+            .chain(&advices)
+            .flat_map(Advice::keys)
+            .collect();
+        let texts = undecided.iter().map(|receipt| receipt.tokens.as_slice());
+        let texts: Vec<&[String]> = texts.chain(listed.chunks(1)).collect();
+        store::items::load_named(conn, &texts, &mut books).await?;
 
         for advice in waiting_advices {
             books.add_advice(advice);

@@ -12,6 +12,9 @@ use super::{
     ledger::{Advised, Detail, Item, Receipt},
 };
 
+/// Between the texts of a bank line where they stand as one.
+pub const PARTS: &str = " · ";
+
 /// A receipt as it comes, with nothing decided about it.
 pub fn receipt(fact: &ReceiptRecorded, now: DateTime<Utc>) -> Receipt {
     let mut texts: Vec<&str> = Vec::new();
@@ -24,7 +27,7 @@ pub fn receipt(fact: &ReceiptRecorded, now: DateTime<Utc>) -> Receipt {
             .map(|line| line.document_number.as_str()),
     );
     texts.dedup();
-    let narrative = texts.join(" · ");
+    let narrative = texts.join(PARTS);
     texts.extend(fact.end_to_end_id.as_deref());
     // Banks break lines in the middle of a number (E4).
     let unbroken = fact.remittance.unstructured.concat();

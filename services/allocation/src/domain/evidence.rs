@@ -79,6 +79,13 @@ pub fn ends_another(text: &str, tail: &str) -> bool {
     another
 }
 
+/// The keys of one text that are longer than `key` and end with it: if one of them
+/// is a number of ours, `key` is a part of that and means nothing of its own.
+pub fn longer<'k>(key: &'k str, text: &'k [String]) -> impl Iterator<Item = &'k String> {
+    text.iter()
+        .filter(move |other| other.len() > key.len() && other.ends_with(key))
+}
+
 /// Whether a key could be the tail of a document number.
 pub fn is_tail(key: &str) -> bool {
     key.len() >= TAIL_MIN && key.bytes().all(|b| b.is_ascii_digit())
@@ -310,6 +317,15 @@ mod tests {
         assert_eq!(without_zeros("SI/2026/00876"), without_zeros("SI 2026-876"));
         assert!(!near("INV", "INV-10324"));
         assert_eq!(shape("1NV10324"), "9AA99999");
+    }
+
+    #[test]
+    fn a_part_of_a_longer_key_is_told() {
+        let text = keys(["PAYMENT INV-10324"]);
+        let parts: Vec<&String> = longer("10324", &text).collect();
+        assert_eq!(parts, ["1NV10324", "PAYMENT1NV10324"]);
+        assert_eq!(longer("PAYMENT1NV10324", &text).count(), 0);
+        assert_eq!(longer("10325", &text).count(), 0);
     }
 
     #[test]

@@ -22,6 +22,7 @@
 mod by_list;
 mod by_payer;
 mod by_reference;
+mod by_share;
 mod named;
 mod score;
 
@@ -30,7 +31,7 @@ use kernel::{AccountId, DocumentId, Money, MoneyError};
 
 use self::{named::Named, score::Scale};
 use super::{
-    evidence::say,
+    evidence::{longer, say},
     grammar::{self, Grammar},
     ledger::{Books, Item, Line, Proposal, Receipt},
     payer::{self, Payer},
@@ -377,6 +378,7 @@ fn stray<'r>(receipt: &'r Receipt, account: AccountId, books: &Books) -> Option<
         series.has(key)
             && !others.contains(*key)
             && books.named(key).next().is_none()
+            && !longer(key, &receipt.tokens).any(|other| books.named(other).next().is_some())
             && books.with_tail(key).next().is_none()
     })
 }

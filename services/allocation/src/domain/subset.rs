@@ -5,6 +5,8 @@
 
 /// Items in one answer at most, beyond what is named or is a whole balance.
 pub const ITEMS_MAX: usize = 6;
+/// Items in one answer at most where nothing is proved, only shown.
+const SHOWN_MAX: usize = 12;
 /// Items searched among at most: beyond that, sums prove nothing.
 pub const CANDIDATES_MAX: usize = 30;
 /// Steps of one search at most.
@@ -29,7 +31,7 @@ pub fn sums(target: i128, amounts: &[i128]) -> Sums {
     if amounts.len() > CANDIDATES_MAX {
         return Sums::Unknown;
     }
-    let (mut found, whole) = search(target, amounts, 2, STEPS_MAX);
+    let (mut found, whole) = search(target, amounts, 2, ITEMS_MAX, STEPS_MAX);
     let second = found.pop();
     match (found.pop(), second, whole) {
         (Some(one), Some(two), _) => Sums::Several(one, two),
@@ -44,12 +46,29 @@ pub fn some(target: i128, amounts: &[i128], most: usize) -> Vec<Vec<usize>> {
     if amounts.len() > CANDIDATES_MAX {
         return Vec::new();
     }
-    search(target, amounts, most, SOME_STEPS_MAX).0
+    search(target, amounts, most, ITEMS_MAX, SOME_STEPS_MAX).0
+}
+
+/// Up to `most` sets of more than [`ITEMS_MAX`] that add up to `target`, as far
+/// as a short search finds them: to be shown, where no smaller set does.
+pub fn larger(target: i128, amounts: &[i128], most: usize) -> Vec<Vec<usize>> {
+    if amounts.len() > CANDIDATES_MAX {
+        return Vec::new();
+    }
+    let (mut found, _) = search(target, amounts, most, SHOWN_MAX, SOME_STEPS_MAX);
+    found.retain(|set| set.len() > ITEMS_MAX);
+    found
 }
 
 /// The sets that are found, by the places of their items, and whether all that
 /// matters was looked at.
-fn search(target: i128, amounts: &[i128], most: usize, steps: u32) -> (Vec<Vec<usize>>, bool) {
+fn search(
+    target: i128,
+    amounts: &[i128],
+    most: usize,
+    items_max: usize,
+    steps: u32,
+) -> (Vec<Vec<usize>>, bool) {
     // The largest first: a wrong beginning is seen early.
     let mut order: Vec<usize> = (0..amounts.len()).collect();
     order.sort_by_key(|&at| {
@@ -77,6 +96,7 @@ fn search(target: i128, amounts: &[i128], most: usize, steps: u32) -> (Vec<Vec<u
         taken: Vec::new(),
         found: Vec::new(),
         most,
+        items_max,
         steps,
     };
     let whole = search.from(0, target);
@@ -97,6 +117,7 @@ struct Search<'a> {
     taken: Vec<usize>,
     found: Vec<Vec<usize>>,
     most: usize,
+    items_max: usize,
     /// That are left.
     steps: u32,
 }
@@ -122,7 +143,7 @@ impl Search<'_> {
                 self.found.push(self.taken.clone());
             }
             let whole = self.found.len() >= self.most
-                || self.taken.len() >= ITEMS_MAX
+                || self.taken.len() >= self.items_max
                 || self.from(next + 1, left - amount);
             self.taken.pop();
             if !whole || self.found.len() >= self.most {
@@ -183,7 +204,25 @@ mod tests {
         assert_eq!((sets(1), sets(3), sets(7)), (1, 7, 126));
     }
 
+    #[test]
+    fn seven_are_shown_and_prove_nothing() {
+        let amounts = [1, 2, 4, 8, 16, 32, 64, -500];
+        assert_eq!(sums(127, &amounts), Sums::None);
+        assert_eq!(larger(127, &amounts, 2), [vec![0, 1, 2, 3, 4, 5, 6]]);
+        assert_eq!(larger(3, &amounts, 2), [] as [Vec<usize>; 0]);
+    }
+
     proptest! {
+        /// What is shown adds up, and each item is in it once.
+        #[test]
+        fn larger_sets_add_up(amounts in prop::collection::vec(1_i128..90, 7..14), target in 1_i128..600) {
+            for set in larger(target, &amounts, 5) {
+                prop_assert!(set.len() > ITEMS_MAX && set.is_sorted());
+                prop_assert!(set.windows(2).all(|two| two[0] != two[1]));
+                prop_assert_eq!(set.iter().map(|&at| amounts[at]).sum::<i128>(), target);
+            }
+        }
+
         /// Against trying every set: unique exactly if it is unique.
         #[test]
         fn unique_means_unique(amounts in prop::collection::vec(-20_i128..60, 0..9), target in 1_i128..120) {

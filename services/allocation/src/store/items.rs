@@ -11,7 +11,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{money, named};
-use crate::domain::{Books, Item, evidence::is_tail, reference_key};
+use crate::domain::{
+    Books, Item,
+    evidence::{is_tail, longer},
+    reference_key,
+};
 
 /// Open items of one payer that are looked at, at most.
 const OF_PAYER_MAX: i64 = 200;
@@ -97,36 +101,72 @@ impl TryFrom<Row> for Item {
     }
 }
 
-/// Items that one of `keys` names, by document number (also without its
-/// letters) or payment reference, locked in key order; with what is disputed of
-/// them.
+/// Items that the keys of one of `texts` name, by document number or payment
+/// reference: locked in key order, with what is disputed of them. Then those that
+/// are named by their number without its letters, where it is not the end of one
+/// that was found.
 pub(crate) async fn load_named(
     conn: &mut PgConnection,
-    keys: &[String],
+    texts: &[&[String]],
     books: &mut Books,
 ) -> Result<(), Failure> {
+    let mut keys: Vec<String> = texts.iter().copied().flatten().cloned().collect();
+    keys.sort_unstable();
+    keys.dedup();
     if keys.is_empty() {
         return Ok(());
     }
-    let tails: Vec<String> = keys.iter().filter(|key| is_tail(key)).cloned().collect();
-    // Index look-ups one by one rather than an `or`, which would tempt the
-    // planner into a scan.
+    // Each by its index alone, rather than by an `or`, which would tempt the
+    // planner into a scan; and each row looked at once, for what makes a large
+    // ledger slower than a small one is pages that are far from one another.
     let rows = sqlx::query_as!(
         Row,
-        "select i.document_id, i.document_ref, i.kind, i.account_id, a.account_ref, null::text as account_name,
-                i.issued_on, i.due_on, i.currency, i.amount, i.open, i.ref_key, i.payment_key, i.tail_key,
-                i.net,
-                (select sum(d.amount) from allocation.chase_term d
-                 where d.document_id = i.document_id and d.kind = 'disputed') as disputed
-         from allocation.open_item i join allocation.account a using (account_id)
-         where i.document_id = any(array(
-             select n.document_id from allocation.open_item n where n.ref_key = any($1)
-             union
-             select p.document_id from allocation.open_item p where p.payment_key = any($1)
-             union
-             select t.document_id from allocation.open_item t where t.tail_key = any($2)))
-         order by i.document_id for update of i",
-        keys,
+        r#"with numbered as materialized (
+             select i.* from allocation.open_item i where i.ref_key = any($1)
+             order by i.document_id for update of i
+         ), referred as materialized (
+             select i.* from allocation.open_item i where i.payment_key = any($1)
+             order by i.document_id for update of i
+         )
+         select i.document_id as "document_id!", i.document_ref as "document_ref!", i.kind as "kind!",
+             i.account_id as "account_id!",
+             coalesce(i.account_ref, (select a.account_ref from allocation.account a
+                 where a.account_id = i.account_id)) as "account_ref!",
+             null::text as account_name, i.issued_on as "issued_on!", i.due_on as "due_on!",
+             i.currency as "currency!", i.amount as "amount!", i.open as "open!", i.ref_key as "ref_key!",
+             i.payment_key, i.tail_key, i.net,
+             (select sum(d.amount) from allocation.chase_term d
+              where d.document_id = i.document_id and d.kind = 'disputed') as disputed
+         from (select * from numbered union all select * from referred) i"#,
+        &keys
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    rows.into_iter().try_for_each(|row| row.add_to(books))?;
+    let mut tails: Vec<String> = Vec::new();
+    for text in texts {
+        let mut found = |key: &String| books.named(key).next().is_some();
+        let unsaid = text
+            .iter()
+            .filter(|key| is_tail(key) && !longer(key, text).any(&mut found));
+        tails.extend(unsaid.cloned());
+    }
+    if tails.is_empty() {
+        return Ok(());
+    }
+    tails.sort_unstable();
+    tails.dedup();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select i.document_id, i.document_ref, i.kind, i.account_id,
+             coalesce(i.account_ref, (select a.account_ref from allocation.account a
+                 where a.account_id = i.account_id)) as "account_ref!",
+             null::text as account_name, i.issued_on, i.due_on, i.currency, i.amount, i.open, i.ref_key,
+             i.payment_key, i.tail_key, i.net,
+             (select sum(d.amount) from allocation.chase_term d
+              where d.document_id = i.document_id and d.kind = 'disputed') as disputed
+         from allocation.open_item i where i.tail_key = any($1)
+         order by i.document_id for update of i"#,
         &tails
     )
     .fetch_all(conn)
@@ -174,13 +214,17 @@ pub(crate) async fn load_owed(
                      where amount = said.amount and open = said.amount limit $5) i
          )
          select i.document_id as "document_id!", i.document_ref as "document_ref!", i.kind as "kind!",
-             i.account_id as "account_id!", a.account_ref,
-             case when not i.locked then a.name end as account_name, i.issued_on as "issued_on!", i.due_on as "due_on!",
+             i.account_id as "account_id!",
+             coalesce(i.account_ref, (select a.account_ref from allocation.account a
+                 where a.account_id = i.account_id)) as "account_ref!",
+             case when not i.locked then (select a.name from allocation.account a where a.account_id = i.account_id)
+                 end as account_name,
+             i.issued_on as "issued_on!", i.due_on as "due_on!",
              i.currency as "currency!", i.amount as "amount!", i.open as "open!", i.ref_key as "ref_key!",
              i.payment_key, i.tail_key, i.net,
              (select sum(d.amount) from allocation.chase_term d
               where d.document_id = i.document_id and d.kind = 'disputed') as disputed
-         from found i join allocation.account a using (account_id)
+         from found i
          order by i.locked desc, i.document_id"#,
         &payers,
         amounts,
@@ -233,6 +277,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let refs: Vec<String> = items.iter().map(|i| i.document_ref.clone()).collect();
     let kinds: Vec<String> = items.iter().map(|i| i.kind.name().to_owned()).collect();
     let accounts: Vec<Uuid> = items.iter().map(|i| i.account_id.as_uuid()).collect();
+    let account_refs: Vec<String> = items.iter().map(|i| i.account_ref.clone()).collect();
     let issued: Vec<_> = items.iter().map(|i| i.issued_on).collect();
     let due: Vec<_> = items.iter().map(|i| i.due_on).collect();
     let currencies: Vec<String> = items
@@ -249,12 +294,12 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
     let vat: Vec<Option<Decimal>> = items.iter().map(|i| i.vat.map(Money::amount)).collect();
     sqlx::query!(
         "insert into allocation.open_item (document_id, document_ref, kind, account_id, issued_on, due_on, currency,
-             amount, open, ref_key, payment_key, tail_key, net, vat, recorded_at)
+             amount, open, ref_key, payment_key, tail_key, net, vat, account_ref, recorded_at)
          select t.id, t.ref, t.kind, t.account, t.issued, t.due, t.currency, t.amount, t.amount, t.key, t.payment,
-             t.tail, t.net, t.vat, now()
+             t.tail, t.net, t.vat, t.account_ref, now()
          from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::date[], $6::date[], $7::text[],
-             $8::numeric[], $9::text[], $10::text[], $11::text[], $12::numeric[], $13::numeric[])
-             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail, net, vat)",
+             $8::numeric[], $9::text[], $10::text[], $11::text[], $12::numeric[], $13::numeric[], $14::text[])
+             as t(id, ref, kind, account, issued, due, currency, amount, key, payment, tail, net, vat, account_ref)",
         &ids,
         &refs,
         &kinds,
@@ -267,7 +312,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, items: &[Item]) -> Result<()
         &payment as &[Option<String>],
         &tails as &[Option<String>],
         &nets as &[Option<Decimal>],
-        &vat as &[Option<Decimal>]
+        &vat as &[Option<Decimal>],
+        &account_refs
     )
     .execute(conn)
     .await?;

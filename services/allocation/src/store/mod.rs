@@ -67,13 +67,8 @@ pub(crate) async fn look_up(
     receipts: &[&Receipt],
     books: &mut Books,
 ) -> Result<(), Failure> {
-    let mut keys: Vec<String> = receipts
-        .iter()
-        .flat_map(|receipt| receipt.tokens.iter().cloned())
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    items::load_named(conn, &keys, books).await?;
+    let texts: Vec<&[String]> = receipts.iter().map(|r| r.tokens.as_slice()).collect();
+    items::load_named(conn, &texts, books).await?;
     look_up_payers(conn, &[], receipts, books).await?;
     Ok(())
 }

@@ -11,6 +11,8 @@
 //! from its date. One that comes after its receipt makes the core look again,
 //! as the service does, before the person does.
 
+mod twins;
+
 use std::{
     collections::{BTreeMap, HashMap},
     io::{BufRead as _, Write as _},
@@ -140,6 +142,14 @@ struct Score {
     left: u64,
     top1: u64,
     top3: u64,
+    /// Of them, those whose answer has a twin: see [`twins`].
+    with_twin: u64,
+    twin_top1: u64,
+    twin_top3: u64,
+    /// Shown first: not the answer, but a twin of it.
+    first_is_twin: u64,
+    /// What drawing lots among the twins would find at first, on average.
+    by_lot: f64,
 }
 
 impl Score {
@@ -159,6 +169,13 @@ impl Score {
             "value_auto_rate": value.and_then(|share| share.to_string().parse::<f64>().ok()),
             "suggest_top1": share(self.top1, self.left),
             "suggest_top3": share(self.top3, self.left),
+            "left_with_a_twin": self.with_twin,
+            "suggest_top1_without_twins": share(self.top1 - self.twin_top1, self.left - self.with_twin),
+            "suggest_top3_without_twins": share(self.top3 - self.twin_top3, self.left - self.with_twin),
+            "suggest_top1_or_a_twin": share(self.top1 + self.first_is_twin, self.left),
+            "suggest_top1_of_twins": share(self.twin_top1, self.with_twin),
+            "suggest_top1_of_twins_by_lot":
+                (self.with_twin > 0).then(|| rounded(self.by_lot / self.with_twin as f64)),
         });
         if let (Some(seconds), Some(figures)) = (seconds, figures.as_object_mut()) {
             figures.insert("seconds".into(), rounded(seconds).into());
@@ -271,18 +288,30 @@ impl EvaluateMatching {
         }
         println!("{figures:#}");
         println!(
-            "\n{:<32} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
-            "note", "receipts", "auto", "wrong", "left", "top 1", "top 3"
+            "\n{:<32} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            "note",
+            "receipts",
+            "auto",
+            "wrong",
+            "left",
+            "top 1",
+            "top 3",
+            "twins",
+            "top 1",
+            "by lot"
         );
         for (note, score) in &notes {
             println!(
-                "{note:<32} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+                "{note:<32} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8.1}",
                 score.receipts,
                 score.auto,
                 score.auto - score.auto_correct,
                 score.left,
                 score.top1,
-                score.top3
+                score.top3,
+                score.with_twin,
+                score.twin_top1,
+                score.by_lot
             );
         }
         Ok(())
@@ -303,6 +332,10 @@ struct Outcome {
     amount: Decimal,
     /// The place of the right suggestion.
     place: Option<usize>,
+    /// Other answers for which just as much speaks.
+    twins: usize,
+    /// The first suggestion is one of them.
+    first_is_twin: bool,
     /// What the rules write off with it.
     settled: Vec<Settled>,
 }
@@ -323,6 +356,13 @@ impl Outcome {
             score.left += 1;
             score.top1 += u64::from(self.place == Some(0));
             score.top3 += u64::from(self.place.is_some_and(|place| place < 3));
+            if self.twins > 0 {
+                score.with_twin += 1;
+                score.twin_top1 += u64::from(self.place == Some(0));
+                score.twin_top3 += u64::from(self.place.is_some_and(|place| place < 3));
+                score.first_is_twin += u64::from(self.first_is_twin);
+                score.by_lot += 1.0 / (1 + self.twins) as f64;
+            }
         }
     }
 }
@@ -478,6 +518,15 @@ impl Ledger {
         told
     }
 
+    /// The documents of `lines` with their amounts.
+    fn items(&self, lines: &Lines) -> Vec<(&Item, Decimal)> {
+        let items = lines.iter().filter_map(|(document, amount)| {
+            let id = self.ids.get(document)?;
+            Some((self.books.items.get(id)?, *amount))
+        });
+        items.collect()
+    }
+
     fn judge(&self, receipt: &Receipt, verdict: &Verdict, truth: &TruthRow) -> Outcome {
         let allowed = lines(&truth.allocations);
         let expected = if truth.intended.is_empty() {
@@ -486,6 +535,11 @@ impl Ledger {
             lines(&truth.intended)
         };
         let decided = self.told(&verdict.lines);
+        let twins = if decided.is_empty() && verdict.decision.remittance_id.is_none() {
+            twins::of(receipt, &self.books, &self.items(&expected))
+        } else {
+            Vec::new()
+        };
         Outcome {
             auto: !decided.is_empty(),
             late: false,
@@ -499,6 +553,13 @@ impl Ledger {
                 .filter(|(document, amount)| allowed.get(*document) == Some(*amount))
                 .count() as u64,
             amount: receipt.amount.amount(),
+            first_is_twin: twins.iter().any(|twin| {
+                verdict.suggestions.first().is_some_and(|first| {
+                    first.lines.len() == twin.len()
+                        && first.lines.iter().all(|line| twin.contains(&line.document))
+                })
+            }),
+            twins: twins.len(),
             place: verdict
                 .suggestions
                 .iter()

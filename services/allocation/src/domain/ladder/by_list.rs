@@ -9,7 +9,7 @@ use kernel::{AccountId, DocumentId, Money, MoneyError};
 use super::{Named, Payer, Verdict, automatic, owed};
 use crate::domain::{
     Advised,
-    evidence::{is_near, say},
+    evidence::{is_near, say, without_zeros},
     ledger::{Books, Item, Line, Proposal, Receipt},
     remittance::Found,
     rules::Meant,
@@ -56,6 +56,8 @@ pub(super) fn follow<'b>(
         twin: false,
     };
     let mut seen = BTreeSet::new();
+    // Lines whose number is no document's.
+    let mut astray: Vec<&Advised> = Vec::new();
     let mut sum = Money::zero(cash.currency());
     let mut all = sum;
     for advised in told {
@@ -68,11 +70,17 @@ pub(super) fn follow<'b>(
             && !known
             && let Some(account) = account
         {
-            // Mistyped, but the amount agrees.
+            // Mistyped or without its zeros, but the amount agrees.
             open = owed(account, cash, books);
-            open.retain(|item| item.open == advised.amount && is_near(&advised.key, &item.ref_key));
+            open.retain(|item| {
+                item.open == advised.amount
+                    && (is_near(&advised.key, &item.ref_key) || is_zeroless(&advised.key, item))
+            });
         }
         let [item] = *open.as_slice() else {
+            if open.is_empty() && !known {
+                astray.push(advised);
+            }
             list.object(
                 "remittance",
                 match (open.is_empty(), known) {
@@ -151,11 +159,63 @@ pub(super) fn follow<'b>(
             ),
         );
     }
+    let sum = list.by_amounts(&astray, cash, sum, books)?;
     list.fit(cash, sum)?;
     Ok(list)
 }
 
-impl List<'_> {
+/// Whether a listed number is the item's without the zeros that its parts begin
+/// with: `INV-18` for `INV-00018` (E4).
+fn is_zeroless(key: &str, item: &Item) -> bool {
+    without_zeros(&item.document_ref).replace('/', "") == key
+}
+
+impl<'b> List<'b> {
+    /// Payers also list a document by a number of their own (an order's), or by
+    /// one that nobody can read. Where the line's amount is that of one document
+    /// alone that the same account owes and the list does not name, the person is
+    /// shown that one. The line stays a trouble, so that nothing is posted
+    /// because of it. Returns the new sum.
+    fn by_amounts(
+        &mut self,
+        astray: &[&Advised],
+        cash: Money,
+        mut sum: Money,
+        books: &'b Books,
+    ) -> Result<Money, MoneyError> {
+        let (Some(account), false) = (self.account, astray.is_empty()) else {
+            return Ok(sum);
+        };
+        let mut others = owed(account, cash, books);
+        others.retain(|item| self.items.iter().all(|listed| listed.id != item.id));
+        for advised in astray {
+            // Two lines of one amount say no more than two documents of it.
+            let lines = astray.iter().filter(|line| line.amount == advised.amount);
+            let mut of_amount = others
+                .iter()
+                .copied()
+                .filter(|item| item.open == advised.amount);
+            let (1, Some(item), None) = (lines.count(), of_amount.next(), of_amount.next()) else {
+                continue;
+            };
+            sum = sum.checked_add(item.open)?;
+            self.lines.push(Line {
+                document: item.id,
+                amount: item.open,
+            });
+            self.items.push(item);
+            self.trouble.push(say(
+                "amount",
+                true,
+                format!(
+                    "{} is open with exactly the amount listed for {}",
+                    item.document_ref, advised.key
+                ),
+            ));
+        }
+        Ok(sum)
+    }
+
     fn object(&mut self, kind: &str, why: impl Into<String>) {
         self.trouble.push(say(kind, false, why));
     }

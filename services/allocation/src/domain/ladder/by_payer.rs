@@ -6,7 +6,9 @@ use chrono::Datelike as _;
 use contracts::allocation::{Evidence, Rule};
 use kernel::{AccountId, Money, MoneyError};
 
-use super::{Named, Payer, Verdict, automatic, left, owed, spread, stray, unknown_number, whole};
+use super::{
+    Named, Payer, Verdict, automatic, by_share, left, owed, spread, stray, unknown_number, whole,
+};
 use crate::domain::{
     evidence::say,
     ledger::{Books, Item, Proposal, Receipt},
@@ -155,9 +157,17 @@ pub(super) fn decide(
             proposal
         })
         .collect();
+    // E7: a document less a discount, or a stage of it.
+    if suggestions.is_empty()
+        && let Some((item, tenths)) = by_share::find(cash, &open)
+    {
+        let mut proposal = by_share::show(cash, item, tenths);
+        proposal.evidence.push(payer.evidence(Some(account)));
+        suggestions.push(proposal);
+    }
     // Something for the person to begin with: the oldest first.
     let oldest = spread(cash, &rules::in_order(account, receipt, books, &open))?;
-    if suggestions.is_empty() && !oldest.is_empty() {
+    if candidates.is_empty() && !oldest.is_empty() {
         suggestions.push(Proposal {
             rule: Rule::Balance,
             confidence: "low",
@@ -223,6 +233,13 @@ fn of_anybody(receipt: &Receipt, books: &Books) -> Vec<Proposal> {
         .filter(|item| item.open == receipt.unallocated)
         .filter(|item| among.is_none_or(|accounts| accounts.contains(&item.account_id)))
         .collect();
+    // E7: those who may have paid may have paid less.
+    if items.is_empty()
+        && let Some((item, tenths)) =
+            by_share::find(receipt.unallocated, &by_share::owed_by_any(receipt, books))
+    {
+        return vec![by_share::show(receipt.unallocated, item, tenths)];
+    }
     // The nearest to its day first; how many more there are weighs nothing.
     items.sort_by_key(|item| {
         let days = (receipt.booked_on - item.due_on).num_days();
@@ -399,6 +416,23 @@ fn candidates<'b>(
             });
         }
     }
+    // Nobody proves that a long list is the only one, but a person may well have
+    // paid it.
+    if candidates.is_empty() && sums == Sums::None {
+        for set in subset::larger(target, &amounts, SETS_MAX) {
+            let items: Vec<&Item> = set.iter().filter_map(|&at| open.get(at).copied()).collect();
+            candidates.push(Candidate {
+                rule: Rule::SubsetSum,
+                why: format!(
+                    "{} documents of the payer add up to this amount",
+                    items.len()
+                ),
+                items,
+                doubt: Some("so many documents could add up to it by chance".to_owned()),
+                also: None,
+            });
+        }
+    }
     Ok(candidates)
 }
 
@@ -444,7 +478,7 @@ fn groups<'b>(open: &[&'b Item]) -> Vec<(Vec<&'b Item>, String)> {
 }
 
 /// The amount in ten-thousandths, the finest that the ledger keeps.
-fn units(money: Money) -> i128 {
+pub(super) fn units(money: Money) -> i128 {
     let mut amount = money.amount();
     amount.rescale(4);
     amount.mantissa()

@@ -7,7 +7,7 @@ use kernel::{AccountId, DocumentId};
 
 use super::{NAMED_MAX, Payer, owed};
 use crate::domain::{
-    evidence::{ends_another, is_near, is_tail, say, without_zeros, words},
+    evidence::{ends_another, is_near, is_tail, longer, say, without_zeros, words},
     grammar::other_numbers,
     ledger::{Books, Item, Receipt},
 };
@@ -182,10 +182,8 @@ impl<'b> Named<'b> {
             .collect();
         for (key, items) in &found {
             // A part of a longer number that is one of ours means that one.
-            let part = found
-                .iter()
-                .any(|(other, _)| other.len() > key.len() && other.ends_with(key.as_str()));
-            if part {
+            let mut longer = longer(key, &receipt.tokens);
+            if longer.any(|other| found.iter().any(|(key, _)| *key == other)) {
                 continue;
             }
             let items = items.clone();

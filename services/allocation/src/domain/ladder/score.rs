@@ -13,8 +13,9 @@ use super::{
     owed,
 };
 use crate::domain::{
+    arrival::PARTS,
     data,
-    evidence::{closeness, name_words, without_zeros, words},
+    evidence::{closeness, name_words, reference_key, without_zeros, words},
     ledger::{Books, Item, Line, Receipt},
     payer::By,
 };
@@ -68,7 +69,20 @@ pub(super) struct Scale<'b> {
     zeroless: BTreeSet<String>,
     /// How near the words come to any of his documents of the amount.
     closest: u8,
+    /// Words that the end of a full reference field has cut short, as keys.
+    cut: Vec<&'b str>,
+    /// Several numbers are named, and come to the cash: whoever pays.
+    adds_up: bool,
 }
+
+/// Characters of a reference in a Bacs Direct Credit (Standard 18, field 10) and
+/// in a Faster Payment: what is longer, banks cut off there.
+const FIELD: usize = 18;
+/// How near a number comes that such a field has cut short; nearer than any slip
+/// of the finger.
+const CUT: u8 = 95;
+/// How near the same comes to a number that it is only a slip of.
+const CUT_SLIP: u8 = 60;
 
 /// How near a number without its zeros comes.
 const ZEROLESS: u8 = 88;
@@ -112,7 +126,20 @@ impl<'b> Scale<'b> {
             let at = short.or_else(|| full.iter().position(|month| month == word))?;
             u32::try_from(at + 1).ok()
         });
+        let fields: Vec<String> = receipt
+            .narrative
+            .split(PARTS)
+            .filter(|part| part.chars().count() == FIELD)
+            .map(reference_key)
+            .collect();
+        let cut = receipt.tokens.iter().map(String::as_str);
+        let cut = cut.filter(|key| fields.iter().any(|field| field.ends_with(*key)));
+        let several = named.how == How::Exactly && named.open.len() > 1;
+        let cash = receipt.unallocated;
+        let sum = || Money::sum(named.open.iter().map(|item| item.open), cash.currency());
         let mut scale = Self {
+            cut: cut.collect(),
+            adds_up: several && sum().is_ok_and(|sum| sum == cash),
             zeroless: zeroless(&receipt.narrative),
             closest: 0,
             how: named.how,
@@ -152,9 +179,15 @@ impl<'b> Scale<'b> {
             .iter()
             .filter_map(|line| Some((self.books.items.get(&line.document)?, line.amount)))
             .collect();
+        // Nobody mistypes two numbers and comes to the amount to the penny: this
+        // payer pays for somebody else.
+        let for_another = self.adds_up
+            && items.len() == self.named.len()
+            && items.iter().all(|(item, _)| self.named.contains(&item.id));
+        let who = self.who(account);
         let mut score = MatchScore {
             reference: self.reference(&items),
-            payer: self.who(account),
+            payer: if for_another { who.max(80) } else { who },
             amount: self.amount(&items),
             date: self.date(account, &items),
             pattern: self.pattern(account, &items),
@@ -187,8 +220,9 @@ impl<'b> Scale<'b> {
         let behind = close < self.closest;
         if self.named.is_empty() {
             let silent = if self.elsewhere { 10 } else { 50 };
+            // What is written counts for more than what is due first.
             return if behind {
-                silent.min(30)
+                10
             } else {
                 silent.max(close.saturating_sub(if self.elsewhere { 40 } else { 10 }))
             };
@@ -210,7 +244,18 @@ impl<'b> Scale<'b> {
     fn closeness(&self, item: &Item) -> u8 {
         let tokens = self.receipt.tokens.iter();
         let close = tokens
-            .map(|key| closeness(key, &item.ref_key))
+            .map(|key| match closeness(key, &item.ref_key) {
+                100 => 100,
+                // Cut short, for it ends where the field does.
+                close if self.cut.contains(&key.as_str()) => {
+                    if close > 0 && item.ref_key.starts_with(key.as_str()) {
+                        CUT
+                    } else {
+                        close.min(CUT_SLIP)
+                    }
+                }
+                close => close,
+            })
             .max()
             .unwrap_or_default();
         // Numbers without their zeros look like nothing else.

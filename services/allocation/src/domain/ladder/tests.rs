@@ -1,5 +1,7 @@
 //! The rungs, one by one, and what must hold for any ledger and any receipt.
 
+mod shown;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate};
