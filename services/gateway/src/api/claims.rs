@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, disputes::Asked};
+use super::{Path, Query, asked::Asked};
 use crate::{App, problem::Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, controls::person, disputes::Asked, list, page_request};
+use super::{Path, Query, asked::Asked, controls::person, list, page_request};
 use crate::{App, auth::Caller, problem::Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]

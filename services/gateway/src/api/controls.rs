@@ -2,38 +2,34 @@
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{Extension, State},
     http::{HeaderMap, Uri},
     response::{IntoResponse as _, Response},
 };
 use chrono::NaiveDate;
 use contracts::{
-    api::{
-        Call,
-        controls::{
-            ApprovalDetail, ApprovalQueue, ChangeLimit, ClaimVatRelief, DecideApproval,
-            DraftRefund, GetApproval, GetRefund, GetSmallBalances, GetWriteOff, ListApprovals,
-            ListLimits, ListRecoveries, ListRefunds, ListSmallBalances, ListVatRelief,
-            ListWriteOffReasons, ListWriteOffs, Person, PreviewApproval, ProposeSmallBalances,
-            RedraftRefund, RefundContent, RefundStep, RequestWriteOff, ReverseWriteOff, RunStep,
-            StepRefund, StepSmallBalances, Verdict, WriteOffAsk,
-        },
+    api::controls::{
+        ApprovalDetail, ApprovalQueue, ChangeLimit, ClaimVatRelief, DecideApproval, DraftRefund,
+        GetApproval, GetRefund, GetSmallBalances, GetWriteOff, ListApprovals, ListLimits,
+        ListRecoveries, ListRefunds, ListSmallBalances, ListVatRelief, ListWriteOffReasons,
+        ListWriteOffs, Person, PreviewApproval, ProposeSmallBalances, RedraftRefund, RefundContent,
+        RefundStep, RequestWriteOff, ReverseWriteOff, RunStep, StepRefund, StepSmallBalances,
+        Verdict, WriteOffAsk,
     },
     controls::{
         ApprovalId, ApprovalKind, ApprovalState, RefundId, RefundState, SmallBalanceRunId,
         WriteOffId, WriteOffState, differences,
     },
 };
-use kernel::{AccountId, CommandId, Currency, Money, ReceiptId};
+use kernel::{AccountId, Currency, Money, ReceiptId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::{
-    Path, Query, json, list,
-    once::once,
-    page_request,
+    Path, Query,
+    asked::Asked,
+    list, page_request,
     reports::varied,
     table::{Cell, File, Form, Table, wanted},
 };
@@ -52,37 +48,6 @@ pub(crate) fn person(caller: &Caller) -> Person {
             .map(|role| role.name().to_owned())
             .collect(),
     }
-}
-
-/// What a client sent.
-pub(super) struct Sent {
-    pub(super) app: App,
-    pub(super) caller: Caller,
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-/// Carries a command out once, whatever the number of times it is sent.
-pub(super) async fn command<Q: DeserializeOwned, C: Call>(
-    sent: Sent,
-    route: &'static str,
-    make: impl FnOnce(CommandId, Q, Person) -> C,
-) -> Result<Response, Problem> {
-    let said = [sent.uri.path().as_bytes(), &sent.body];
-    once(
-        &sent.app,
-        &sent.caller,
-        route,
-        &sent.headers,
-        said,
-        async |command_id| {
-            let request: Q = json(&sent.headers, &sent.body)?;
-            let command = make(command_id, request, person(&sent.caller));
-            Ok(sent.app.bus.ask(&command).await?)
-        },
-    )
-    .await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -197,32 +162,20 @@ pub(crate) struct DecisionRequest {
     responses((status = 200, description = "The approval as it is now", body = ref("#/components/schemas/ApprovalDetail")))
 )]
 pub(crate) async fn approve(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(approval_id): Path<ApprovalId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "approve",
-        |command_id, request: DecisionRequest, person| DecideApproval {
-            command_id,
-            approval_id,
-            verdict: Verdict::Approve,
-            reason: request.reason,
-            person,
-        },
-    )
-    .await
+    asked
+        .once("approve", |command_id, request: DecisionRequest, person| {
+            DecideApproval {
+                command_id,
+                approval_id,
+                verdict: Verdict::Approve,
+                reason: request.reason,
+                person,
+            }
+        })
+        .await
 }
 
 /// Rejects, with a reason.
@@ -236,32 +189,20 @@ pub(crate) async fn approve(
     responses((status = 200, description = "The approval as it is now", body = ref("#/components/schemas/ApprovalDetail")))
 )]
 pub(crate) async fn reject(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(approval_id): Path<ApprovalId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "reject",
-        |command_id, request: DecisionRequest, person| DecideApproval {
-            command_id,
-            approval_id,
-            verdict: Verdict::Reject,
-            reason: request.reason,
-            person,
-        },
-    )
-    .await
+    asked
+        .once("reject", |command_id, request: DecisionRequest, person| {
+            DecideApproval {
+                command_id,
+                approval_id,
+                verdict: Verdict::Reject,
+                reason: request.reason,
+                person,
+            }
+        })
+        .await
 }
 
 /// The limits in force today, by kind of request, role and currency.
@@ -292,34 +233,21 @@ pub(crate) struct LimitRequest {
     request_body = ref("#/components/schemas/LimitRequest"),
     responses((status = 200, description = "The request that waits for approval", body = ref("#/components/schemas/ApprovalDetail")))
 )]
-pub(crate) async fn change_limit(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "change_limit",
-        |command_id, request: LimitRequest, person| ChangeLimit {
-            command_id,
-            kind: request.kind,
-            role: request.role,
-            limit: request.limit,
-            valid_from: request.valid_from,
-            reason: request.reason,
-            person,
-        },
-    )
-    .await
+pub(crate) async fn change_limit(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .once(
+            "change_limit",
+            |command_id, request: LimitRequest, person| ChangeLimit {
+                command_id,
+                kind: request.kind,
+                role: request.role,
+                limit: request.limit,
+                valid_from: request.valid_from,
+                reason: request.reason,
+                person,
+            },
+        )
+        .await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -391,32 +319,19 @@ pub(crate) struct RefundRequest {
     request_body = ref("#/components/schemas/RefundRequest"),
     responses((status = 200, description = "The refund", body = ref("#/components/schemas/RefundDetail")))
 )]
-pub(crate) async fn draft_refund(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "draft_refund",
-        |command_id, request: RefundRequest, person| DraftRefund {
-            command_id,
-            receipt_id: request.receipt_id,
-            content: request.content,
-            submit: request.submit,
-            person,
-        },
-    )
-    .await
+pub(crate) async fn draft_refund(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .once(
+            "draft_refund",
+            |command_id, request: RefundRequest, person| DraftRefund {
+                command_id,
+                receipt_id: request.receipt_id,
+                content: request.content,
+                submit: request.submit,
+                person,
+            },
+        )
+        .await
 }
 
 /// A refund drafted anew.
@@ -440,32 +355,21 @@ pub(crate) struct RedraftRequest {
     responses((status = 200, description = "The refund", body = ref("#/components/schemas/RefundDetail")))
 )]
 pub(crate) async fn redraft_refund(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(refund_id): Path<RefundId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "redraft_refund",
-        |command_id, request: RedraftRequest, person| RedraftRefund {
-            command_id,
-            refund_id,
-            content: request.content,
-            submit: request.submit,
-            person,
-        },
-    )
-    .await
+    asked
+        .once(
+            "redraft_refund",
+            |command_id, request: RedraftRequest, person| RedraftRefund {
+                command_id,
+                refund_id,
+                content: request.content,
+                submit: request.submit,
+                person,
+            },
+        )
+        .await
 }
 
 /// Brings a refund a step further: submitted, verified, in a payment file (which
@@ -480,31 +384,19 @@ pub(crate) async fn redraft_refund(
     responses((status = 200, description = "The refund", body = ref("#/components/schemas/RefundDetail")))
 )]
 pub(crate) async fn step_refund(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(refund_id): Path<RefundId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "step_refund",
-        |command_id, step: RefundStep, person| StepRefund {
-            command_id,
-            refund_id,
-            step,
-            person,
-        },
-    )
-    .await
+    asked
+        .once("step_refund", |command_id, step: RefundStep, person| {
+            StepRefund {
+                command_id,
+                refund_id,
+                step,
+                person,
+            }
+        })
+        .await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -592,32 +484,19 @@ pub(crate) struct WriteOffRequest {
     request_body = ref("#/components/schemas/WriteOffRequest"),
     responses((status = 200, description = "The write-off that waits for approval", body = ref("#/components/schemas/WriteOffDetail")))
 )]
-pub(crate) async fn request_write_off(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "request_write_off",
-        |command_id, request: WriteOffRequest, person| RequestWriteOff {
-            command_id,
-            reason_code: request.reason_code,
-            reason: request.reason,
-            lines: request.lines,
-            person,
-        },
-    )
-    .await
+pub(crate) async fn request_write_off(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .once(
+            "request_write_off",
+            |command_id, request: WriteOffRequest, person| RequestWriteOff {
+                command_id,
+                reason_code: request.reason_code,
+                reason: request.reason,
+                lines: request.lines,
+                person,
+            },
+        )
+        .await
 }
 
 /// Takes a write-off back.
@@ -641,32 +520,21 @@ pub(crate) struct ReversalRequest {
     responses((status = 200, description = "The write-off", body = ref("#/components/schemas/WriteOffDetail")))
 )]
 pub(crate) async fn reverse_write_off(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(write_off_id): Path<WriteOffId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "reverse_write_off",
-        |command_id, request: ReversalRequest, person| ReverseWriteOff {
-            command_id,
-            write_off_id,
-            receipt_id: request.receipt_id,
-            reason: request.reason,
-            person,
-        },
-    )
-    .await
+    asked
+        .once(
+            "reverse_write_off",
+            |command_id, request: ReversalRequest, person| ReverseWriteOff {
+                command_id,
+                write_off_id,
+                receipt_id: request.receipt_id,
+                reason: request.reason,
+                person,
+            },
+        )
+        .await
 }
 
 /// In which VAT return the relief was claimed.
@@ -686,31 +554,20 @@ pub(crate) struct ClaimRequest {
     responses((status = 200, description = "The write-off", body = ref("#/components/schemas/WriteOffDetail")))
 )]
 pub(crate) async fn claim_vat_relief(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(write_off_id): Path<WriteOffId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "claim_vat_relief",
-        |command_id, request: ClaimRequest, person| ClaimVatRelief {
-            command_id,
-            write_off_id,
-            claimed_on: request.claimed_on,
-            person,
-        },
-    )
-    .await
+    asked
+        .once(
+            "claim_vat_relief",
+            |command_id, request: ClaimRequest, person| ClaimVatRelief {
+                command_id,
+                write_off_id,
+                claimed_on: request.claimed_on,
+                person,
+            },
+        )
+        .await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -863,32 +720,19 @@ pub(crate) struct SmallBalancesRequest {
     request_body = ref("#/components/schemas/SmallBalancesRequest"),
     responses((status = 200, description = "The run", body = ref("#/components/schemas/SmallBalanceRun")))
 )]
-pub(crate) async fn propose_small_balances(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "propose_small_balances",
-        |command_id, request: SmallBalancesRequest, person| ProposeSmallBalances {
-            command_id,
-            currency: request.currency,
-            submit: request.submit,
-            reason: request.reason,
-            person,
-        },
-    )
-    .await
+pub(crate) async fn propose_small_balances(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .once(
+            "propose_small_balances",
+            |command_id, request: SmallBalancesRequest, person| ProposeSmallBalances {
+                command_id,
+                currency: request.currency,
+                submit: request.submit,
+                reason: request.reason,
+                person,
+            },
+        )
+        .await
 }
 
 /// What shall happen to a run.
@@ -909,30 +753,19 @@ pub(crate) struct RunStepRequest {
     responses((status = 200, description = "The run", body = ref("#/components/schemas/SmallBalanceRun")))
 )]
 pub(crate) async fn step_small_balances(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(run_id): Path<SmallBalanceRunId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "step_small_balances",
-        |command_id, request: RunStepRequest, person| StepSmallBalances {
-            command_id,
-            run_id,
-            step: request.step,
-            reason: request.reason,
-            person,
-        },
-    )
-    .await
+    asked
+        .once(
+            "step_small_balances",
+            |command_id, request: RunStepRequest, person| StepSmallBalances {
+                command_id,
+                run_id,
+                step: request.step,
+                reason: request.reason,
+                person,
+            },
+        )
+        .await
 }

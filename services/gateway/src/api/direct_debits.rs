@@ -31,7 +31,8 @@ use utoipa::IntoParams;
 
 use super::{
     Path, Query,
-    controls::{RunsQuery, Sent, command, person},
+    asked::Asked,
+    controls::{RunsQuery, person},
     json, list,
     once::{command_id, key, once},
     page_request,
@@ -107,26 +108,13 @@ pub(crate) struct InstructionFileRequest {
     request_body = ref("#/components/schemas/InstructionFileRequest"),
     responses((status = 200, description = "The file", body = ref("#/components/schemas/BacsFileView")))
 )]
-pub(crate) async fn make_instruction_file(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
+pub(crate) async fn make_instruction_file(asked: Asked) -> Result<Response, Problem> {
     let make = |command_id, request: InstructionFileRequest, person| MakeInstructionFile {
         command_id,
         processing_on: request.processing_on,
         person,
     };
-    command(sent, "make_instruction_file", make).await
+    asked.once("make_instruction_file", make).await
 }
 
 /// What payers were told.
@@ -142,26 +130,13 @@ pub(crate) struct NoticesRequest {
     request_body = ref("#/components/schemas/NoticesRequest"),
     responses((status = 200, description = "How many", body = ref("#/components/schemas/NoticesRecorded")))
 )]
-pub(crate) async fn record_notices(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
+pub(crate) async fn record_notices(asked: Asked) -> Result<Response, Problem> {
     let make = |command_id, request: NoticesRequest, person| RecordNotices {
         command_id,
         notices: request.notices,
         person,
     };
-    command(sent, "record_notices", make).await
+    asked.once("record_notices", make).await
 }
 
 /// Collection runs, the latest entry day first.
@@ -197,20 +172,7 @@ pub(crate) struct CollectionsRequest {
     request_body = ref("#/components/schemas/CollectionsRequest"),
     responses((status = 200, description = "The run, and what is blocked", body = ref("#/components/schemas/Proposed")))
 )]
-pub(crate) async fn propose(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
+pub(crate) async fn propose(asked: Asked) -> Result<Response, Problem> {
     let make = |command_id, request: CollectionsRequest, person| ProposeCollections {
         command_id,
         entry_on: request.entry_on,
@@ -218,7 +180,7 @@ pub(crate) async fn propose(
         reason: request.reason,
         person,
     };
-    command(sent, "propose_collections", make).await
+    asked.once("propose_collections", make).await
 }
 
 /// One run.
@@ -365,20 +327,9 @@ pub(crate) struct AgainRequest {
     responses((status = 200, description = "The run that it is in", body = ref("#/components/schemas/CollectionRunView")))
 )]
 pub(crate) async fn present_again(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(collection_id): Path<CollectionId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
     let make = |command_id, request: AgainRequest, person| PresentAgain {
         command_id,
         collection_id,
@@ -386,7 +337,7 @@ pub(crate) async fn present_again(
         reason: request.reason,
         person,
     };
-    command(sent, "present_again", make).await
+    asked.once("present_again", make).await
 }
 
 /// Files for Bacs, newest first, with who fetched them.

@@ -2,84 +2,27 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Extension, FromRequest, State},
-    http::{HeaderMap, StatusCode, Uri},
+    extract::State,
+    http::{StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    api::{
-        Call,
-        controls::Person,
-        disputes::{
-            CaseKey, CaseLine, CaseQueue, CaseStep, CountCases, ErasePerson, GetCase, GetFeedback,
-            GetTaxonomy, HistoryLine, ListCases, NudgeStakeholder, OpenCase, StepCase,
-        },
+    api::disputes::{
+        CaseKey, CaseLine, CaseQueue, CaseStep, CountCases, ErasePerson, GetCase, GetFeedback,
+        GetTaxonomy, HistoryLine, ListCases, NudgeStakeholder, OpenCase, StepCase,
     },
     disputes::{CaseId, CaseKind},
 };
-use kernel::{AccountId, CommandId, DocumentId};
+use kernel::{AccountId, DocumentId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::{
-    Path, Query,
-    controls::person,
-    json, list,
-    once::{Answers, answered, command_of},
-    page_request, search,
+    Path, Query, asked::Asked, controls::person, json, list, once::command_of, page_request, search,
 };
-use crate::{App, auth::Caller, openapi, problem::Problem};
-
-/// A command that somebody sends.
-#[derive(FromRequest)]
-#[from_request(state(App))]
-pub(crate) struct Asked {
-    #[from_request(via(State))]
-    app: App,
-    #[from_request(via(Extension))]
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Asked {
-    /// Carries it out once, however often it is sent.
-    pub(super) async fn once<B: DeserializeOwned, C: Call>(
-        self,
-        route: &'static str,
-        command: impl FnOnce(CommandId, B, Person) -> C,
-    ) -> Result<Response, Problem> {
-        self.answered(route, Answers::Kept, command).await
-    }
-
-    /// The same for what is answered with people's words.
-    async fn answered<B: DeserializeOwned, C: Call>(
-        self,
-        route: &'static str,
-        answers: Answers,
-        command: impl FnOnce(CommandId, B, Person) -> C,
-    ) -> Result<Response, Problem> {
-        let said = [self.uri.path().as_bytes(), &self.body];
-        let (app, caller) = (&self.app, &self.caller);
-        answered(
-            answers,
-            app,
-            caller,
-            route,
-            &self.headers,
-            said,
-            async |id| {
-                let body: B = json(&self.headers, &self.body)?;
-                Ok(app.bus.ask(&command(id, body, person(caller))).await?)
-            },
-        )
-        .await
-    }
-}
+use crate::{App, openapi, problem::Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -243,10 +186,8 @@ pub(crate) struct CaseRequest {
 )]
 pub(crate) async fn open(asked: Asked) -> Result<Response, Problem> {
     asked
-        .answered(
-            "open_dispute",
-            Answers::Anew,
-            |command_id, body: CaseRequest, person| OpenCase {
+        .anew("open_dispute", |command_id, body: CaseRequest, caller| {
+            Ok(OpenCase {
                 command_id,
                 kind: body.kind,
                 account_id: body.account_id,
@@ -256,9 +197,9 @@ pub(crate) async fn open(asked: Asked) -> Result<Response, Problem> {
                 raised_at: body.raised_at,
                 processor: body.processor,
                 linked: body.linked,
-                person,
-            },
-        )
+                person: person(caller),
+            })
+        })
         .await
 }
 
@@ -286,16 +227,17 @@ pub(crate) struct CaseStepRequest {
 )]
 pub(crate) async fn step(Path(case_id): Path<CaseId>, asked: Asked) -> Result<Response, Problem> {
     asked
-        .answered(
+        .anew(
             "step_dispute",
-            Answers::Anew,
-            |command_id, body: CaseStepRequest, person| StepCase {
-                command_id,
-                case_id,
-                version: body.version,
-                step: body.step,
-                reason: body.reason,
-                person,
+            |command_id, body: CaseStepRequest, caller| {
+                Ok(StepCase {
+                    command_id,
+                    case_id,
+                    version: body.version,
+                    step: body.step,
+                    reason: body.reason,
+                    person: person(caller),
+                })
             },
         )
         .await

@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, disputes::Asked, evidence::attachment};
+use super::{Path, Query, asked::Asked, evidence::attachment};
 use crate::{App, problem::Problem};
 
 /// Every template, with the version in force and the newest.

@@ -3,15 +3,13 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Extension, FromRequest, State},
-    http::{HeaderMap, StatusCode, Uri},
+    extract::State,
+    http::{StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
 use chrono::NaiveDate;
 use contracts::{
     api::{
-        Call,
         controls::{DecideApproval, Verdict},
         ingestion::{DesignateBankAccount, ListBankAccounts},
         matters::{
@@ -29,47 +27,17 @@ use contracts::{
     matters::{DisbursementKind, DisbursementStep, EntryKind, ResidualRoute, ResidualState},
 };
 use kernel::{
-    BankMoveId, CommandId, DisbursementId, DocumentId, MatterEntryId, MatterId, Money, ReceiptId,
-    ResidualId,
+    BankMoveId, DisbursementId, DocumentId, MatterEntryId, MatterId, Money, ReceiptId, ResidualId,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::{
-    Path, Query, UndoRequest, controls::person, json, list, once::once, page_request, search,
+    Path, Query, UndoRequest, asked::Asked, controls::person, json, list, once::once, page_request,
+    search,
 };
-use crate::{App, auth::Caller, problem::Problem};
-
-/// A command that somebody sends.
-#[derive(FromRequest)]
-#[from_request(state(App))]
-pub(crate) struct Asked {
-    #[from_request(via(State))]
-    app: App,
-    #[from_request(via(Extension))]
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Asked {
-    /// Carries it out once, however often it is sent.
-    async fn once<B: DeserializeOwned, C: Call>(
-        self,
-        route: &'static str,
-        command: impl FnOnce(CommandId, B, String) -> C,
-    ) -> Result<Response, Problem> {
-        let said = [self.uri.path().as_bytes(), &self.body];
-        let (app, caller) = (&self.app, &self.caller);
-        once(app, caller, route, &self.headers, said, async |id| {
-            let body: B = json(&self.headers, &self.body)?;
-            Ok(app.bus.ask(&command(id, body, caller.actor())).await?)
-        })
-        .await
-    }
-}
+use crate::{App, problem::Problem};
 
 /// A page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -215,14 +183,14 @@ pub(crate) async fn split(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("split", |command_id, body: SplitRequest, actor| {
+        .once("split", |command_id, body: SplitRequest, person| {
             SplitReceipt {
                 command_id,
                 receipt_id,
                 expected_version: body.expected_version,
                 matter_id: body.matter_id,
                 parts: body.parts,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             }
         })
@@ -254,13 +222,13 @@ pub(crate) async fn transfer(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("transfer", |command_id, body: TransferRequest, actor| {
+        .once("transfer", |command_id, body: TransferRequest, person| {
             TransferToBusiness {
                 command_id,
                 matter_id,
                 document_id: body.document_id,
                 amount: body.amount,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             }
         })
@@ -302,7 +270,7 @@ pub(crate) async fn pay(
     asked
         .once(
             "pay-client-money",
-            |command_id, body: ClientPaymentRequest, actor| PayClientMoney {
+            |command_id, body: ClientPaymentRequest, person| PayClientMoney {
                 command_id,
                 matter_id,
                 kind: body.kind,
@@ -310,7 +278,7 @@ pub(crate) async fn pay(
                 payee: body.payee,
                 disbursement_id: body.disbursement_id,
                 bank_account: body.bank_account,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             },
         )
@@ -334,10 +302,10 @@ pub(crate) async fn take_back_payment(
     asked
         .once(
             "take-back-client-payment",
-            |command_id, body: TakeBackRequest, actor| TakeBackClientPayment {
+            |command_id, body: TakeBackRequest, person| TakeBackClientPayment {
                 command_id,
                 payment_id,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             },
         )
@@ -361,10 +329,10 @@ pub(crate) async fn undo_entry(
     asked
         .once(
             "undo-matter-entry",
-            |command_id, body: UndoRequest, actor| UndoMatterEntry {
+            |command_id, body: UndoRequest, person| UndoMatterEntry {
                 command_id,
                 entry_id,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             },
         )
@@ -396,11 +364,11 @@ pub(crate) async fn hold(
     asked
         .once(
             "hold-client-money",
-            |command_id, body: HoldRequest, actor| HoldClientMoney {
+            |command_id, body: HoldRequest, person| HoldClientMoney {
                 command_id,
                 matter_id,
                 hold: body.hold,
-                actor,
+                actor: person.actor,
             },
         )
         .await
@@ -448,13 +416,13 @@ pub(crate) async fn move_done(
     asked
         .once(
             "bank-move-done",
-            |command_id, body: MoveDoneRequest, actor| CompleteBankMove {
+            |command_id, body: MoveDoneRequest, person| CompleteBankMove {
                 command_id,
                 move_id,
                 done_on: body.done_on,
                 from_account: body.from_account,
                 to_account: body.to_account,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             },
         )
@@ -533,14 +501,14 @@ pub(crate) async fn trace(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("trace-owner", |command_id, body: TracingRequest, actor| {
+        .once("trace-owner", |command_id, body: TracingRequest, person| {
             TraceOwner {
                 command_id,
                 residual_id,
                 on: body.on,
                 channel: body.channel,
                 outcome: body.outcome,
-                actor,
+                actor: person.actor,
             }
         })
         .await
@@ -570,13 +538,13 @@ pub(crate) async fn sra(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("sra-application", |command_id, body: SraRequest, actor| {
+        .once("sra-application", |command_id, body: SraRequest, person| {
             RecordSraApplication {
                 command_id,
                 residual_id,
                 on: body.on,
                 reference: body.reference,
-                actor,
+                actor: person.actor,
             }
         })
         .await
@@ -611,7 +579,7 @@ pub(crate) async fn propose(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked
-        .once("propose-route", |command_id, body: RouteRequest, actor| {
+        .once("propose-route", |command_id, body: RouteRequest, person| {
             ProposeRoute {
                 command_id,
                 residual_id,
@@ -619,7 +587,7 @@ pub(crate) async fn propose(
                 payee: body.payee,
                 charity_number: body.charity_number,
                 bank_account: body.bank_account,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             }
         })
@@ -723,10 +691,10 @@ pub(crate) async fn take_back(
     asked
         .once(
             "take-back-route",
-            |command_id, body: TakeBackRequest, actor| TakeBackRoute {
+            |command_id, body: TakeBackRequest, person| TakeBackRoute {
                 command_id,
                 residual_id,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             },
         )
@@ -812,7 +780,7 @@ pub(crate) async fn record_disbursement(asked: Asked) -> Result<Response, Proble
     asked
         .once(
             "record-disbursement",
-            |command_id, body: DisbursementRequest, actor| RecordDisbursement {
+            |command_id, body: DisbursementRequest, person| RecordDisbursement {
                 command_id,
                 matter_id: body.matter_id,
                 kind: body.kind,
@@ -821,7 +789,7 @@ pub(crate) async fn record_disbursement(asked: Asked) -> Result<Response, Proble
                 vat: body.vat,
                 incurred_on: body.incurred_on,
                 recoverable_from: body.recoverable_from,
-                actor,
+                actor: person.actor,
             },
         )
         .await
@@ -855,13 +823,13 @@ pub(crate) async fn move_disbursement(
     asked
         .once(
             "move-disbursement",
-            |command_id, body: DisbursementStepRequest, actor| MoveDisbursement {
+            |command_id, body: DisbursementStepRequest, person| MoveDisbursement {
                 command_id,
                 disbursement_id,
                 step: body.step,
                 on: body.on,
                 amount: body.amount,
-                actor,
+                actor: person.actor,
                 reason: body.reason,
             },
         )
@@ -900,12 +868,12 @@ pub(crate) async fn designate(asked: Asked) -> Result<Response, Problem> {
     asked
         .once(
             "designate-bank-account",
-            |command_id, body: DesignationRequest, actor| DesignateBankAccount {
+            |command_id, body: DesignationRequest, person| DesignateBankAccount {
                 command_id,
                 bank_account: body.bank_account,
                 designation: body.designation,
                 reason: body.reason,
-                actor,
+                actor: person.actor,
             },
         )
         .await

@@ -4,6 +4,7 @@
 //! answer.
 
 pub(crate) mod accounts;
+pub(crate) mod asked;
 pub(crate) mod claims;
 pub(crate) mod contacts;
 pub(crate) mod controls;

@@ -2,9 +2,8 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Extension, State},
-    http::{HeaderMap, Uri},
+    extract::State,
+    http::Uri,
     response::{IntoResponse as _, Response},
 };
 use contracts::api::allocation::{
@@ -16,8 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, json, list, once::once, page_request, search};
-use crate::{App, auth::Caller, openapi, problem::Problem};
+use super::{Path, Query, asked::Asked, list, page_request, search};
+use crate::{App, openapi, problem::Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -143,34 +142,24 @@ pub(crate) fn stated(reason: &str) -> Result<String, Problem> {
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn allocate(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(receipt_id): Path<ReceiptId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "allocate",
-        &headers,
-        said,
-        async |command_id| {
-            let request: AllocationRequest = json(&headers, &body)?;
-            let command = AllocateReceipt {
-                command_id,
-                receipt_id,
-                expected_version: request.expected_version,
-                reason: stated(&request.reason)?,
-                lines: request.lines,
-                actor: caller.actor(),
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "allocate",
+            |command_id, request: AllocationRequest, caller| {
+                Ok(AllocateReceipt {
+                    command_id,
+                    receipt_id,
+                    expected_version: request.expected_version,
+                    reason: stated(&request.reason)?,
+                    lines: request.lines,
+                    actor: caller.actor(),
+                })
+            },
+        )
+        .await
 }
 
 /// Takes an allocation back by a contra line. Repeated with the same
@@ -185,26 +174,20 @@ pub(crate) async fn allocate(
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn undo(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(allocation_id): Path<AllocationId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(&app, &caller, "undo", &headers, said, async |command_id| {
-        let request: UndoRequest = json(&headers, &body)?;
-        let command = UndoAllocation {
-            command_id,
-            allocation_id,
-            reason: stated(&request.reason)?,
-            cause: request.cause,
-            actor: caller.actor(),
-        };
-        Ok(app.bus.ask(&command).await?)
-    })
-    .await
+    asked
+        .checked("undo", |command_id, request: UndoRequest, caller| {
+            Ok(UndoAllocation {
+                command_id,
+                allocation_id,
+                reason: stated(&request.reason)?,
+                cause: request.cause,
+                actor: caller.actor(),
+            })
+        })
+        .await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

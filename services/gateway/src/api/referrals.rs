@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, disputes::Asked, list, page_request};
+use super::{Path, Query, asked::Asked, list, page_request};
 use crate::{App, problem::Problem};
 
 /// Where an account stands on the way to a court: which overdue documents a

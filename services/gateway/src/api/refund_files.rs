@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Path, Query,
-    controls::{RunsQuery, Sent, command, person},
+    asked::Asked,
+    controls::{RunsQuery, person},
     json, list,
     once::{command_id, key, once},
     page_request,
@@ -98,22 +99,15 @@ pub(crate) async fn order(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    let said = [sent.uri.path().as_bytes(), &sent.body];
+    let said = [uri.path().as_bytes(), &body];
     once(
-        &sent.app,
-        &sent.caller,
+        &app,
+        &caller,
         "order_refund_file",
-        &sent.headers,
+        &headers,
         said,
         async |command_id| {
-            let request: RefundFileRequest = json(&sent.headers, &sent.body)?;
+            let request: RefundFileRequest = json(&headers, &body)?;
             let order = OrderRefundFile {
                 command_id,
                 bank_account: request.bank_account,
@@ -121,10 +115,10 @@ pub(crate) async fn order(
                 debtor_name: request.debtor_name,
                 execute_on: request.execute_on,
                 format: request.format,
-                bacs: bacs_for(&sent.app, request.format).await?,
-                person: person(&sent.caller),
+                bacs: bacs_for(&app, request.format).await?,
+                person: person(&caller),
             };
-            Ok(sent.app.bus.ask(&order).await?)
+            Ok(app.bus.ask(&order).await?)
         },
     )
     .await
@@ -147,31 +141,20 @@ pub(crate) struct RefundFileStepRequest {
     responses((status = 200, description = "Its refunds", body = ref("#/components/schemas/Page_for_RefundView")))
 )]
 pub(crate) async fn step(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(file_id): Path<RefundFileId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "step_refund_file",
-        |command_id, request: RefundFileStepRequest, person| StepRefundFile {
-            command_id,
-            file_id,
-            step: request.step,
-            person,
-        },
-    )
-    .await
+    asked
+        .once(
+            "step_refund_file",
+            |command_id, request: RefundFileStepRequest, person| StepRefundFile {
+                command_id,
+                file_id,
+                step: request.step,
+                person,
+            },
+        )
+        .await
 }
 
 /// The bytes of a payment file, for the bank. Who has them is noted, once for

@@ -3,9 +3,8 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Extension, State},
-    http::{HeaderMap, Uri},
+    extract::State,
+    http::Uri,
     response::{IntoResponse as _, Response},
 };
 use contracts::{
@@ -24,8 +23,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, json, list, once::once, page_request, receipts::stated};
-use crate::{App, auth::Caller, openapi, problem::Problem};
+use super::{Path, Query, asked::Asked, list, page_request, receipts::stated};
+use crate::{App, openapi, problem::Problem};
 
 /// The payment did not stay with us.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -211,36 +210,26 @@ pub(crate) async fn chaseable(
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn return_receipt(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(receipt_id): Path<ReceiptId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "return_receipt",
-        &headers,
-        said,
-        async |command_id| {
-            let request: ReturnRequest = json(&headers, &body)?;
-            let command = ReturnReceipt {
-                command_id,
-                receipt_id,
-                amount: request.amount,
-                scheme: request.scheme,
-                code: request.code,
-                expected_version: request.expected_version,
-                actor: caller.actor(),
-                reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "return_receipt",
+            |command_id, request: ReturnRequest, caller| {
+                Ok(ReturnReceipt {
+                    command_id,
+                    receipt_id,
+                    amount: request.amount,
+                    scheme: request.scheme,
+                    code: request.code,
+                    expected_version: request.expected_version,
+                    actor: caller.actor(),
+                    reason: stated(&request.reason)?,
+                })
+            },
+        )
+        .await
 }
 
 /// Says whose the unallocated money of a receipt is. Repeated with the same
@@ -255,35 +244,25 @@ pub(crate) async fn return_receipt(
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn transfer(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(receipt_id): Path<ReceiptId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "transfer",
-        &headers,
-        said,
-        async |command_id| {
-            let request: TransferRequest = json(&headers, &body)?;
-            let command = TransferReceipt {
-                command_id,
-                receipt_id,
-                account_id: request.account_id,
-                on_account: request.on_account,
-                expected_version: request.expected_version,
-                actor: caller.actor(),
-                reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "transfer",
+            |command_id, request: TransferRequest, caller| {
+                Ok(TransferReceipt {
+                    command_id,
+                    receipt_id,
+                    account_id: request.account_id,
+                    on_account: request.on_account,
+                    expected_version: request.expected_version,
+                    actor: caller.actor(),
+                    reason: stated(&request.reason)?,
+                })
+            },
+        )
+        .await
 }
 
 /// Keeps unallocated money on account, or no longer. Repeated with the same
@@ -298,34 +277,24 @@ pub(crate) async fn transfer(
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn on_account(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(receipt_id): Path<ReceiptId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "on_account",
-        &headers,
-        said,
-        async |command_id| {
-            let request: OnAccountRequest = json(&headers, &body)?;
-            let command = KeepOnAccount {
-                command_id,
-                receipt_id,
-                on_account: request.on_account,
-                expected_version: request.expected_version,
-                actor: caller.actor(),
-                reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "on_account",
+            |command_id, request: OnAccountRequest, caller| {
+                Ok(KeepOnAccount {
+                    command_id,
+                    receipt_id,
+                    on_account: request.on_account,
+                    expected_version: request.expected_version,
+                    actor: caller.actor(),
+                    reason: stated(&request.reason)?,
+                })
+            },
+        )
+        .await
 }
 
 /// Says whether a possible duplicate is one. Repeated with the same
@@ -340,34 +309,24 @@ pub(crate) async fn on_account(
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn duplicate(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(receipt_id): Path<ReceiptId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "duplicate",
-        &headers,
-        said,
-        async |command_id| {
-            let request: DuplicateRequest = json(&headers, &body)?;
-            let command = SettleDuplicate {
-                command_id,
-                receipt_id,
-                duplicate: request.duplicate,
-                expected_version: request.expected_version,
-                actor: caller.actor(),
-                reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "duplicate",
+            |command_id, request: DuplicateRequest, caller| {
+                Ok(SettleDuplicate {
+                    command_id,
+                    receipt_id,
+                    duplicate: request.duplicate,
+                    expected_version: request.expected_version,
+                    actor: caller.actor(),
+                    reason: stated(&request.reason)?,
+                })
+            },
+        )
+        .await
 }
 
 /// Takes back all that one decision did to a receipt, as far as it stands. Repeated with the same
@@ -382,23 +341,12 @@ pub(crate) async fn duplicate(
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn undo_run(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(receipt_id): Path<ReceiptId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "undo_run",
-        &headers,
-        said,
-        async |command_id| {
-            let request: UndoRunRequest = json(&headers, &body)?;
-            let command = UndoTogether {
+    asked
+        .checked("undo_run", |command_id, request: UndoRunRequest, caller| {
+            Ok(UndoTogether {
                 command_id,
                 receipt_id,
                 allocation_ids: Vec::new(),
@@ -407,11 +355,9 @@ pub(crate) async fn undo_run(
                 cause: None,
                 actor: caller.actor(),
                 reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+            })
+        })
+        .await
 }
 
 /// Lets an allocation pay another document instead. Repeated with the same
@@ -426,34 +372,24 @@ pub(crate) async fn undo_run(
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn move_allocation(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(allocation_id): Path<AllocationId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "move_allocation",
-        &headers,
-        said,
-        async |command_id| {
-            let request: MoveRequest = json(&headers, &body)?;
-            let command = MoveAllocation {
-                command_id,
-                allocation_id,
-                document_id: request.document_id,
-                amount: request.amount,
-                actor: caller.actor(),
-                reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "move_allocation",
+            |command_id, request: MoveRequest, caller| {
+                Ok(MoveAllocation {
+                    command_id,
+                    allocation_id,
+                    document_id: request.document_id,
+                    amount: request.amount,
+                    actor: caller.actor(),
+                    reason: stated(&request.reason)?,
+                })
+            },
+        )
+        .await
 }
 
 /// Lets credit notes of an account meet its invoices, without cash. Repeated with the same
@@ -468,33 +404,20 @@ pub(crate) async fn move_allocation(
     responses((status = 200, description = "What was offset", body = ref("#/components/schemas/Offset")))
 )]
 pub(crate) async fn offset(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(account_id): Path<AccountId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "offset",
-        &headers,
-        said,
-        async |command_id| {
-            let request: OffsetRequest = json(&headers, &body)?;
-            let command = OffsetDocuments {
+    asked
+        .checked("offset", |command_id, request: OffsetRequest, caller| {
+            Ok(OffsetDocuments {
                 command_id,
                 account_id,
                 lines: request.lines,
                 actor: caller.actor(),
                 reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+            })
+        })
+        .await
 }
 
 /// Says which payment a debit took back. Repeated with the same
@@ -509,33 +432,23 @@ pub(crate) async fn offset(
     responses((status = 200, description = "The debit as it is now", body = ref("#/components/schemas/DebitView")))
 )]
 pub(crate) async fn match_debit(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(debit_id): Path<DebitId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "match_debit",
-        &headers,
-        said,
-        async |command_id| {
-            let request: MatchDebitRequest = json(&headers, &body)?;
-            let command = MatchDebit {
-                command_id,
-                debit_id,
-                receipt_id: request.receipt_id,
-                actor: caller.actor(),
-                reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "match_debit",
+            |command_id, request: MatchDebitRequest, caller| {
+                Ok(MatchDebit {
+                    command_id,
+                    debit_id,
+                    receipt_id: request.receipt_id,
+                    actor: caller.actor(),
+                    reason: stated(&request.reason)?,
+                })
+            },
+        )
+        .await
 }
 
 /// Says that a debit is a payment of our own. Repeated with the same
@@ -550,32 +463,22 @@ pub(crate) async fn match_debit(
     responses((status = 200, description = "The debit as it is now", body = ref("#/components/schemas/DebitView")))
 )]
 pub(crate) async fn debit_ours(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(debit_id): Path<DebitId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "debit_ours",
-        &headers,
-        said,
-        async |command_id| {
-            let request: DebitOursRequest = json(&headers, &body)?;
-            let command = MarkDebitOurs {
-                command_id,
-                debit_id,
-                actor: caller.actor(),
-                reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "debit_ours",
+            |command_id, request: DebitOursRequest, caller| {
+                Ok(MarkDebitOurs {
+                    command_id,
+                    debit_id,
+                    actor: caller.actor(),
+                    reason: stated(&request.reason)?,
+                })
+            },
+        )
+        .await
 }
 
 /// Says that what a debit took has come again: a chargeback won. What it had paid is suggested again. Repeated with the same
@@ -590,31 +493,21 @@ pub(crate) async fn debit_ours(
     responses((status = 200, description = "The debit as it is now", body = ref("#/components/schemas/DebitView")))
 )]
 pub(crate) async fn reverse_debit(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(debit_id): Path<DebitId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "reverse_debit",
-        &headers,
-        said,
-        async |command_id| {
-            let request: ReverseDebitRequest = json(&headers, &body)?;
-            let command = ReverseDebit {
-                command_id,
-                debit_id,
-                credit: request.credit,
-                actor: caller.actor(),
-                reason: stated(&request.reason)?,
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+    asked
+        .checked(
+            "reverse_debit",
+            |command_id, request: ReverseDebitRequest, caller| {
+                Ok(ReverseDebit {
+                    command_id,
+                    debit_id,
+                    credit: request.credit,
+                    actor: caller.actor(),
+                    reason: stated(&request.reason)?,
+                })
+            },
+        )
+        .await
 }

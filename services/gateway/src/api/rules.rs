@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, json, list, once::once, page_request, receipts::stated};
+use super::{Path, Query, asked::Asked, json, list, once::once, page_request, receipts::stated};
 use crate::{App, auth::Caller, openapi, problem::Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -103,32 +103,20 @@ pub(crate) struct StepRequest {
     request_body = ref("#/components/schemas/DraftRequest"),
     responses((status = 200, description = "The draft", body = ref("#/components/schemas/RuleSetDetail")))
 )]
-pub(crate) async fn draft(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "draft_rules",
-        &headers,
-        said,
-        async |command_id| {
-            let request: DraftRequest = json(&headers, &body)?;
-            let command = DraftRuleSet {
-                command_id,
-                rule_set: request.rule_set,
-                reason: stated(&request.reason)?,
-                actor: caller.actor(),
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+pub(crate) async fn draft(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .checked(
+            "draft_rules",
+            |command_id, request: DraftRequest, caller| {
+                Ok(DraftRuleSet {
+                    command_id,
+                    rule_set: request.rule_set,
+                    reason: stated(&request.reason)?,
+                    actor: caller.actor(),
+                })
+            },
+        )
+        .await
 }
 
 /// One step on: a draft becomes a shadow; a shadow becomes live, which its
@@ -142,33 +130,20 @@ pub(crate) async fn draft(
     request_body = ref("#/components/schemas/StepRequest"),
     responses((status = 200, description = "The rule set as it is now", body = ref("#/components/schemas/RuleSetDetail")))
 )]
-pub(crate) async fn promote(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    Path(version): Path<i64>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "promote_rules",
-        &headers,
-        said,
-        async |command_id| {
-            let request: StepRequest = json(&headers, &body)?;
-            let command = PromoteRuleSet {
-                command_id,
-                version,
-                reason: stated(&request.reason)?,
-                actor: caller.actor(),
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+pub(crate) async fn promote(Path(version): Path<i64>, asked: Asked) -> Result<Response, Problem> {
+    asked
+        .checked(
+            "promote_rules",
+            |command_id, request: StepRequest, caller| {
+                Ok(PromoteRuleSet {
+                    command_id,
+                    version,
+                    reason: stated(&request.reason)?,
+                    actor: caller.actor(),
+                })
+            },
+        )
+        .await
 }
 
 /// Takes a rule set out of use; what it decided stays.
@@ -181,33 +156,20 @@ pub(crate) async fn promote(
     request_body = ref("#/components/schemas/StepRequest"),
     responses((status = 200, description = "The rule set as it is now", body = ref("#/components/schemas/RuleSetDetail")))
 )]
-pub(crate) async fn retire(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    Path(version): Path<i64>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "retire_rules",
-        &headers,
-        said,
-        async |command_id| {
-            let request: StepRequest = json(&headers, &body)?;
-            let command = RetireRuleSet {
-                command_id,
-                version,
-                reason: stated(&request.reason)?,
-                actor: caller.actor(),
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+pub(crate) async fn retire(Path(version): Path<i64>, asked: Asked) -> Result<Response, Problem> {
+    asked
+        .checked(
+            "retire_rules",
+            |command_id, request: StepRequest, caller| {
+                Ok(RetireRuleSet {
+                    command_id,
+                    version,
+                    reason: stated(&request.reason)?,
+                    actor: caller.actor(),
+                })
+            },
+        )
+        .await
 }
 
 /// Runs a rule set over past receipts, beside the live rules. Changes nothing.

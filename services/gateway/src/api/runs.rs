@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Path, Query, disputes::Asked, list, page_request};
+use super::{Path, Query, asked::Asked, list, page_request};
 use crate::{App, problem::Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -23,7 +23,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::{Path, Query, json, list, once::once, page_request, receipts::stated, search};
+use super::{
+    Path, Query, asked::Asked, json, list, once::once, page_request, receipts::stated, search,
+};
 use crate::{App, auth::Caller, openapi, problem::Problem};
 
 /// Lines that are undone by one request, at most.
@@ -66,28 +68,22 @@ pub(crate) struct UnparkRequest {
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn park(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(receipt_id): Path<ReceiptId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(&app, &caller, "park", &headers, said, async |command_id| {
-        let request: ParkRequest = json(&headers, &body)?;
-        let command = ParkReceipt {
-            command_id,
-            receipt_id,
-            expected_version: request.expected_version,
-            reason: stated(&request.reason)?,
-            owner: request.owner,
-            until: request.until,
-            actor: caller.actor(),
-        };
-        Ok(app.bus.ask(&command).await?)
-    })
-    .await
+    asked
+        .checked("park", |command_id, request: ParkRequest, caller| {
+            Ok(ParkReceipt {
+                command_id,
+                receipt_id,
+                expected_version: request.expected_version,
+                reason: stated(&request.reason)?,
+                owner: request.owner,
+                until: request.until,
+                actor: caller.actor(),
+            })
+        })
+        .await
 }
 
 /// Takes a parked receipt up again.
@@ -101,33 +97,20 @@ pub(crate) async fn park(
     responses((status = 200, description = "The receipt as it is now", body = ref("#/components/schemas/ReceiptDetail")))
 )]
 pub(crate) async fn unpark(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(receipt_id): Path<ReceiptId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let said = [uri.path().as_bytes(), &body];
-    once(
-        &app,
-        &caller,
-        "unpark",
-        &headers,
-        said,
-        async |command_id| {
-            let request: UnparkRequest = json(&headers, &body)?;
-            let command = UnparkReceipt {
+    asked
+        .checked("unpark", |command_id, request: UnparkRequest, caller| {
+            Ok(UnparkReceipt {
                 command_id,
                 receipt_id,
                 expected_version: request.expected_version,
                 reason: stated(&request.reason)?,
                 actor: caller.actor(),
-            };
-            Ok(app.bus.ask(&command).await?)
-        },
-    )
-    .await
+            })
+        })
+        .await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

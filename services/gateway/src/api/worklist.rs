@@ -2,33 +2,24 @@
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{Extension, State},
-    http::{HeaderMap, StatusCode, Uri},
+    http::{StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
 use chrono::NaiveDate;
 use contracts::{
-    api::{
-        Call,
-        worklist::{
-            ActOnWork, ApplyDayPlan, CountWork, EndCover, GetDayPlan, GetWork, ListDeadlines,
-            ListKinds, ListPeople, ListPolicies, ListPortfolio, ListWork, PlanAbsence, PutPerson,
-            PutPolicy, PutPortfolioRule, WorkAction, WorkView,
-        },
+    api::worklist::{
+        ActOnWork, ApplyDayPlan, CountWork, EndCover, GetDayPlan, GetWork, ListDeadlines,
+        ListKinds, ListPeople, ListPolicies, ListPortfolio, ListWork, PlanAbsence, PutPerson,
+        PutPolicy, PutPortfolioRule, WorkAction, WorkView,
     },
     worklist::{CoverId, Person, PortfolioRule, SlaPolicy, SlaState, WorkItemId},
 };
-use kernel::CommandId;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{
-    Path, Query, json, list,
-    once::{Answers, answered},
-    page_request, search,
-};
+use super::{Path, Query, asked::Asked, list, page_request, search};
 use crate::{
     App,
     auth::{Access, Caller, UserRole},
@@ -64,37 +55,6 @@ pub(crate) fn may(caller: &Caller, action: &WorkAction) -> Result<(), Problem> {
         WorkAction::Assign { .. } if !MANAGE.allows(&caller.roles) => Err(Problem::forbidden()),
         _ => Ok(()),
     }
-}
-
-/// What a client sent.
-struct Sent {
-    app: App,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-async fn command<Q: DeserializeOwned, C: Call>(
-    sent: Sent,
-    route: &'static str,
-    make: impl FnOnce(CommandId, Q, String) -> Result<C, Problem>,
-) -> Result<Response, Problem> {
-    let said = [sent.uri.path().as_bytes(), &sent.body];
-    answered(
-        Answers::Anew,
-        &sent.app,
-        &sent.caller,
-        route,
-        &sent.headers,
-        said,
-        async |command_id| {
-            let request: Q = json(&sent.headers, &sent.body)?;
-            let command = make(command_id, request, sent.caller.actor())?;
-            Ok(sent.app.bus.ask(&command).await?)
-        },
-    )
-    .await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -206,37 +166,19 @@ pub(crate) struct WorkActionRequest {
     request_body = ref("#/components/schemas/WorkActionRequest"),
     responses((status = 200, description = "The item as it is now", body = ref("#/components/schemas/Acted")))
 )]
-pub(crate) async fn act(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<WorkItemId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let who = caller.clone();
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "work",
-        |command_id, request: WorkActionRequest, actor| {
-            may(&who, &request.action)?;
+pub(crate) async fn act(Path(id): Path<WorkItemId>, asked: Asked) -> Result<Response, Problem> {
+    asked
+        .anew("work", |command_id, request: WorkActionRequest, caller| {
+            may(caller, &request.action)?;
             Ok(ActOnWork {
                 command_id,
                 work_item_ids: vec![id],
                 expected_version: request.expected_version,
-                actor,
+                actor: caller.actor(),
                 action: request.action,
             })
-        },
-    )
-    .await
+        })
+        .await
 }
 
 /// The registry of kinds of work.
@@ -273,33 +215,20 @@ pub(crate) struct PolicyRequest {
     request_body = ref("#/components/schemas/PolicyRequest"),
     responses((status = 200, description = "The new version", body = ref("#/components/schemas/SlaPolicy")))
 )]
-pub(crate) async fn put_policy(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "sla-policy",
-        |command_id, request: PolicyRequest, actor| {
-            Ok(PutPolicy {
-                command_id,
-                policy: request.policy,
-                actor,
-                reason: request.reason,
-            })
-        },
-    )
-    .await
+pub(crate) async fn put_policy(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .anew(
+            "sla-policy",
+            |command_id, request: PolicyRequest, caller| {
+                Ok(PutPolicy {
+                    command_id,
+                    policy: request.policy,
+                    actor: caller.actor(),
+                    reason: request.reason,
+                })
+            },
+        )
+        .await
 }
 
 /// Everybody who works here with how they stand today, and who covers for whom.
@@ -325,33 +254,17 @@ pub(crate) struct PersonRequest {
     request_body = ref("#/components/schemas/PersonRequest"),
     responses((status = 200, description = "The person", body = ref("#/components/schemas/Person")))
 )]
-pub(crate) async fn put_person(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "person",
-        |command_id, request: PersonRequest, actor| {
+pub(crate) async fn put_person(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .anew("person", |command_id, request: PersonRequest, caller| {
             Ok(PutPerson {
                 command_id,
                 person: request.person,
-                actor,
+                actor: caller.actor(),
                 reason: request.reason,
             })
-        },
-    )
-    .await
+        })
+        .await
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -373,36 +286,20 @@ pub(crate) struct AbsenceRequest {
     request_body = ref("#/components/schemas/AbsenceRequest"),
     responses((status = 200, description = "The absence and its cover", body = ref("#/components/schemas/AbsencePlanned")))
 )]
-pub(crate) async fn plan_absence(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "absence",
-        |command_id, request: AbsenceRequest, actor| {
+pub(crate) async fn plan_absence(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .anew("absence", |command_id, request: AbsenceRequest, caller| {
             Ok(PlanAbsence {
                 command_id,
                 person: request.person,
                 from: request.from,
                 to: request.to,
                 covered_by: request.covered_by,
-                actor,
+                actor: caller.actor(),
                 reason: request.reason,
             })
-        },
-    )
-    .await
+        })
+        .await
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -421,33 +318,19 @@ pub(crate) struct WorkReason {
     responses((status = 200, description = "The cover with its digest", body = ref("#/components/schemas/CoverView")))
 )]
 pub(crate) async fn end_cover(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
     Path(cover_id): Path<CoverId>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "end-cover",
-        |command_id, request: WorkReason, actor| {
+    asked
+        .anew("end-cover", |command_id, request: WorkReason, caller| {
             Ok(EndCover {
                 command_id,
                 cover_id,
-                actor,
+                actor: caller.actor(),
                 reason: request.reason,
             })
-        },
-    )
-    .await
+        })
+        .await
 }
 
 /// Which accounts are in whose portfolio.
@@ -472,33 +355,20 @@ pub(crate) struct PortfolioRequest {
     request_body = ref("#/components/schemas/PortfolioRequest"),
     responses((status = 200, description = "The rule, and how much work it moved", body = ref("#/components/schemas/PortfolioPut")))
 )]
-pub(crate) async fn put_portfolio(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "portfolio",
-        |command_id, request: PortfolioRequest, actor| {
-            Ok(PutPortfolioRule {
-                command_id,
-                rule: request.rule,
-                actor,
-                reason: request.reason,
-            })
-        },
-    )
-    .await
+pub(crate) async fn put_portfolio(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .anew(
+            "portfolio",
+            |command_id, request: PortfolioRequest, caller| {
+                Ok(PutPortfolioRule {
+                    command_id,
+                    rule: request.rule,
+                    actor: caller.actor(),
+                    reason: request.reason,
+                })
+            },
+        )
+        .await
 }
 
 /// Who does what today by skill and the minutes that are left, and what will not
@@ -518,32 +388,16 @@ pub(crate) async fn day_plan(State(app): State<App>) -> Result<Response, Problem
     request_body = ref("#/components/schemas/WorkReason"),
     responses((status = 200, description = "The plan as it is then", body = ref("#/components/schemas/DayPlan")))
 )]
-pub(crate) async fn apply_plan(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let sent = Sent {
-        app,
-        caller,
-        uri,
-        headers,
-        body,
-    };
-    command(
-        sent,
-        "day-plan",
-        |command_id, request: WorkReason, actor| {
+pub(crate) async fn apply_plan(asked: Asked) -> Result<Response, Problem> {
+    asked
+        .anew("day-plan", |command_id, request: WorkReason, caller| {
             Ok(ApplyDayPlan {
                 command_id,
-                actor,
+                actor: caller.actor(),
                 reason: request.reason,
             })
-        },
-    )
-    .await
+        })
+        .await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

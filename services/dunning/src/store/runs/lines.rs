@@ -2,31 +2,91 @@
 
 use contracts::{
     api::dunning::RunAccountState,
-    dunning::{Channel, ChaseReason, RunId},
+    dunning::{Channel, ChaseReason, RunId, StatementExclusion},
 };
 use kernel::{AccountId, Money};
 use messaging::Failure;
 use rust_decimal::Decimal;
-use sqlx::PgConnection;
+use sqlx::{
+    PgConnection, Postgres, Type,
+    postgres::{PgHasArrayType, PgTypeInfo},
+    types::Json,
+};
 use uuid::Uuid;
 
 use super::{super::known, Range};
 use crate::{
-    domain::run::{Freezer, Frozen, Line, shown},
+    domain::{
+        chase::Verdict,
+        run::{Freezer, Frozen, Line, shown},
+    },
     store::money,
 };
 
-/// An array as Postgres reads it; of plain words only.
-fn literal(words: impl Iterator<Item = String>) -> String {
-    let mut text = String::from("{");
-    for (n, word) in words.enumerate() {
-        if n > 0 {
-            text.push(',');
-        }
-        text.push_str(&word);
+/// What is written of an account (`dunning.run_line`): its fields in their order.
+#[derive(sqlx::Encode)]
+struct Written<'l> {
+    account_id: Uuid,
+    account_ref: &'l str,
+    state: &'static str,
+    policy: Option<&'l str>,
+    policy_version: Option<i32>,
+    stage: Option<&'l str>,
+    rank: Option<i16>,
+    template: Option<&'l str>,
+    channel: Option<&'static str>,
+    amounts: Json<&'l [Money]>,
+    documents: Vec<Uuid>,
+    reasons: Vec<&'static str>,
+    ranks_from: Vec<Option<i16>>,
+    ranks_to: Vec<Option<i16>>,
+    chaseable: Vec<Decimal>,
+    currencies: Vec<&'static str>,
+    opens: Vec<Decimal>,
+    excluded: Option<&'static str>,
+    in_name_of: Option<&'l str>,
+}
+
+impl Type<Postgres> for Written<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("dunning.run_line")
     }
-    text.push('}');
-    text
+}
+
+impl PgHasArrayType for Written<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::array_of("dunning.run_line")
+    }
+}
+
+impl<'l> From<&'l Line> for Written<'l> {
+    fn from(line: &'l Line) -> Self {
+        fn each<'v, T>(line: &'v Line, get: impl Fn(&'v Verdict) -> T) -> Vec<T> {
+            line.verdicts.iter().map(get).collect()
+        }
+        let contact = line.contact.as_ref();
+        Self {
+            account_id: line.account.as_uuid(),
+            account_ref: &line.account_ref,
+            state: line.state().name(),
+            policy: line.policy.as_ref().map(|(policy, _)| policy.as_str()),
+            policy_version: line.policy.as_ref().map(|(_, version)| *version),
+            stage: contact.map(|contact| contact.stage.as_str()),
+            rank: line.rank(),
+            template: contact.map(|contact| contact.template.as_str()),
+            channel: contact.map(|contact| contact.channel.name()),
+            amounts: Json(contact.map_or(&[], |contact| &contact.amounts)),
+            documents: each(line, |one| one.document.as_uuid()),
+            reasons: each(line, |one| one.reason.name()),
+            ranks_from: each(line, |one| one.from),
+            ranks_to: each(line, |one| one.to),
+            chaseable: each(line, |one| one.chaseable.amount()),
+            currencies: each(line, |one| one.chaseable.currency().code()),
+            opens: line.opens().iter().map(|open| open.amount()).collect(),
+            excluded: line.excluded().map(StatementExclusion::name),
+            in_name_of: line.in_name_of(),
+        }
+    }
 }
 
 /// Writes what a range proposes: one statement.
@@ -38,53 +98,17 @@ pub(crate) async fn put_lines(
     if lines.is_empty() {
         return Ok(());
     }
-    fn of<T>(lines: &[Line], get: impl Fn(&Line) -> T) -> Vec<T> {
-        lines.iter().map(get).collect()
-    }
-    fn each(lines: &[Line], get: impl Fn(&crate::domain::chase::Verdict) -> String) -> Vec<String> {
-        of(lines, |line| literal(line.verdicts.iter().map(&get)))
-    }
-    let rank = |rank: Option<i16>| rank.map_or_else(|| "NULL".to_owned(), |rank| rank.to_string());
-    let amounts: Result<Vec<String>, _> = lines
-        .iter()
-        .map(|line| {
-            serde_json::to_string(line.contact.as_ref().map_or(&[][..], |c| &c.amounts[..]))
-        })
-        .collect();
-    // Arrays of arrays do not go through `unnest`: the inner ones are literals.
+    let lines: Vec<Written<'_>> = lines.iter().map(Written::from).collect();
     sqlx::query!(
-        r#"insert into dunning.run_account (run_id, account_id, account_ref, state, policy, policy_version, stage, rank,
-             template, channel, amounts, documents, reasons, ranks_from, ranks_to, chaseable, currencies, opens, excluded,
-             in_name_of)
-           select $1, l.account_id, l.account_ref, l.state, l.policy, l.policy_version, l.stage, l.rank, l.template,
-             l.channel, l.amounts::jsonb, l.documents::uuid[], l.reasons::text[], l.ranks_from::smallint[],
-             l.ranks_to::smallint[], l.chaseable::numeric[], l.currencies::text[], l.opens::numeric[], l.excluded,
-             l.in_name_of
-           from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::smallint[],
-             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-             $17::text[], $18::text[], $19::text[], $20::text[])
-             as l(account_id, account_ref, state, policy, policy_version, stage, rank, template, channel, amounts,
-               documents, reasons, ranks_from, ranks_to, chaseable, currencies, opens, excluded, in_name_of)"#,
+        "insert into dunning.run_account (run_id, account_id, account_ref, state, policy, policy_version, stage, rank,
+           template, channel, amounts, documents, reasons, ranks_from, ranks_to, chaseable, currencies, opens, excluded,
+           in_name_of)
+         select $1, l.account_id, l.account_ref, l.state, l.policy, l.policy_version, l.stage, l.rank, l.template,
+           l.channel, l.amounts, l.documents, l.reasons, l.ranks_from, l.ranks_to, l.chaseable, l.currencies, l.opens,
+           l.excluded, l.in_name_of
+         from unnest($2::dunning.run_line[]) l",
         run.as_uuid(),
-        &of(lines, |l| l.account.as_uuid()),
-        &of(lines, |l| l.account_ref.clone()),
-        &of(lines, |l| l.state().name().to_owned()),
-        &of(lines, |l| l.policy.as_ref().map(|(p, _)| p.clone())) as &[Option<String>],
-        &of(lines, |l| l.policy.as_ref().map(|(_, v)| *v)) as &[Option<i32>],
-        &of(lines, |l| l.contact.as_ref().map(|c| c.stage.clone())) as &[Option<String>],
-        &of(lines, Line::rank) as &[Option<i16>],
-        &of(lines, |l| l.contact.as_ref().map(|c| c.template.clone())) as &[Option<String>],
-        &of(lines, |l| l.contact.as_ref().map(|c| c.channel.name().to_owned())) as &[Option<String>],
-        &amounts?,
-        &each(lines, |v| v.document.to_string()),
-        &each(lines, |v| v.reason.name().to_owned()),
-        &each(lines, |v| rank(v.from)),
-        &each(lines, |v| rank(v.to)),
-        &each(lines, |v| v.chaseable.amount().to_string()),
-        &each(lines, |v| v.chaseable.currency().code().to_owned()),
-        &of(lines, |l| literal(l.opens().iter().map(|open| open.amount().to_string()))),
-        &of(lines, |l| l.excluded().map(|why| why.name().to_owned())) as &[Option<String>],
-        &of(lines, |l| l.in_name_of().map(str::to_owned)) as &[Option<String>],
+        &lines as &[Written<'_>]
     )
     .execute(conn)
     .await?;
