@@ -33,6 +33,23 @@ impl Kind {
         }
     }
 
+    pub fn named(name: &str) -> Option<Self> {
+        [
+            Self::Addacs,
+            Self::AuddisReturned,
+            Self::AuddisAccepted,
+            Self::AuddisRejected,
+            Self::Unpaid,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
+
+    /// Whether it is about a whole file: of ours, so about mandates that were known.
+    pub const fn is_of_file(self) -> bool {
+        matches!(self, Self::AuddisAccepted | Self::AuddisRejected)
+    }
+
     /// As the report is called, for people.
     pub const fn title(self) -> &'static str {
         match self {
@@ -118,6 +135,18 @@ impl Advice {
         ]
         .join("|")
     }
+}
+
+/// The order in which advices are heard, as places in the list: the oldest report
+/// first, those of one day as they came.
+pub fn in_order(advices: &[Advice]) -> Vec<usize> {
+    let mut order: Vec<(NaiveDate, usize)> = advices
+        .iter()
+        .enumerate()
+        .map(|(at, advice)| (advice.reported_on, at))
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, at)| at).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
