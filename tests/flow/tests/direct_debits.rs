@@ -773,7 +773,7 @@ async fn a_report_and_its_mandate_that_come_at_once_do_not_miss_each_other() {
             reference: reference.clone(),
             ..advice(Kind::Addacs, "1", "2026-03-02")
         });
-        let (_, view) = tokio::join!(
+        let ((), view) = tokio::join!(
             office.tell(&reference, &reference, MandateStatus::Active),
             office.import(said.as_bytes()),
         );

@@ -202,7 +202,6 @@ pub(crate) async fn hear_of_told<'t>(
     user_number: Option<&str>,
     told: &[MandateStep],
 ) -> Result<Vec<Problem>, Failure> {
-    let mandates = || told.iter().map(|step| &step.mandate);
     let references: Vec<String> = told
         .iter()
         .filter(|step| step.new)
@@ -214,13 +213,18 @@ pub(crate) async fn hear_of_told<'t>(
     let mut said = store::mandates::unheard(tx, &references).await?;
     said.retain(|(advice, _)| !advice.kind.is_of_file());
     let (advices, files): (Vec<Advice>, Vec<Option<Uuid>>) = said.into_iter().unzip();
-    let heard = apply(tx, &teller_of, user_number, &advices).await?;
+    let of_new = |mandate: &Mandate| {
+        let new = |step: &&MandateStep| step.new && step.mandate.id == mandate.id;
+        teller_of(told.iter().find(new).map(|step| &step.mandate)?)
+    };
+    let heard = apply(tx, of_new, user_number, &advices).await?;
     let mut to_do = Vec::new();
     let mut of_files: BTreeMap<Uuid, Vec<ImportProblem>> = BTreeMap::new();
     for ((advice, file), heard) in advices.iter().zip(files).zip(&heard) {
-        let teller = mandates()
-            .find(|mandate| Some(mandate.id) == heard.mandate)
-            .and_then(&teller_of);
+        let of = told
+            .iter()
+            .find(|step| Some(step.mandate.id) == heard.mandate);
+        let teller = of.and_then(|step| teller_of(&step.mandate));
         let (Some(id), Some(teller)) = (heard.mandate, teller) else {
             continue;
         };

@@ -265,6 +265,9 @@ pub(crate) async fn finish(
     Ok(())
 }
 
+/// So much is found about a file later, at most.
+const LATER_MAX: i32 = 200;
+
 /// Adds what was found about a recorded file later.
 pub(crate) async fn add_problems(
     tx: &mut Tx,
@@ -272,9 +275,11 @@ pub(crate) async fn add_problems(
     problems: &[ImportProblem],
 ) -> Result<(), Failure> {
     query!(
-        "update ingestion.import set problems = problems || $2 where import_id = $1",
+        "update ingestion.import set problems = problems || $2
+         where import_id = $1 and jsonb_array_length(problems) < $3",
         import_id,
-        Json(problems) as _
+        Json(problems) as _,
+        LATER_MAX
     )
     .execute(tx.conn())
     .await?;

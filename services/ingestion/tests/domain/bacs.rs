@@ -170,7 +170,7 @@ fn instructions_come_with_what_their_codes_mean() {
         moved.new_payer_account.as_deref(),
         Some("GB:200000-55779933")
     );
-    assert_eq!(moved.meaning, Some("Transferred to a new bank"));
+    assert_eq!(moved.meaning, Some("Account transferred to another bank"));
     let parsed = read_fixture("bacs-auddis.xml");
     let Some(Item::BacsAdvice(rejected)) = parsed.items.last() else {
         panic!("{:?}", parsed.items)

@@ -288,7 +288,7 @@ impl Mandate {
             "{} {}: {}",
             advice.kind.title(),
             advice.code.trim(),
-            said.meaning
+            within(said.meaning)
         );
         let mut next = self.clone();
         next.to_do = Some(said.action.to_owned());
@@ -515,6 +515,15 @@ impl Mandate {
             changed_at,
         }
     }
+}
+
+/// A sentence's beginning, within another.
+fn within(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    text
 }
 
 /// The last four characters of an account.
