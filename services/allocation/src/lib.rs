@@ -76,6 +76,7 @@ pub async fn run(bus: Bus) -> Result<(), Failure> {
         .serve(serve::matters::undo_entry)
         .serve(serve::matters::hold)
         .serve(serve::matters::list_moves)
+        .serve(serve::matters::list_payments)
         .serve(serve::matters::complete_move)
         .serve(serve::matters::closure_gate)
         .serve(serve::matters::count)

@@ -215,6 +215,7 @@ fn components() -> Value {
     component::<matters::MatterCounts>(&mut answers);
     component::<matters::MatterCheck>(&mut answers);
     component::<Page<matters::BankMoveView>>(&mut answers);
+    component::<Page<matters::MatterPayment>>(&mut answers);
     component::<Page<matters::ResidualView>>(&mut answers);
     component::<matters::ResidualDetail>(&mut answers);
     component::<Page<matters::CharityPayment>>(&mut answers);

@@ -255,6 +255,24 @@ pub(crate) fn table() -> Vec<Entry> {
             READ,
             get(pages::aged_debt::xlsx),
         ),
+        Entry::page(
+            GET,
+            "/client-payments",
+            READ,
+            get(pages::client_payments::show),
+        ),
+        Entry::page(
+            POST,
+            "/client-payments/matters/{id}",
+            Access::ALLOCATE,
+            post(pages::client_payments::request),
+        ),
+        Entry::page(
+            POST,
+            "/client-payments/{id}/take-back",
+            Access::ALLOCATE,
+            post(pages::client_payments::take_back),
+        ),
         Entry::page(GET, "/residuals", READ, get(pages::residual::show)),
         Entry::page(
             GET,
@@ -1012,6 +1030,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::api(Access::ALLOCATE, routes!(api::matters::split)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::transfer)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::pay)),
+        Entry::api(READ, routes!(api::matters::list_payments)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::take_back_payment)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::undo_entry)),
         Entry::api(Access::ALLOCATE, routes!(api::matters::hold)),

@@ -18,7 +18,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::{
     Event,
-    api::ingestion::{ImportProblem, ImportState, StatementView},
+    api::ingestion::{ImportState, StatementView},
 };
 use kernel::{Classified, ErrorClass};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
@@ -26,9 +26,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    consume::direct_debits::{Teller, hear},
+    consume::direct_debits::{Teller, hear, hear_of_told},
     domain::{
-        bacs_news::News,
+        bacs_news::{MISSING_DAY, News, missing_days},
         chain,
         detect::Format,
         file::{self, Added, Checked, Ledgers, int},
@@ -296,16 +296,21 @@ async fn record(
     for step in &added.changes.mandates {
         teller.step(&mut tx, step).await?;
     }
+    let told = &added.changes.mandates;
+    let mut to_do = hear_of_told(&mut tx, |_| Some(teller), user_number, told).await?;
     let advices = added.report.as_ref().map(News::of_mandates);
     let advices = advices.unwrap_or_default();
-    let heard = hear(&mut tx, teller, user_number, &advices).await?;
-    let to_do = advices.iter().zip(heard).filter_map(|(advice, heard)| {
-        let to_do = heard.to_do?;
-        let reference = advice.reference.trim();
-        let detail = format!("{reference}: {}; {to_do}", heard.outcome);
-        Some(Problem::new("mandate_needs_action", detail))
-    });
-    added.problems.extend(to_do.take(TO_DO_MAX));
+    let heard = hear(&mut tx, teller, user_number, import_id, &advices).await?;
+    to_do.extend(
+        advices
+            .iter()
+            .zip(heard)
+            .filter_map(|(advice, heard)| heard.problem(advice)),
+    );
+    added.problems.extend(to_do.into_iter().take(TO_DO_MAX));
+    if let Some(news) = &added.report {
+        fill_gap(&mut tx, news).await?;
+    }
     publish(&mut tx, bus, &cause, now, &added, &judged, &origin).await?;
 
     let mut outcome = Outcome {
@@ -314,7 +319,7 @@ async fn record(
         entries: int(entries),
         recorded: int(added.recorded),
         duplicates: int(added.duplicates),
-        problems: added.problems.iter().map(shown).collect(),
+        problems: added.problems.iter().map(Problem::shown).collect(),
         statements: Vec::new(),
     };
     if claimed.dry_run {
@@ -333,6 +338,21 @@ async fn record(
     );
     bus.notice(&["receipts".to_owned()]).await;
     Ok(None)
+}
+
+/// The report of a day that was missing came: the next one says anew which days
+/// are missing before it.
+async fn fill_gap(tx: &mut Tx, news: &News) -> Result<(), Failure> {
+    let Some(came) = news.report.reported_on else {
+        return Ok(());
+    };
+    let (next, imports) = store::bacs::next_after(tx, &news.report, came).await?;
+    let Some(next) = next else {
+        return Ok(());
+    };
+    let missing = missing_days(news.report.kind, next, came);
+    let missing = missing.as_ref().map(Problem::shown);
+    imports::judge_again(tx, &imports, MISSING_DAY, missing.as_ref()).await
 }
 
 async fn load(
@@ -532,16 +552,7 @@ fn refused(reasons: Vec<Problem>, format: Option<Format>, entries: usize) -> Out
         entries: int(entries),
         recorded: 0,
         duplicates: 0,
-        problems: reasons.iter().map(shown).collect(),
+        problems: reasons.iter().map(Problem::shown).collect(),
         statements: Vec::new(),
-    }
-}
-
-fn shown(problem: &Problem) -> ImportProblem {
-    ImportProblem {
-        line: problem.line.and_then(|line| i64::try_from(line).ok()),
-        place: problem.path.clone(),
-        code: problem.code.to_owned(),
-        detail: problem.detail.clone(),
     }
 }

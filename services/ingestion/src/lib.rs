@@ -76,7 +76,7 @@ pub async fn run(bus: Bus, options: Options) -> Result<(), Failure> {
     let with = || options.clone();
     let (user, files, propose, again, make) = (with(), with(), with(), with(), with());
     Host::new(bus.clone())
-        .consume(consume::Inbound::new(bus.clone()))
+        .consume(consume::Inbound::new(bus.clone(), user_number.clone()))
         .consume(consume::refund_files::RefundFiles::new(
             bus.prefix().clone(),
         ))

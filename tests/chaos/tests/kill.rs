@@ -18,16 +18,29 @@ use std::{
 
 use contracts::{
     Prefix, Role,
-    api::reporting::CheckInvariants,
+    api::{
+        Call,
+        allocation::{ListReceipts, ReceiptQueue},
+        controls::{
+            Attachment, DecideApproval, DraftRefund, FetchRefundFile, GetRefund, OrderRefundFile,
+            Person, RefundContent, RefundFileStep, RefundStep, StepRefund, StepRefundFile, Verdict,
+        },
+        reporting::CheckInvariants,
+    },
     catalogue::Outsider,
-    inbound::{BankReceipt, Direction},
+    controls::{RefundId, RefundState},
+    inbound::{BankAccountRef, BankReceipt, Direction},
     subject,
 };
+use kernel::{CommandId, Currency};
 use runtime::{Config, LocalStack, StackOptions, service};
 use sqlx::PgPool;
 use testkit::{account, document, eventually, receipt};
+use tokio::{task::JoinSet, time::Instant};
 
 const DOCUMENTS: usize = 1500;
+/// So many payments come between one that is paid back and the next.
+const REFUND_EVERY: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The program beside this test's own folder; `make test` builds it first.
@@ -88,7 +101,12 @@ impl House {
             roles: Vec::new(),
             admin,
         };
-        for role in [Role::Ingestion, Role::Allocation, Role::Reporting] {
+        for role in [
+            Role::Ingestion,
+            Role::Allocation,
+            Role::Worklist,
+            Role::Reporting,
+        ] {
             house.start(role);
         }
         house
@@ -187,8 +205,153 @@ fn returned(paid: &BankReceipt) -> BankReceipt {
     }
 }
 
+/// Money that nobody knows what to do with.
+fn overpaid(n: usize) -> BankReceipt {
+    let mut receipt = receipt(&format!("OVERPAID {n:02}"), "25.00");
+    receipt.payer.name = Some("Acme Ltd".into());
+    receipt.payer.account = BankAccountRef {
+        sort_code: Some("10-79-99".into()),
+        account_number: Some("88837491".into()),
+        iban: None,
+    };
+    receipt
+}
+
+fn person(name: &str, role: &str) -> Person {
+    Person {
+        actor: format!("user:{name}"),
+        roles: vec![role.into()],
+    }
+}
+
+/// The people who pay money back. Who gets no answer sends the same again: under
+/// its own id a command counts once.
+#[derive(Clone)]
+struct Payments {
+    nats: async_nats::Client,
+    prefix: Prefix,
+}
+
+impl Payments {
+    async fn ask<C: Call>(&self, call: &C) -> Result<C::Reply, contracts::api::Refusal> {
+        messaging::ask(
+            &self.nats,
+            &self.prefix.call::<C>(),
+            call,
+            Duration::from_secs(5),
+        )
+        .await
+    }
+
+    async fn insist<C: Call>(&self, call: &C) -> C::Reply {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.ask(call).await {
+                Ok(reply) => return reply,
+                Err(refusal) => assert!(Instant::now() < until, "{refusal:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn state(&self, refund_id: RefundId) -> RefundState {
+        self.insist(&GetRefund { refund_id }).await.refund.state
+    }
+
+    /// From the draft to the bank: asked for by one person, approved and verified
+    /// by another, in a file that may take others along.
+    async fn pay_back(self, n: usize) {
+        let (officer, manager) = (person("jo", "payments_officer"), person("max", "manager"));
+        let words = format!("OVERPAID {n:02}");
+        let until = Instant::now() + PATIENCE;
+        let receipt_id = loop {
+            let ask = ListReceipts {
+                queue: ReceiptQueue::All,
+                search: Some(words.clone()),
+                ..ListReceipts::default()
+            };
+            let found = self.insist(&ask).await.items;
+            if let Some(receipt) = found.into_iter().find(|r| r.narrative == words) {
+                break receipt.receipt_id;
+            }
+            assert!(Instant::now() < until, "{words} is not there");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let draft = DraftRefund {
+            command_id: CommandId::generate(),
+            receipt_id,
+            content: RefundContent {
+                amount: None,
+                reason: "paid too much".into(),
+                payee: None,
+                evidence: vec![Attachment {
+                    label: "their e-mail".into(),
+                    reference: Some(words),
+                    sha256: None,
+                }],
+            },
+            submit: true,
+            person: officer.clone(),
+        };
+        let drafted = self.insist(&draft).await.refund;
+        let refund_id = drafted.refund_id;
+        let decide = DecideApproval {
+            command_id: CommandId::generate(),
+            approval_id: drafted.approval_id.unwrap(),
+            verdict: Verdict::Approve,
+            reason: "looked into it".into(),
+            person: manager.clone(),
+        };
+        self.insist(&decide).await;
+        // Refused until the approval has come through.
+        let verify = StepRefund {
+            command_id: CommandId::generate(),
+            refund_id,
+            step: RefundStep::Verify {
+                how: "called back".into(),
+            },
+            person: manager,
+        };
+        self.insist(&verify).await;
+        let order = OrderRefundFile {
+            command_id: CommandId::generate(),
+            bank_account: "GB:200000-55779911".into(),
+            currency: Currency::GBP,
+            debtor_name: "Harbour Legal LLP".into(),
+            execute_on: None,
+            format: None,
+            bacs: None,
+            person: officer.clone(),
+        };
+        let until = Instant::now() + PATIENCE;
+        let file_id = loop {
+            match self.ask(&order).await {
+                Ok(ordered) => break ordered.file_id,
+                // Somebody else's file has taken it along.
+                Err(_) if self.state(refund_id).await != RefundState::Verified => return,
+                Err(refusal) => assert!(Instant::now() < until, "{refusal:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let fetch = FetchRefundFile {
+            command_id: CommandId::generate(),
+            file_id,
+            person: officer.clone(),
+        };
+        self.insist(&fetch).await;
+        let sent = StepRefundFile {
+            command_id: CommandId::generate(),
+            file_id,
+            step: RefundFileStep::Sent,
+            person: officer,
+        };
+        self.insist(&sent).await;
+    }
+}
+
 /// E32, E100, E101: kill -9 of each role, of the broker and of the database while
-/// receipts pour in and some of them are taken back.
+/// receipts pour in, some of them are taken back, and others paid back with four
+/// eyes and in files.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_happens_twice() {
     let mut house = House::open().await;
@@ -220,8 +383,23 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
             .await;
     }
     let subject = prefix.subject(format_args!("{}.chaos", subject::IN_RECEIPTS));
+    let cli = service::nats(&house.config, Outsider::Cli.name())
+        .await
+        .unwrap();
+    let payments = Payments {
+        nats: cli.clone(),
+        prefix: prefix.clone(),
+    };
+    let mut people = JoinSet::new();
     let mut paid = Vec::with_capacity(DOCUMENTS);
     for n in 0..DOCUMENTS {
+        if n % REFUND_EVERY == REFUND_EVERY / 2 {
+            let money = overpaid(n / REFUND_EVERY);
+            let payload = serde_json::to_vec(&money).unwrap();
+            let id = money.bank_reference.clone();
+            house.publish(subject.clone(), id, payload).await;
+            people.spawn(payments.clone().pay_back(n / REFUND_EVERY));
+        }
         let receipt = payment(n);
         let payload = serde_json::to_vec(&receipt).unwrap();
         paid.push(receipt.clone());
@@ -266,6 +444,8 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
                 house.stack.kill_postgres();
                 house.stack.restart_postgres().await.unwrap();
             }
+            1100 => house.kill(Role::Worklist),
+            1150 => house.start(Role::Worklist),
             1200 => {
                 house.kill(Role::Allocation);
                 house.start(Role::Allocation);
@@ -273,17 +453,21 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
             _ => {}
         }
     }
+    let refunds = people.len() as i64;
+    while let Some(done) = people.join_next().await {
+        done.unwrap();
+    }
     let all = DOCUMENTS as i64;
     let back = (0..DOCUMENTS).filter(|n| is_returned(*n)).count() as i64;
     eventually("every receipt is projected", PATIENCE, async || {
-        house.count("select count(*) from reporting.receipt").await == all
+        house.count("select count(*) from reporting.receipt").await == all + refunds
     })
     .await;
     assert_eq!(
         house
             .count("select count(*) from ingestion.bank_line")
             .await,
-        all + back
+        all + back + refunds
     );
     eventually("every return has taken its payment", PATIENCE, async || {
         house
@@ -311,9 +495,40 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
     );
     assert_eq!(
         house
-            .count("select sum(amount)::bigint from allocation.outflow")
+            .count("select sum(amount)::bigint from allocation.outflow where kind = 'returned'")
             .await,
         10 * back
+    );
+    // Each refund went out once: once reserved, in one file, sent, and no step twice.
+    assert_eq!(
+        house
+            .count("select sum(amount)::bigint from allocation.outflow where kind = 'refunded'")
+            .await,
+        25 * refunds
+    );
+    assert_eq!(
+        house
+            .count("select count(*) from allocation.refund where state = 'sent'")
+            .await,
+        refunds
+    );
+    assert_eq!(
+        house
+            .count("select count(*) from (select 1 from allocation.refund_step group by refund_id, state having count(*) > 1) twice")
+            .await,
+        0
+    );
+    assert_eq!(
+        house
+            .count("select sum(payments)::bigint from ingestion.refund_file")
+            .await,
+        refunds
+    );
+    assert_eq!(
+        house
+            .count("select sum(regexp_count(content, '<EndToEndId>'))::bigint from ingestion.refund_file")
+            .await,
+        refunds
     );
     // The document of such a return has no receipt that was waited for, and may be
     // the last to come.
@@ -331,9 +546,6 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
         0
     );
 
-    let cli = service::nats(&house.config, Outsider::Cli.name())
-        .await
-        .unwrap();
     let call = prefix.call::<CheckInvariants>();
     eventually("the invariants hold", PATIENCE, async || {
         let report: Result<contracts::api::reporting::InvariantReport, _> =

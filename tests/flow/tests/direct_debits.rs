@@ -15,24 +15,26 @@ use contracts::{
     Role,
     allocation::TermKind,
     api::{
+        Refusal,
         allocation::{FindOpenItems, ListReceipts, OpenItemView},
-        controls::{ListLimits, Person},
+        controls::{GetApproval, ListLimits, Person},
         direct_debits::{
-            AdvanceNotice, CollectionRunState, CollectionRunView, CollectionView, FetchBacsFile,
-            GetBacsUser, GetMandate, ListBacsFiles, ListCollectionRuns, ListMandates,
-            MakeCollectionFile, MakeInstructionFile, MandateView, OpenNow, PresentAgain,
-            ProposeCollections, Proposed, RecordNotices, ToCollect,
+            AdvanceNotice, BacsFileView, CollectionRunState, CollectionRunView, CollectionView,
+            DiscardCollectionRun, FetchBacsFile, GetBacsUser, GetMandate, ListBacsFiles,
+            ListCollectionRuns, ListMandates, MakeCollectionFile, MakeInstructionFile, MandateView,
+            OpenNow, PresentAgain, ProposeCollections, Proposed, RecordNotices, ToCollect,
         },
         dunning::{GetStanding, ListPromises},
-        ingestion::{ImportState, ImportView},
+        ingestion::{GetImport, ImportState, ImportView},
         returns::GetChaseable,
     },
+    controls::ApprovalState,
     dunning::ChaseReason,
     inbound::{BankAccountRef, BankReceipt, BillingMandate, MandateStatus},
     ingestion::{BacsFileId, CollectionState, MandateState},
 };
 use ingestion::domain::mandate::advice::{Advice, Kind};
-use kernel::{CommandId, Currency, ManualClock, Money};
+use kernel::{CommandId, Currency, ImportId, ManualClock, Money};
 use messaging::Bus;
 use testkit::{DEADLINE, Running, Suite, account, document, eventually, eventually_some, receipt};
 
@@ -59,6 +61,18 @@ fn officer() -> Person {
     }
 }
 
+fn options() -> ingestion::Options {
+    ingestion::Options {
+        bacs: ingestion::Bacs {
+            user_number: "123456".into(),
+            user_name: "Harbour Legal LLP".into(),
+            account: "200000-55779911".into(),
+            notice_days: None,
+        },
+        ..ingestion::Options::default()
+    }
+}
+
 const ENTRY: &str = "2026-03-06";
 const REFERENCE: &str = "HARBOUR001";
 const NEW_ACCOUNT: &str = "GB:207405-11112222";
@@ -77,6 +91,9 @@ fn advice(kind: Kind, code: &str, reported: &str) -> Advice {
         reported_on: day(reported),
     }
 }
+
+/// How often a report and its mandate come at once.
+const ROUNDS: usize = 12;
 
 /// The report of Bacs that says it.
 fn report(advice: &Advice) -> String {
@@ -116,20 +133,17 @@ fn report(advice: &Advice) -> String {
 impl Office {
     /// On Monday 2 March 2026; the bills were due on 31 January.
     async fn open(status: MandateStatus) -> Self {
+        let office = Self::without_mandate().await;
+        office.mandate(status).await;
+        office
+    }
+
+    async fn without_mandate() -> Self {
         let clock = ManualClock::new("2026-03-02T09:00:00Z".parse().unwrap());
         let suite = Suite::start_with(clock.clone(), |_| {}).await;
-        let options = ingestion::Options {
-            bacs: ingestion::Bacs {
-                user_number: "123456".into(),
-                user_name: "Harbour Legal LLP".into(),
-                account: "200000-55779911".into(),
-                notice_days: None,
-            },
-            ..ingestion::Options::default()
-        };
         let services = vec![
             suite
-                .run(Role::Ingestion, |bus| ingestion::run(bus, options))
+                .run(Role::Ingestion, |bus| ingestion::run(bus, options()))
                 .await,
             suite.run(Role::Allocation, allocation::run).await,
             suite.run(Role::Dunning, dunning::run).await,
@@ -152,13 +166,13 @@ impl Office {
             .suite
             .publish_account("acme", &account("ACME01"))
             .await;
-        office.mandate(status).await;
         office
     }
 
-    async fn mandate(&self, status: MandateStatus) {
+    /// Billing tells of a mandate, in a message of this id.
+    async fn tell(&self, id: &str, reference: &str, status: MandateStatus) {
         let told = BillingMandate {
-            mandate_reference: REFERENCE.into(),
+            mandate_reference: reference.into(),
             account_ref: "ACME01".into(),
             payer_name: "Acme Ltd".into(),
             payer_account: BankAccountRef {
@@ -172,13 +186,67 @@ impl Office {
         };
         let payload = serde_json::to_vec(&told).unwrap();
         self.suite
-            .publish("in.billing.mandates.books", REFERENCE, payload)
+            .publish("in.billing.mandates.books", id, payload)
             .await;
+    }
+
+    async fn mandate(&self, status: MandateStatus) {
+        self.tell(REFERENCE, REFERENCE, status).await;
         eventually("the mandate is known", DEADLINE, async || {
             let page = self.gateway.ask(&ListMandates::default()).await.unwrap();
             page.items.len() == 1
         })
         .await;
+    }
+
+    /// What it has been, and why, oldest first.
+    async fn history(&self, mandate: &MandateView) -> Vec<(MandateState, String)> {
+        let ask = GetMandate {
+            mandate_id: mandate.mandate_id,
+        };
+        let history = self.gateway.ask(&ask).await.unwrap().history;
+        history
+            .into_iter()
+            .map(|step| (step.state, step.reason))
+            .collect()
+    }
+
+    /// What stands with an import now.
+    async fn complaints(&self, import_id: ImportId) -> Vec<(String, String)> {
+        let view = self.gateway.ask(&GetImport { import_id }).await.unwrap();
+        view.problems
+            .into_iter()
+            .map(|problem| (problem.code, problem.detail))
+            .collect()
+    }
+
+    async fn count(&self, rows: &'static str) -> i64 {
+        sqlx::query_scalar(rows)
+            .fetch_one(self.suite.admin_pool())
+            .await
+            .unwrap()
+    }
+
+    async fn discard(&self, run: &CollectionRunView) -> Result<CollectionRunView, Refusal> {
+        let ask = DiscardCollectionRun {
+            command_id: CommandId::generate(),
+            run_id: run.run_id,
+            reason: "the client asked us to wait".into(),
+            person: officer(),
+        };
+        let over = self.gateway.ask(&ask).await?;
+        let again = self.gateway.ask(&ask).await?;
+        assert_eq!(again, over, "the same command does it once");
+        Ok(over)
+    }
+
+    async fn make_instructions(&self) -> BacsFileView {
+        let make = MakeInstructionFile {
+            command_id: CommandId::generate(),
+            processing_on: None,
+            person: officer(),
+        };
+        self.gateway.ask(&make).await.unwrap()
     }
 
     async fn its_mandate(&self) -> MandateView {
@@ -320,7 +388,7 @@ impl Office {
     }
 
     /// A report comes in, twice.
-    async fn hear(&self, advice: Advice) {
+    async fn hear(&self, advice: Advice) -> ImportId {
         let file = report(&advice);
         let view = self.import(file.as_bytes()).await;
         assert_eq!(view.state, ImportState::Recorded, "{:?}", view.problems);
@@ -328,6 +396,7 @@ impl Office {
         // A report that is read again says nothing new.
         let again = self.import(format!("{file}\n").as_bytes()).await;
         assert_eq!((again.recorded, again.duplicates), (0, 1));
+        view.import_id
     }
 
     async fn import(&self, file: &[u8]) -> ImportView {
@@ -562,4 +631,267 @@ async fn what_is_paid_meanwhile_is_not_collected() {
     assert_eq!((made.state, made.file_id), (CollectionRunState::Over, None));
     assert_eq!(made.collections[0].state, CollectionState::Cancelled);
     office.chased(&item, "120.00", false).await;
+}
+
+/// Reports come before their mandate, and not in the order of their days. When
+/// billing tells of it they are heard as they would have been, once; what was said
+/// when they came stays noted. What is for another service user is not heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_that_come_before_their_mandate_are_heard_when_it_is_told() {
+    let office = Office::without_mandate().await;
+    let cancelled = office.hear(advice(Kind::Addacs, "1", "2026-03-02")).await;
+    office
+        .hear(Advice {
+            new_payer_account: Some(NEW_ACCOUNT.into()),
+            ..advice(Kind::Addacs, "C", "2026-02-27")
+        })
+        .await;
+    office
+        .hear(Advice {
+            new_payer_account: Some("GB:207405-33334444".into()),
+            ..advice(Kind::Addacs, "E", "2026-02-26")
+        })
+        .await;
+    office
+        .hear(Advice {
+            user_number: "654321".into(),
+            ..advice(Kind::Addacs, "D", "2026-02-27")
+        })
+        .await;
+    let nobody = "select count(*) from ingestion.mandate_advice where mandate_id is null";
+    let heard = "select count(*) from ingestion.mandate_advice_later";
+    assert_eq!(
+        (office.count(nobody).await, office.count(heard).await),
+        (4, 0)
+    );
+    let silent = office.complaints(cancelled).await;
+    assert!(
+        silent
+            .iter()
+            .all(|(code, _)| code != "mandate_needs_action")
+    );
+
+    office.mandate(MandateStatus::Active).await;
+    let mandate = office.its_mandate().await;
+    assert_eq!(mandate.state, MandateState::Cancelled);
+    assert_eq!(mandate.payer_account, "****2222");
+    assert!(mandate.to_do.is_some());
+    let history = office.history(&mandate).await;
+    let reasons: Vec<&str> = history.iter().map(|(_, reason)| reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "billing told of it; it was lodged before",
+            "ADDACS E: instruction amended",
+            "ADDACS C: account transferred to another branch",
+            "ADDACS 1: cancelled by the payer",
+        ]
+    );
+    // As if it had come now, the file that said it says what is to do.
+    let to_do = office.complaints(cancelled).await;
+    let of_mandate = |(code, _): &&(String, String)| code == "mandate_needs_action";
+    let to_do: Vec<_> = to_do.iter().filter(of_mandate).collect();
+    assert!(
+        to_do.len() == 1 && to_do[0].1.starts_with("HARBOUR001: ADDACS 1"),
+        "{to_do:?}"
+    );
+    assert_eq!(
+        (office.count(nobody).await, office.count(heard).await),
+        (4, 3)
+    );
+
+    // Told again, in another message, and changed: heard once.
+    office.tell("again", REFERENCE, MandateStatus::Active).await;
+    office
+        .tell("other", "ANOTHER001", MandateStatus::Active)
+        .await;
+    eventually("both messages are read", DEADLINE, async || {
+        let page = office.gateway.ask(&ListMandates::default()).await.unwrap();
+        page.items.len() == 2
+    })
+    .await;
+    assert_eq!(office.history(&mandate).await.len(), 4);
+    assert_eq!(office.count(heard).await, 3);
+}
+
+/// The same from a CSV file, whose import says what is to do; and a longer
+/// reference on a report than the mandate has.
+#[tokio::test(flavor = "multi_thread")]
+async fn mandates_of_a_csv_file_hear_what_was_said_before_them() {
+    let office = Office::without_mandate().await;
+    office
+        .hear(Advice {
+            reference: "HARBOUR001/A".into(),
+            ..advice(Kind::Addacs, "D", "2026-02-27")
+        })
+        .await;
+    let file = "mandate_reference,account_ref,payer_name,sort_code,account_number,signed_on,paperless,status\n\
+        HARBOUR001,ACME01,Acme Ltd,10-79-99,88837491,2026-01-05,yes,active\n\
+        HARBOUR002,ACME01,Acme Ltd,20-74-05,11112222,2026-01-05,no,new\n";
+    let view = office.import(file.as_bytes()).await;
+    assert_eq!(view.state, ImportState::Recorded, "{:?}", view.problems);
+    assert_eq!((view.recorded, view.duplicates), (2, 0));
+    let said: Vec<&str> = view.problems.iter().map(|p| p.detail.as_str()).collect();
+    assert!(
+        said.len() == 1 && said[0].starts_with("HARBOUR001/A: ADDACS D: advance notice disputed;"),
+        "{said:?}"
+    );
+    let page = office.gateway.ask(&ListMandates::default()).await.unwrap();
+    let states: Vec<(&str, MandateState)> = page
+        .items
+        .iter()
+        .map(|mandate| (mandate.mandate_reference.as_str(), mandate.state))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            ("HARBOUR001", MandateState::Suspended),
+            ("HARBOUR002", MandateState::Captured),
+        ]
+    );
+    let again = office.import(format!("{file}\n").as_bytes()).await;
+    assert_eq!(
+        (again.recorded, again.duplicates),
+        (0, 2),
+        "{:?}",
+        again.problems
+    );
+}
+
+/// Two replicas, one of which reads a report while the other is told the mandate:
+/// whichever is first, it is heard once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_and_its_mandate_that_come_at_once_do_not_miss_each_other() {
+    let office = Office::without_mandate().await;
+    let second = office
+        .suite
+        .run(Role::Ingestion, |bus| ingestion::run(bus, options()))
+        .await;
+    for n in 0..ROUNDS {
+        let reference = format!("RACING{n:03}");
+        let said = report(&Advice {
+            reference: reference.clone(),
+            ..advice(Kind::Addacs, "1", "2026-03-02")
+        });
+        let ((), view) = tokio::join!(
+            office.tell(&reference, &reference, MandateStatus::Active),
+            office.import(said.as_bytes()),
+        );
+        assert_eq!(view.recorded, 1, "{:?}", view.problems);
+    }
+    eventually("each mandate is cancelled", DEADLINE, async || {
+        let page = office.gateway.ask(&ListMandates::default()).await.unwrap();
+        let of = |m: &&MandateView| m.state == MandateState::Cancelled && m.version == 2;
+        page.items.iter().filter(of).count() == ROUNDS
+    })
+    .await;
+    second.stop().await;
+}
+
+/// Billing gives a mandate up: its cancellation (0C) goes to the banks in the next
+/// file, and nothing is collected meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mandate_that_billing_gives_up_is_cancelled_at_the_banks() {
+    let office = Office::open(MandateStatus::Active).await;
+    let item = office.bill("INV-1", "120.00").await;
+    let run = office.due(&item).await;
+    office
+        .tell("over", REFERENCE, MandateStatus::Cancelled)
+        .await;
+    eventually("its cancellation is due", DEADLINE, async || {
+        office.its_mandate().await.state == MandateState::CancelPending
+    })
+    .await;
+    let gone = office.collection(&run).await;
+    assert_eq!(gone.state, CollectionState::Cancelled);
+    assert_eq!(gone.reason, "billing gave it up");
+    office.chased(&item, "120.00", false).await;
+
+    let file = office.make_instructions().await;
+    assert_eq!((file.records, file.processing_on), (1, day("2026-03-03")));
+    let text = office.fetch(file.file_id).await;
+    assert!(text.contains("1079998883749100C"), "{text}");
+    assert_eq!(office.its_mandate().await.state, MandateState::Cancelled);
+    // The bank had no such instruction; it is over all the same.
+    office
+        .hear(advice(Kind::AuddisReturned, "6", "2026-03-05"))
+        .await;
+    let mandate = office.its_mandate().await;
+    assert_eq!(mandate.state, MandateState::Cancelled);
+    let make = MakeInstructionFile {
+        command_id: CommandId::generate(),
+        processing_on: None,
+        person: officer(),
+    };
+    let nothing = office.gateway.ask(&make).await.unwrap_err();
+    assert_eq!(nothing.code, "ingestion.nothing_due");
+}
+
+/// A run is withdrawn while it waits for a second person, and after its file was
+/// made; not once the file was fetched.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_run_is_withdrawn_until_its_file_is_fetched() {
+    let office = Office::open(MandateStatus::Active).await;
+    let item = office.bill("INV-1", "120.00").await;
+    office.announce("120.00", ENTRY).await;
+    let waiting = office.propose(&[&item], ENTRY).await.run.unwrap();
+    let over = office.discard(&waiting).await.unwrap();
+    assert_eq!(over.state, CollectionRunState::Over);
+    assert_eq!(over.collections[0].reason, "the client asked us to wait");
+    eventually("the second person is asked no more", DEADLINE, async || {
+        let ask = GetApproval {
+            approval_id: waiting.approval_id.unwrap(),
+            person: officer(),
+        };
+        let asked = office.gateway.ask(&ask).await;
+        asked.is_ok_and(|asked| asked.approval.state == ApprovalState::Voided)
+    })
+    .await;
+
+    let run = office.propose(&[&item], ENTRY).await.run.unwrap();
+    office.approved(&run).await;
+    let file = office.file(&run, &item).await;
+    office.chased(&item, "0.00", true).await;
+    office.discard(&run).await.unwrap();
+    assert_eq!(office.run(&run).await.state, CollectionRunState::Over);
+    let ask = FetchBacsFile {
+        command_id: CommandId::generate(),
+        file_id: file,
+        person: officer(),
+    };
+    let refused = office.gateway.ask(&ask).await.unwrap_err();
+    assert_eq!(refused.code, "ingestion.bacs_file_void");
+    office.chased(&item, "120.00", false).await;
+
+    let last = office.propose(&[&item], ENTRY).await.run.unwrap();
+    office.approved(&last).await;
+    let file = office.file(&last, &item).await;
+    office.fetch(file).await;
+    let refused = office.discard(&last).await.unwrap_err();
+    assert_eq!(refused.code, "collections.sent");
+    assert_eq!(office.collection(&last).await.state, CollectionState::Sent);
+}
+
+/// E40: the report of a missing day is imported late: the complaint about it says
+/// less, and in the end nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn e40_a_late_report_clears_the_complaint_that_it_was_missing() {
+    let office = Office::without_mandate().await;
+    office.hear(advice(Kind::Addacs, "1", "2026-02-24")).await;
+    let complains = office.hear(advice(Kind::Addacs, "1", "2026-02-27")).await;
+    let said = office.complaints(complains).await;
+    assert_eq!(said[0].0, "missing_report_day");
+    assert!(said[0].1.contains("2026-02-25, 2026-02-26:"), "{said:?}");
+    let others = said.len() - 1;
+    let late = office.hear(advice(Kind::Addacs, "1", "2026-02-26")).await;
+    let said = office.complaints(complains).await;
+    assert_eq!(said.len(), others, "{said:?}");
+    let said = office.complaints(late).await;
+    assert!(said[0].1.contains("for 2026-02-25:"), "{said:?}");
+    office.hear(advice(Kind::Addacs, "1", "2026-02-25")).await;
+    let said = office.complaints(late).await;
+    assert!(
+        said.iter().all(|(code, _)| code != "missing_report_day"),
+        "{said:?}"
+    );
 }

@@ -22,8 +22,8 @@ use contracts::{
         matters::{
             CheckMatters, ClientPaymentView, CompleteBankMove, CountMatters, GetClosureGate,
             GetMatter, GetResidual, Hold, HoldClientMoney, ListBankMoves, ListCharityRegister,
-            ListDisbursements, ListMatters, ListResiduals, MatterDetail, MatterView,
-            MoveDisbursement, PayClientMoney, ProposeRoute, RecordDisbursement,
+            ListClientPayments, ListDisbursements, ListMatters, ListResiduals, MatterDetail,
+            MatterView, MoveDisbursement, PayClientMoney, ProposeRoute, RecordDisbursement,
             RecordSraApplication, ResidualView, SplitPart, SplitReceipt, TakeBackClientPayment,
             TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness, UndoMatterEntry,
         },
@@ -35,7 +35,7 @@ use contracts::{
     ingestion::Designation,
     matters::{
         BankMove, BankMoveKind, Component, DisbursementKind, DisbursementStep, EntryKind,
-        RecoveryState, ResidualRoute, ResidualState, Side,
+        RecoveryState, ResidualRoute, ResidualState, Side, SupplierState,
     },
 };
 use kernel::{CommandId, Currency, ManualClock, MatterId, Money};
@@ -881,6 +881,126 @@ async fn e94_a_client_receipt_that_bounces_after_its_money_was_spent_is_a_shorta
     })
     .await;
     assert_eq!(rebuilt.state, "same", "{rebuilt:?}");
+}
+
+/// The supplier of a disbursement is paid with client money when a second person
+/// has approved it; what the firm paid meanwhile is not paid twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supplier_is_paid_with_client_money_by_two_people_and_once() {
+    let firm = Firm::open().await;
+    let id = firm
+        .tell("m1", &matter("OIC-25-05000", MatterStatus::Opened))
+        .await
+        .matter_id;
+    let mut damages = receipt("AVIVA CLAIM 78810055", "500.00");
+    damages.bank_account = client_bank();
+    let damages = firm.pay_in(&damages).await;
+    firm.split(&damages, id, vec![part(Component::Damages, "500.00")])
+        .await
+        .unwrap();
+    let spend = async |supplier: &str, amount: &str| {
+        let ask = RecordDisbursement {
+            command_id: CommandId::generate(),
+            matter_id: id,
+            kind: DisbursementKind::CourtFee,
+            supplier: supplier.into(),
+            amount: gbp(amount),
+            vat: gbp("0.00"),
+            incurred_on: day("2026-01-20"),
+            recoverable_from: None,
+            actor: "user:payments".into(),
+        };
+        firm.gateway.ask(&ask).await.unwrap().disbursement_id
+    };
+    let pay = async |disbursement_id, supplier: &str, amount: &str| {
+        let ask = PayClientMoney {
+            command_id: CommandId::generate(),
+            matter_id: id,
+            kind: EntryKind::DisbursementPaid,
+            amount: gbp(amount),
+            payee: supplier.into(),
+            disbursement_id: Some(disbursement_id),
+            bank_account: None,
+            actor: "user:payments".into(),
+            reason: "the fee is due".into(),
+        };
+        let detail = firm.gateway.ask(&ask).await?;
+        let of = |view: &ClientPaymentView| view.payment_id.as_uuid() == ask.command_id.as_uuid();
+        Ok::<_, Refusal>(detail.payments.into_iter().find(of).expect("asked for"))
+    };
+    let stands = async |disbursement_id| {
+        let ask = ListDisbursements {
+            matter_id: Some(id),
+            ..ListDisbursements::default()
+        };
+        let all = firm.gateway.ask(&ask).await.unwrap().items;
+        let found = all
+            .into_iter()
+            .find(|d| d.disbursement_id == disbursement_id);
+        let found = found.unwrap();
+        (found.supplier_state, found.funded_by)
+    };
+
+    let fee = spend("HM Courts", "120.00").await;
+    let other = pay(fee, "HM Courts", "119.00").await;
+    assert_eq!(code(other), "matters.step_amount");
+    let asked = pay(fee, "HM Courts", "120.00").await.unwrap();
+    assert_eq!(asked.state, ClientPaymentState::Requested);
+    assert_eq!(asked.disbursement_id, Some(fee));
+    // Nothing has left, and it is asked for once.
+    assert_eq!(firm.held(id).await, [gbp("500.00")]);
+    assert_eq!(stands(fee).await, (SupplierState::Incurred, None));
+    assert_eq!(
+        code(pay(fee, "HM Courts", "120.00").await),
+        "matters.asked_already"
+    );
+    let state = firm.approve_payment(id, &asked).await;
+    assert_eq!(state, ClientPaymentState::Paid);
+    assert_eq!(firm.held(id).await, [gbp("380.00")]);
+    assert_eq!(stands(fee).await, (SupplierState::Paid, Some(Side::Client)));
+    assert_eq!(
+        code(pay(fee, "HM Courts", "120.00").await),
+        "matters.disbursement_step"
+    );
+    assert_conserved(&firm.suite).await;
+
+    // The firm pays this one while the request waits: approved, it is void.
+    let report = spend("Dr Who", "80.00").await;
+    let asked = pay(report, "Dr Who", "80.00").await.unwrap();
+    let paid = MoveDisbursement {
+        command_id: CommandId::generate(),
+        disbursement_id: report,
+        step: DisbursementStep::Paid,
+        on: day("2026-01-21"),
+        amount: None,
+        actor: "user:payments".into(),
+        reason: "by card".into(),
+    };
+    firm.gateway.ask(&paid).await.unwrap();
+    let state = firm.approve_payment(id, &asked).await;
+    assert_eq!(state, ClientPaymentState::Voided);
+    assert_eq!(firm.held(id).await, [gbp("380.00")]);
+    assert_eq!(
+        stands(report).await,
+        (SupplierState::Paid, Some(Side::Business))
+    );
+    // All of them, of all matters, the latest first.
+    let listed = firm.gateway.ask(&ListClientPayments::default()).await;
+    let states: Vec<_> = listed
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|one| (one.matter_ref, one.payment.payee, one.payment.state))
+        .collect();
+    let of = |payee: &str, state| ("OIC-25-05000".to_owned(), payee.to_owned(), state);
+    assert_eq!(
+        states,
+        [
+            of("Dr Who", ClientPaymentState::Voided),
+            of("HM Courts", ClientPaymentState::Paid),
+        ]
+    );
+    assert_conserved(&firm.suite).await;
 }
 
 /// SRA 5.3 under concurrency: ten people pay the same money away at once, and it

@@ -8,7 +8,7 @@ mod receipts;
 
 pub(crate) use look::{check, closure_gate, count, get_matter, list_matters, list_moves};
 pub(crate) use money::{client_account, complete_move, pay, transfer, undo_entry};
-pub(crate) use payments::{no_payment, take_back};
+pub(crate) use payments::{list_payments, no_payment, take_back};
 pub(crate) use receipts::split;
 
 use contracts::{

@@ -1,8 +1,11 @@
 //! Payments of client money that a second person decides.
 
 use chrono::{DateTime, Utc};
-use contracts::{api::matters::ClientPaymentView, controls::ClientPaymentId};
-use kernel::MatterId;
+use contracts::{
+    api::matters::{ClientPaymentView, MatterPayment},
+    controls::{ClientPaymentId, ClientPaymentState},
+};
+use kernel::{DisbursementId, MatterId};
 use messaging::Failure;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -22,6 +25,7 @@ struct Row {
     currency: String,
     amount: Decimal,
     payee: String,
+    disbursement_id: Option<Uuid>,
     bank_account: String,
     reason: String,
     requester: String,
@@ -41,6 +45,7 @@ impl TryFrom<Row> for ClientPayment {
             kind: named(row.kind)?,
             amount: money(row.amount, &row.currency)?,
             payee: row.payee,
+            disbursement: row.disbursement_id.map(DisbursementId::from),
             bank_account: row.bank_account,
             reason: row.reason,
             requester: row.requester,
@@ -59,6 +64,7 @@ impl ClientPayment {
             kind: self.kind,
             amount: self.amount,
             payee: self.payee,
+            disbursement_id: self.disbursement,
             bank_account: self.bank_account,
             reason: self.reason,
             requester: self.requester,
@@ -72,8 +78,8 @@ impl ClientPayment {
 pub(crate) async fn insert(conn: &mut PgConnection, p: &ClientPayment) -> Result<(), Failure> {
     sqlx::query!(
         "insert into allocation.client_payment (payment_id, matter_id, state, kind, currency, amount, payee,
-             bank_account, reason, requester, approval_id, requested_at, changed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             bank_account, reason, requester, approval_id, requested_at, changed_at, disbursement_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         p.id.as_uuid(),
         p.matter.as_uuid(),
         p.state.name(),
@@ -86,11 +92,24 @@ pub(crate) async fn insert(conn: &mut PgConnection, p: &ClientPayment) -> Result
         p.requester,
         p.approval.as_uuid(),
         p.requested_at,
-        p.changed_at
+        p.changed_at,
+        p.disbursement.map(DisbursementId::as_uuid)
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Whether a payment of this disbursement waits for a second person. The lock of
+/// the disbursement guards it.
+pub(crate) async fn waits(conn: &mut PgConnection, of: DisbursementId) -> Result<bool, Failure> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from allocation.client_payment
+           where disbursement_id = $1 and state = 'requested') as "waits!""#,
+        of.as_uuid()
+    )
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Notes where it stands now.
@@ -116,13 +135,64 @@ pub(crate) async fn find(
     let rows = sqlx::query_as!(
         Row,
         "select payment_id, matter_id, state, kind, currency, amount, payee, bank_account, reason, requester,
-             approval_id, requested_at, changed_at
+             approval_id, requested_at, changed_at, disbursement_id
          from allocation.client_payment where payment_id = any($1) order by payment_id",
         &ids
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(ClientPayment::try_from).collect()
+}
+
+/// Payments of all matters, the latest first, from the one after `before`.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    state: Option<ClientPaymentState>,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<MatterPayment>, Failure> {
+    let rows = sqlx::query!(
+        "select p.payment_id, p.matter_id, p.state, p.kind, p.currency, p.amount, p.payee, p.bank_account, p.reason,
+             p.requester, p.approval_id, p.requested_at, p.changed_at, p.disbursement_id,
+             m.matter_ref, m.title, m.account_ref
+         from allocation.client_payment p join allocation.matter m using (matter_id)
+         where ($1::text is null or p.state = $1)
+             and ($2::uuid is null or (p.requested_at, p.payment_id) <
+                 (select b.requested_at, b.payment_id from allocation.client_payment b where b.payment_id = $2))
+         order by p.requested_at desc, p.payment_id desc limit $3",
+        state.map(ClientPaymentState::name),
+        before,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let payment = ClientPayment::try_from(Row {
+                payment_id: row.payment_id,
+                matter_id: row.matter_id,
+                state: row.state,
+                kind: row.kind,
+                currency: row.currency,
+                amount: row.amount,
+                payee: row.payee,
+                disbursement_id: row.disbursement_id,
+                bank_account: row.bank_account,
+                reason: row.reason,
+                requester: row.requester,
+                approval_id: row.approval_id,
+                requested_at: row.requested_at,
+                changed_at: row.changed_at,
+            })?;
+            Ok(MatterPayment {
+                matter_id: payment.matter,
+                matter_ref: row.matter_ref,
+                matter_title: row.title,
+                account_ref: row.account_ref,
+                payment: payment.view(),
+            })
+        })
+        .collect()
 }
 
 pub(crate) async fn of_matter(
@@ -132,7 +202,7 @@ pub(crate) async fn of_matter(
     let rows = sqlx::query_as!(
         Row,
         "select payment_id, matter_id, state, kind, currency, amount, payee, bank_account, reason, requester,
-             approval_id, requested_at, changed_at
+             approval_id, requested_at, changed_at, disbursement_id
          from allocation.client_payment where matter_id = $1 order by requested_at desc, payment_id desc limit $2",
         matter.as_uuid(),
         LIST_MAX

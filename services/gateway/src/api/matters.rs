@@ -14,14 +14,14 @@ use contracts::{
         ingestion::{DesignateBankAccount, ListBankAccounts},
         matters::{
             CheckMatters, CompleteBankMove, CountMatters, GetClosureGate, GetMatter, GetResidual,
-            Hold, HoldClientMoney, ListBankMoves, ListCharityRegister, ListDisbursements,
-            ListMatters, ListResiduals, MoveDisbursement, PayClientMoney, ProposeRoute,
-            RecordDisbursement, RecordSraApplication, ResidualDetail, SplitPart, SplitReceipt,
-            TakeBackClientPayment, TakeBackRoute, TheirMatter, TraceOwner, TransferToBusiness,
-            UndoMatterEntry,
+            Hold, HoldClientMoney, ListBankMoves, ListCharityRegister, ListClientPayments,
+            ListDisbursements, ListMatters, ListResiduals, MoveDisbursement, PayClientMoney,
+            ProposeRoute, RecordDisbursement, RecordSraApplication, ResidualDetail, SplitPart,
+            SplitReceipt, TakeBackClientPayment, TakeBackRoute, TheirMatter, TraceOwner,
+            TransferToBusiness, UndoMatterEntry,
         },
     },
-    controls::{ApprovalId, ClientPaymentId},
+    controls::{ApprovalId, ClientPaymentId, ClientPaymentState},
     inbound::{BankAccountRef, MatterStatus},
     ingestion::Designation,
     matters::{DisbursementKind, DisbursementStep, EntryKind, ResidualRoute, ResidualState},
@@ -252,8 +252,8 @@ pub(crate) struct ClientPaymentRequest {
     pub reason: String,
 }
 
-/// Asks for client money to be paid to the client or a third party, which a second
-/// person decides; or pays the supplier of a disbursement at once.
+/// Asks for client money to be paid to the client, a third party or the supplier of
+/// a disbursement, which a second person decides.
 #[utoipa::path(
     post, path = "/api/v1/matters/{id}/payments", tag = "matters", operation_id = "payClientMoney",
     params(
@@ -283,6 +283,37 @@ pub(crate) async fn pay(
             },
         )
         .await
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ClientPaymentsQuery {
+    /// `requested`, `paid`, `rejected`, `expired`, `voided` or `taken_back`; all when absent.
+    #[param(value_type = Option<String>)]
+    state: Option<ClientPaymentState>,
+    /// Where the page begins, from `next_cursor`.
+    cursor: Option<String>,
+    /// 50 when absent, at most 200.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u16>,
+}
+
+/// Payments of client money that a second person decides, of all matters, the
+/// latest first.
+#[utoipa::path(
+    get, path = "/api/v1/client-payments", tag = "matters", operation_id = "listClientPayments", params(ClientPaymentsQuery),
+    responses((status = 200, description = "A page of payments", body = ref("#/components/schemas/Page_for_MatterPayment")))
+)]
+pub(crate) async fn list_payments(
+    State(app): State<App>,
+    uri: Uri,
+    Query(query): Query<ClientPaymentsQuery>,
+) -> Result<Response, Problem> {
+    let ask = ListClientPayments {
+        state: query.state,
+        page: page_request(query.cursor, query.limit),
+    };
+    Ok(list(&uri, &app.bus.ask(&ask).await?))
 }
 
 /// Takes a payment of client money back that nobody has decided yet.

@@ -587,7 +587,7 @@ fn bank_account(pairs: &Pairs) -> Result<BankAccount, Problem> {
     }
 }
 
-fn amount(text: &str, currency: &str, pointer: &str) -> Result<Option<Money>, Problem> {
+pub(super) fn amount(text: &str, currency: &str, pointer: &str) -> Result<Option<Money>, Problem> {
     let wrong = |error: String| Problem::invalid("gateway.bad_amount", pointer, error);
     typed_amount(text)
         .map(|text| {

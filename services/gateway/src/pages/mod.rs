@@ -5,6 +5,7 @@ pub(crate) mod account_statement;
 pub(crate) mod accounts;
 pub(crate) mod aged_debt;
 pub(crate) mod cash;
+pub(crate) mod client_payments;
 pub(crate) mod controls;
 pub(crate) mod direct_debits;
 pub(crate) mod disputes;

@@ -3,23 +3,26 @@
 //!
 //! Locks are taken in this order: mandates, collections, runs, files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use contracts::{
     Prefix,
-    api::direct_debits::CollectionRunState,
+    api::{direct_debits::CollectionRunState, ingestion::ImportProblem},
     ingestion::{BacsFileId, CollectionRunId, CollectionState, MandateId},
 };
+use kernel::ImportId;
 use messaging::{Failure, Meta, Outgoing, Tx};
+use uuid::Uuid;
 
 use crate::{
     domain::{
         collection::Collection,
         mandate::{
             Mandate, Outcome,
-            advice::{Advice, Kind},
+            advice::{self, Advice, Kind},
         },
+        problem::Problem,
         record::MandateStep,
     },
     store::{self, collections::Which},
@@ -52,7 +55,7 @@ impl Teller<'_> {
         &self,
         tx: &mut Tx,
         fact: &E,
-        about: uuid::Uuid,
+        about: Uuid,
         version: i64,
     ) -> Result<(), Failure> {
         let event = Outgoing::new(fact, about, version, self.prefix, self.now, self.cause)?;
@@ -131,8 +134,27 @@ pub struct Heard {
     pub to_do: Option<String>,
 }
 
+impl Heard {
+    fn nobody(outcome: &str) -> Self {
+        Self {
+            mandate: None,
+            outcome: outcome.to_owned(),
+            to_do: None,
+        }
+    }
+
+    /// What is to do by it, as it stands with an import.
+    pub(crate) fn problem(&self, advice: &Advice) -> Option<Problem> {
+        let to_do = self.to_do.as_ref()?;
+        let reference = advice.reference.trim();
+        let detail = format!("{reference}: {}; {to_do}", self.outcome);
+        Some(Problem::new("mandate_needs_action", detail))
+    }
+}
+
 /// Applies what reports say, in one transaction, the oldest report first. What was
-/// heard before changes nothing; what is about no mandate of ours is noted as such.
+/// heard before changes nothing; what is about no mandate of ours is noted as such,
+/// and is heard again by [`hear_of_told`].
 ///
 /// # Errors
 /// When the database fails.
@@ -140,40 +162,117 @@ pub(crate) async fn hear(
     tx: &mut Tx,
     teller: Teller<'_>,
     user_number: Option<&str>,
+    import_id: ImportId,
     advices: &[Advice],
 ) -> Result<Vec<Heard>, Failure> {
-    let mut order: Vec<usize> = (0..advices.len()).collect();
-    order.sort_by_key(|at| advices.get(*at).map(|advice| advice.reported_on));
+    if advices.is_empty() {
+        return Ok(Vec::new());
+    }
+    store::mandates::take_turn(tx, store::mandates::Turn::Hear).await?;
+    let keys: Vec<String> = advices.iter().map(Advice::key).collect();
+    let mut noted = store::mandates::noted(tx, &keys).await?;
+    let fresh: Vec<Advice> = advices
+        .iter()
+        .filter(|advice| noted.insert(advice.key()))
+        .cloned()
+        .collect();
+    let outcomes = apply(tx, |_| Some(teller), user_number, &fresh).await?;
+    let mut new = HashMap::new();
+    for (advice, heard) in fresh.iter().zip(outcomes) {
+        let (of, outcome) = (heard.mandate, heard.outcome.as_str());
+        store::mandates::note_advice(tx, advice, import_id, of, outcome, teller.now).await?;
+        new.insert(advice.key(), heard);
+    }
+    // A twin of a new one was heard with it.
+    Ok(keys
+        .iter()
+        .map(|key| {
+            new.remove(key)
+                .unwrap_or_else(|| Heard::nobody("it was heard before"))
+        })
+        .collect())
+}
+
+/// Applies what was said of mandates before they were told, in the transaction
+/// that tells them, as if it came now. Gives back what is to do by it; it stands
+/// with the files that said it, too.
+pub(crate) async fn hear_of_told<'t>(
+    tx: &mut Tx,
+    teller_of: impl Fn(&Mandate) -> Option<Teller<'t>>,
+    user_number: Option<&str>,
+    told: &[MandateStep],
+) -> Result<Vec<Problem>, Failure> {
+    let references: Vec<String> = told
+        .iter()
+        .filter(|step| step.new)
+        .map(|step| step.mandate.reference.clone())
+        .collect();
+    if references.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut said = store::mandates::unheard(tx, &references).await?;
+    said.retain(|(advice, _)| !advice.kind.is_of_file());
+    let (advices, files): (Vec<Advice>, Vec<Option<Uuid>>) = said.into_iter().unzip();
+    let of_new = |mandate: &Mandate| {
+        let new = |step: &&MandateStep| step.new && step.mandate.id == mandate.id;
+        teller_of(told.iter().find(new).map(|step| &step.mandate)?)
+    };
+    let heard = apply(tx, of_new, user_number, &advices).await?;
+    let mut to_do = Vec::new();
+    let mut of_files: BTreeMap<Uuid, Vec<ImportProblem>> = BTreeMap::new();
+    for ((advice, file), heard) in advices.iter().zip(files).zip(&heard) {
+        let of = told
+            .iter()
+            .find(|step| Some(step.mandate.id) == heard.mandate);
+        let teller = of.and_then(|step| teller_of(&step.mandate));
+        let (Some(id), Some(teller)) = (heard.mandate, teller) else {
+            continue;
+        };
+        store::mandates::note_later(tx, advice, id, &heard.outcome, teller.cause.id, teller.now)
+            .await?;
+        if let Some(problem) = heard.problem(advice) {
+            if let Some(file) = file {
+                of_files.entry(file).or_default().push(problem.shown());
+            }
+            to_do.push(problem);
+        }
+    }
+    for (file, problems) in of_files {
+        store::imports::add_problems(tx, file, &problems).await?;
+    }
+    Ok(to_do)
+}
+
+/// What came of each advice, applied in the order in which they are heard.
+async fn apply<'t>(
+    tx: &mut Tx,
+    teller_of: impl Fn(&Mandate) -> Option<Teller<'t>>,
+    user_number: Option<&str>,
+    advices: &[Advice],
+) -> Result<Vec<Heard>, Failure> {
     let named = store::mandates::named(tx, advices).await?;
     let mut ids: Vec<MandateId> = named.iter().map(|(_, id)| *id).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut mandates = store::mandates::lock(tx, store::mandates::Which::Ids(&ids)).await?;
-    let keys: Vec<String> = advices.iter().map(Advice::key).collect();
-    let mut noted = store::mandates::noted(tx, &keys).await?;
-    let mut heard = vec![
-        Heard {
-            mandate: None,
-            outcome: "it was heard before".to_owned(),
-            to_do: None,
-        };
-        advices.len()
-    ];
-    for at in order {
+    let mut heard = vec![Heard::nobody("no mandate of ours has this reference"); advices.len()];
+    for at in advice::in_order(advices) {
         let (Some(advice), Some(place)) = (advices.get(at), heard.get_mut(at)) else {
             continue;
         };
-        if !noted.insert(advice.key()) {
+        if user_number.is_some_and(|ours| ours != advice.user_number.trim()) {
+            *place = Heard::nobody("it is for another service user");
             continue;
         }
-        let foreign = user_number.is_some_and(|ours| ours != advice.user_number.trim());
         let of: Vec<MandateId> = named
             .iter()
-            .filter(|(n, _)| *n == at && !foreign)
+            .filter(|(n, _)| *n == at)
             .map(|(_, id)| *id)
             .collect();
-        "no mandate of ours has this reference".clone_into(&mut place.outcome);
         for mandate in mandates.iter_mut().filter(|m| of.contains(&m.id)) {
+            let Some(teller) = teller_of(mandate) else {
+                continue;
+            };
             let outcome = one(tx, teller, mandate, advice).await?;
             *place = Heard {
                 mandate: Some(mandate.id),
@@ -181,8 +280,6 @@ pub(crate) async fn hear(
                 to_do: outcome.to_do,
             };
         }
-        let (of, outcome) = (place.mandate, place.outcome.as_str());
-        store::mandates::note_advice(tx, advice, of, outcome, teller.now).await?;
     }
     Ok(heard)
 }
@@ -219,6 +316,7 @@ async fn one(
         let step = MandateStep {
             mandate: next.clone(),
             collections: outcome.collections,
+            new: false,
         };
         teller.step(tx, &step).await?;
         *mandate = next;

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        self,
         inbound::{Account, Document, Mandate, Matter, Refused, Remittance},
         record::{Changes, Known, Line},
     },
@@ -33,6 +34,8 @@ use crate::{
 /// Reads everything that feeds and billing systems publish.
 pub(crate) struct Inbound {
     bus: Bus,
+    /// Our own for Bacs, where it is known.
+    user_number: Option<String>,
     /// Accounts of ours that are certainly in the books: a handful, looked up
     /// once instead of with every batch.
     seen: Mutex<HashSet<String>>,
@@ -66,9 +69,10 @@ pub(crate) struct Recorded {
 }
 
 impl Inbound {
-    pub(crate) fn new(bus: Bus) -> Self {
+    pub(crate) fn new(bus: Bus, user_number: Option<String>) -> Self {
         Self {
             bus,
+            user_number,
             seen: Mutex::default(),
         }
     }
@@ -274,17 +278,23 @@ impl Consumer for Inbound {
     async fn record(&self, tx: &mut Tx, recorded: Recorded) -> Result<(), Failure> {
         store::record_bank_accounts(tx, &recorded.bank_accounts, recorded.now).await?;
         store::record(tx, &recorded.changes, recorded.now).await?;
-        for step in &recorded.changes.mandates {
-            if let Some((actor, cause)) = recorded.by.get(&step.mandate.reference) {
-                let teller = direct_debits::Teller {
-                    prefix: self.bus.prefix(),
-                    actor,
-                    cause,
-                    now: recorded.now,
-                };
+        let teller_of = |mandate: &domain::mandate::Mandate| {
+            let (actor, cause) = recorded.by.get(&mandate.reference)?;
+            Some(direct_debits::Teller {
+                prefix: self.bus.prefix(),
+                actor,
+                cause,
+                now: recorded.now,
+            })
+        };
+        let told = &recorded.changes.mandates;
+        for step in told {
+            if let Some(teller) = teller_of(&step.mandate) {
                 teller.step(tx, step).await?;
             }
         }
+        let ours = self.user_number.as_deref();
+        direct_debits::hear_of_told(tx, teller_of, ours, told).await?;
         Ok(())
     }
 }

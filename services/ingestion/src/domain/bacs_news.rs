@@ -19,6 +19,9 @@ use super::{
 /// Days without a report that are named one by one, at most.
 const DAYS_NAMED: usize = 10;
 
+/// The doubt that a report was not imported.
+pub const MISSING_DAY: &str = "missing_report_day";
+
 /// What the books hold about a report.
 #[derive(Debug, Default)]
 pub struct KnownReports {
@@ -70,7 +73,8 @@ pub fn decide(
     now: DateTime<Utc>,
     problems: &mut Vec<Problem>,
 ) -> News {
-    problems.extend(missing_days(&report, known.day_before));
+    let days = report.reported_on.zip(known.day_before);
+    problems.extend(days.and_then(|(until, before)| missing_days(report.kind, until, before)));
     let reported_on = report.reported_on.unwrap_or_else(|| london_date(now));
     let money = records.iter().filter_map(|record| match &record.item {
         Item::BacsReturn(item) => Some(item.amount),
@@ -138,15 +142,15 @@ pub fn decide(
     news
 }
 
-/// Working days between the report before and this one of which there is none
-/// (E40). Bacs makes no report on a day on which nothing came back: that nothing
-/// did is for a person to know.
-fn missing_days(report: &Report, before: Option<NaiveDate>) -> Option<Problem> {
-    if !matches!(report.kind, "arudd" | "addacs") {
+/// Working days between a report of the day `before` and the next one, of the day
+/// `until`: of these there is none (E40). Bacs makes no report on a day on which
+/// nothing came back: that nothing did is for a person to know.
+pub fn missing_days(kind: &str, until: NaiveDate, before: NaiveDate) -> Option<Problem> {
+    if !matches!(kind, "arudd" | "addacs") {
         return None;
     }
     let calendar = WorkingCalendar::new(Division::EnglandWales);
-    let (until, mut day) = (report.reported_on?, before?);
+    let mut day = before;
     let mut missing = Vec::new();
     loop {
         day = calendar.add_working_days(day, 1).ok()?;
@@ -167,10 +171,10 @@ fn missing_days(report: &Report, before: Option<NaiveDate>) -> Option<Problem> {
         named.push(format!("and {} days more", missing.len() - DAYS_NAMED));
     }
     Some(Problem::new(
-        "missing_report_day",
+        MISSING_DAY,
         format!(
             "no {} report for {}: nothing came back on those days, or a report was not imported",
-            report.kind.to_uppercase(),
+            kind.to_uppercase(),
             named.join(", ")
         ),
     ))

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use contracts::api::ingestion::ImportProblem;
 use kernel::{Classified, ErrorClass};
 use serde::Serialize;
 
@@ -50,6 +51,18 @@ impl Problem {
     pub fn at_path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
+    }
+}
+
+impl Problem {
+    /// As it stands with an import.
+    pub fn shown(&self) -> ImportProblem {
+        ImportProblem {
+            line: self.line.and_then(|line| i64::try_from(line).ok()),
+            place: self.path.clone(),
+            code: self.code.to_owned(),
+            detail: self.detail.clone(),
+        }
     }
 }
 

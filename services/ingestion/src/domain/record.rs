@@ -105,8 +105,8 @@ pub struct Known {
     matters: HashMap<String, KnownMatter>,
     changed_matters: BTreeSet<String>,
     mandates: BTreeMap<String, Mandate>,
-    /// With what the change means for collections.
-    changed_mandates: BTreeMap<String, ForCollections>,
+    /// With what the change means for collections, and whether it is new.
+    changed_mandates: BTreeMap<String, (ForCollections, bool)>,
 }
 
 /// A mandate that is new or changed.
@@ -114,6 +114,8 @@ pub struct Known {
 pub struct MandateStep {
     pub mandate: Mandate,
     pub collections: ForCollections,
+    /// Nobody knew it before: what was said of it is to be heard.
+    pub new: bool,
 }
 
 /// A matter as the books have it.
@@ -402,7 +404,9 @@ impl Known {
                 ),
             ));
         }
-        let (mut next, collections) = match self.mandates.get(&wire.mandate_reference) {
+        let known = self.mandates.get(&wire.mandate_reference);
+        let new = known.is_none();
+        let (mut next, collections) = match known {
             None => (Mandate::captured(told, account_id), ForCollections::Keep),
             Some(known) => match known.told(told, account_id) {
                 None => return Ok(false),
@@ -414,10 +418,10 @@ impl Known {
         };
         next.version += 1;
         // Two words in one batch are one step: the stronger effect counts.
-        let effect = self
+        let (effect, _) = self
             .changed_mandates
             .entry(wire.mandate_reference.clone())
-            .or_insert(collections);
+            .or_insert((collections, new));
         if collections == ForCollections::Drop {
             *effect = collections;
         }
@@ -429,10 +433,11 @@ impl Known {
     pub fn take_mandate_steps(&mut self) -> Vec<MandateStep> {
         std::mem::take(&mut self.changed_mandates)
             .into_iter()
-            .filter_map(|(reference, collections)| {
+            .filter_map(|(reference, (collections, new))| {
                 Some(MandateStep {
                     mandate: self.mandates.remove(&reference)?,
                     collections,
+                    new,
                 })
             })
             .collect()

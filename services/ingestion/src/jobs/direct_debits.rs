@@ -38,6 +38,7 @@ pub(crate) async fn age(bus: Bus) -> Result<(), Failure> {
             let step = MandateStep {
                 mandate: next,
                 collections: ForCollections::Keep,
+                new: false,
             };
             teller.step(&mut tx, &step).await?;
             changed = true;

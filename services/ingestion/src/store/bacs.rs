@@ -11,7 +11,11 @@ use sqlx::{PgPool, query};
 use uuid::Uuid;
 
 use super::{column, or_lost_race};
-use crate::domain::{bacs_news::KnownReports, bacs_news::News, file::Checked};
+use crate::domain::{
+    bacs::Report,
+    bacs_news::{KnownReports, News},
+    file::Checked,
+};
 
 /// Loads what is known of the records of a file and of the reports around it.
 /// Files of one service user are read one after the other: what is told of one
@@ -113,6 +117,28 @@ pub(crate) async fn record(
     .await
     .map_err(or_lost_race)?;
     Ok(())
+}
+
+/// The day of the next report of this kind after `day`, and the files that told it.
+pub(crate) async fn next_after(
+    tx: &mut Tx,
+    report: &Report,
+    day: NaiveDate,
+) -> Result<(Option<NaiveDate>, Vec<Uuid>), Failure> {
+    let rows = query!(
+        "select reported_on, import_id from ingestion.bacs_report
+         where kind = $1 and service_user_number = $2 and reported_on = (
+             select min(reported_on) from ingestion.bacs_report
+             where kind = $1 and service_user_number = $2 and reported_on > $3)
+         order by import_id",
+        report.kind,
+        report.service_user_number,
+        day
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let next = rows.first().map(|row| row.reported_on);
+    Ok((next, column(&rows, |row| row.import_id)))
 }
 
 /// The reports of imports.

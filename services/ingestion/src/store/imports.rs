@@ -3,6 +3,7 @@ use contracts::api::ingestion::{ImportProblem, ImportState, ImportView, Statemen
 use kernel::ImportId;
 use messaging::{Failure, Tx};
 use sqlx::{PgExecutor, PgPool, query, types::Json};
+use uuid::Uuid;
 
 use super::{column, or_lost_race, statements};
 
@@ -261,6 +262,50 @@ pub(crate) async fn finish(
             format!("import {} is no longer ours to finish", claimed.import_id),
         ));
     }
+    Ok(())
+}
+
+/// So much is found about a file later, at most.
+const LATER_MAX: i32 = 200;
+
+/// Adds what was found about a recorded file later.
+pub(crate) async fn add_problems(
+    tx: &mut Tx,
+    import_id: Uuid,
+    problems: &[ImportProblem],
+) -> Result<(), Failure> {
+    query!(
+        "update ingestion.import set problems = problems || $2
+         where import_id = $1 and jsonb_array_length(problems) < $3",
+        import_id,
+        Json(problems) as _,
+        LATER_MAX
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// What recorded files complain of with `code` is said anew, or taken back. What
+/// complained of nothing does not begin to.
+pub(crate) async fn judge_again(
+    tx: &mut Tx,
+    imports: &[Uuid],
+    code: &str,
+    now: Option<&ImportProblem>,
+) -> Result<(), Failure> {
+    query!(
+        "update ingestion.import i set problems = coalesce((
+             select jsonb_agg(case when p.problem ->> 'code' = $2 then $3::jsonb else p.problem end order by p.at)
+             from jsonb_array_elements(i.problems) with ordinality p(problem, at)
+             where p.problem ->> 'code' <> $2 or $3::jsonb is not null), '[]')
+         where import_id = any($1) and problems @> jsonb_build_array(jsonb_build_object('code', $2::text))",
+        imports,
+        code,
+        now.map(Json) as _
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 

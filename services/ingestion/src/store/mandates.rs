@@ -5,13 +5,18 @@ use contracts::{
     api::direct_debits::{ListMandates, MandateStep as Step},
     ingestion::{MandateId, MandateState},
 };
+use kernel::ImportId;
 use messaging::{Failure, Tx};
 use sqlx::{PgConnection, query};
 use uuid::Uuid;
 
 use super::{column, or_lost_race};
 use crate::domain::{
-    mandate::{Due, Mandate, advice::Advice},
+    mandate::{
+        Due, Mandate,
+        advice::{Advice, Kind},
+        reference,
+    },
     record::Known,
 };
 
@@ -130,6 +135,7 @@ pub(crate) async fn load(
     if references.is_empty() {
         return Ok(());
     }
+    take_turn(tx, Turn::Tell).await?;
     let references: Vec<String> = references.into_iter().map(str::to_owned).collect();
     let accounts: Vec<String> = payer_accounts.into_iter().map(str::to_owned).collect();
     let rows = sqlx::query_as!(
@@ -220,24 +226,58 @@ pub(crate) async fn put(
     Ok(())
 }
 
+/// Who does what to mandates and to what is said of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Tells of mandates; several may at once.
+    Tell,
+    /// Hears reports. Nobody tells meanwhile: a report that sees no mandate and a
+    /// mandate that sees no report would miss each other.
+    Hear,
+}
+
+/// Waits for its turn, until the end of the transaction. Taken before any mandate
+/// is locked.
+pub(crate) async fn take_turn(tx: &mut Tx, turn: Turn) -> Result<(), Failure> {
+    query!(
+        "select case when $1 then pg_advisory_xact_lock(hashtextextended('mandates', 0))
+             else pg_advisory_xact_lock_shared(hashtextextended('mandates', 0)) end",
+        turn == Turn::Hear
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// For each advice, the mandates that it may be about: of its reference, else of
 /// the longest reference that its own begins with; of a whole file those in it.
 pub(crate) async fn named(
     tx: &mut Tx,
     advices: &[Advice],
 ) -> Result<Vec<(usize, MandateId)>, Failure> {
+    let (mut places, mut beginnings) = (Vec::new(), Vec::new());
+    for (at, advice) in (1_i64..).zip(advices) {
+        for beginning in reference::beginnings(advice.reference.trim()) {
+            places.push(at);
+            beginnings.push(beginning.to_owned());
+        }
+    }
     let references: Vec<String> = column(advices, |a| a.reference.trim().to_owned());
     let rows = query!(
-        r#"select n.at as "at!", m.mandate_id as "mandate_id!"
-           from unnest($1::text[]) with ordinality n(reference, at)
-           cross join lateral (
-               (select mandate_id from ingestion.mandate
-                where starts_with(n.reference, reference) order by length(reference) desc limit 1)
+        r#"select m.at as "at!", m.mandate_id as "mandate_id!"
+           from (
+               (select distinct on (b.at) b.at, known.mandate_id
+                from unnest($1::bigint[], $2::text[]) b(at, beginning)
+                join ingestion.mandate known on known.reference = b.beginning
+                order by b.at, length(b.beginning) desc)
                union
-               select i.mandate_id from ingestion.bacs_file f join ingestion.bacs_file_instruction i using (file_id)
-               where f.serial = n.reference and f.void is null
+               select n.at, i.mandate_id from unnest($3::text[]) with ordinality n(reference, at)
+               join ingestion.bacs_file f on f.serial = n.reference and f.void is null
+               join ingestion.bacs_file_instruction i using (file_id)
            ) m
-           order by n.at"#,
+           order by m.at"#,
+        &places,
+        &beginnings,
         &references
     )
     .fetch_all(tx.conn())
@@ -251,18 +291,19 @@ pub(crate) async fn named(
         .collect())
 }
 
-/// Notes an advice; whether it was new.
+/// Notes an advice that is new.
 pub(crate) async fn note_advice(
     tx: &mut Tx,
     advice: &Advice,
+    import_id: ImportId,
     mandate: Option<MandateId>,
     outcome: &str,
     now: DateTime<Utc>,
-) -> Result<bool, Failure> {
-    let written = query!(
+) -> Result<(), Failure> {
+    query!(
         "insert into ingestion.mandate_advice (advice_key, kind, code, reference, mandate_id, effective_on,
-             reported_on, outcome, recorded_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
+             reported_on, outcome, recorded_at, user_number, payer_name, new_payer_account, import_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         advice.key(),
         advice.kind.name(),
         advice.code.trim(),
@@ -271,11 +312,81 @@ pub(crate) async fn note_advice(
         advice.effective_on,
         advice.reported_on,
         outcome,
+        now,
+        advice.user_number,
+        advice.payer_name,
+        advice.new_payer_account,
+        import_id.as_uuid()
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(or_lost_race)?;
+    Ok(())
+}
+
+/// What reports said of these references while nobody knew them, with the files
+/// that said it: the oldest report first, those of a day as they came.
+pub(crate) async fn unheard(
+    tx: &mut Tx,
+    references: &[String],
+) -> Result<Vec<(Advice, Option<Uuid>)>, Failure> {
+    let rows = query!(
+        r#"select distinct a.reported_on, a.arrival, a.kind, a.code, a.reference, a.effective_on, a.user_number,
+             a.payer_name, a.new_payer_account, a.import_id
+           from unnest($1::text[]) r(reference)
+           join ingestion.mandate_advice a on a.mandate_id is null
+               and a.reference collate "C" >= r.reference
+               and a.reference collate "C" < r.reference || chr(1114111)
+           where not exists (select from ingestion.mandate_advice_later l where l.advice_key = a.advice_key)
+           order by a.reported_on, a.arrival"#,
+        references
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let kind = Kind::named(&row.kind).ok_or_else(|| {
+                Failure::bug("ingestion.stored_advice", "a stored advice is not known")
+            })?;
+            let advice = Advice {
+                kind,
+                user_number: row.user_number,
+                reference: row.reference,
+                code: row.code,
+                payer_name: row.payer_name,
+                // It is in the report; nothing is decided by it.
+                payer_account: None,
+                new_payer_account: row.new_payer_account,
+                effective_on: row.effective_on,
+                reported_on: row.reported_on,
+            };
+            Ok((advice, row.import_id))
+        })
+        .collect()
+}
+
+/// Notes that an advice about nobody turned out to be about this mandate, once.
+pub(crate) async fn note_later(
+    tx: &mut Tx,
+    advice: &Advice,
+    mandate: MandateId,
+    outcome: &str,
+    because_of: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    query!(
+        "insert into ingestion.mandate_advice_later (advice_key, mandate_id, outcome, because_of, recorded_at)
+         values ($1, $2, $3, $4, $5)",
+        advice.key(),
+        mandate.as_uuid(),
+        outcome,
+        because_of,
         now
     )
     .execute(tx.conn())
-    .await?;
-    Ok(written.rows_affected() > 0)
+    .await
+    .map_err(or_lost_race)?;
+    Ok(())
 }
 
 /// Of these keys, those that were noted before.

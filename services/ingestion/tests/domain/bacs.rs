@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, NaiveDate};
 use ingestion::domain::{
     bacs::{Claim, Returned},
-    bacs_news::{KnownReports, News, decide},
+    bacs_news::{KnownReports, News, decide, missing_days},
     detect::{Format, detect},
     file::check,
     parse::{Item, Parsed, parse, to_json},
@@ -170,7 +170,7 @@ fn instructions_come_with_what_their_codes_mean() {
         moved.new_payer_account.as_deref(),
         Some("GB:200000-55779933")
     );
-    assert_eq!(moved.meaning, Some("Transferred to a new bank"));
+    assert_eq!(moved.meaning, Some("Account transferred to another bank"));
     let parsed = read_fixture("bacs-auddis.xml");
     let Some(Item::BacsAdvice(rejected)) = parsed.items.last() else {
         panic!("{:?}", parsed.items)
@@ -229,6 +229,23 @@ fn e40_a_missing_report_day_is_seen() {
     // An empty report of the Monday after: no day is missing over a weekend.
     let (_, problems) = import(&mut known, &fixture("bacs-arudd-empty.xml"));
     assert_eq!(codes(&problems), [""; 0]);
+}
+
+/// E40: the report of a missing day comes late. What is missing before the next
+/// one is less, and nothing in the end.
+#[test]
+fn e40_a_late_report_leaves_less_missing() {
+    let on = |day: &str| day.parse().expect("a day");
+    let missing = |before| missing_days("addacs", on("2026-11-27"), on(before));
+    let two = missing("2026-11-24").expect("two days are missing");
+    assert!(two.detail.contains("2026-11-25, 2026-11-26:"));
+    let one = missing("2026-11-25").expect("one day is missing");
+    assert!(one.detail.contains("for 2026-11-26:"));
+    assert_eq!(missing("2026-11-26"), None);
+    assert_eq!(
+        missing_days("auddis", on("2026-11-27"), on("2026-11-24")),
+        None
+    );
 }
 
 #[test]

@@ -77,10 +77,13 @@ pub struct MatterDetail {
 pub struct ClientPaymentView {
     pub payment_id: ClientPaymentId,
     pub state: ClientPaymentState,
-    /// `returned` or `paid_out`.
+    /// `returned`, `paid_out` or `disbursement_paid`.
     pub kind: EntryKind,
     pub amount: Money,
     pub payee: String,
+    /// The disbursement whose supplier is paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disbursement_id: Option<DisbursementId>,
     pub bank_account: String,
     pub reason: String,
     pub requester: String,
@@ -148,8 +151,8 @@ pub struct TransferToBusiness {
 }
 call!(TransferToBusiness => Allocation."matters"."transfer" -> MatterDetail);
 
-/// Client money shall leave the client account: to the client or to a third party
-/// once a second person has approved it, or at once to the supplier of a recorded
+/// Client money shall leave the client account once a second person has approved
+/// it: to the client, to a third party, or to the supplier of a recorded
 /// disbursement. Not to charity: see [`ProposeRoute`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PayClientMoney {
@@ -170,6 +173,28 @@ pub struct PayClientMoney {
     pub reason: String,
 }
 call!(PayClientMoney => Allocation."matters"."pay" -> MatterDetail);
+
+/// Payments of client money that a second person decides, of all matters, the
+/// latest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListClientPayments {
+    /// All when absent.
+    #[serde(default)]
+    pub state: Option<ClientPaymentState>,
+    #[serde(flatten)]
+    pub page: PageRequest,
+}
+call!(ListClientPayments => Allocation."matters"."payments" -> Page<MatterPayment>);
+
+/// A payment with the matter that it is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MatterPayment {
+    pub matter_id: MatterId,
+    pub matter_ref: String,
+    pub matter_title: String,
+    pub account_ref: String,
+    pub payment: ClientPaymentView,
+}
 
 /// Takes a payment back that nobody has decided yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,5 @@
 //! Client money that leaves, once a second person has decided: the way out of a
-//! residual balance, and payments to the client or a third party.
+//! residual balance, and payments to the client, a third party or a supplier.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use contracts::{
     Prefix,
     api::matters::{CharityPayment, MatterView},
     controls::{ApprovalState, CarriedOut, ClientPaymentId, ClientPaymentState},
-    matters::{EntryKind, ResidualRoute, ResidualStep},
+    matters::{DisbursementStep, EntryKind, ResidualRoute, ResidualStep},
 };
-use kernel::{Classified as _, MatterId, ResidualId};
+use kernel::{Classified as _, DisbursementId, MatterId, ResidualId};
 use messaging::{Failure, Meta, Tx};
 use sqlx::PgConnection;
 
@@ -20,15 +20,19 @@ use crate::{
     domain::{
         ledger::Because,
         legal::{
-            LegalChanges, Settings,
+            LegalChanges, Refused, Settings,
             client::{self, Held, Payment},
+            disbursement::Disbursement,
             payment::ClientPayment,
             residual::{self, Proposal, Residual},
         },
     },
-    serve::residuals::changed,
+    serve::{disbursements, residuals::changed},
     store::{self, residuals::Noted},
 };
+
+/// The step of a disbursement whose supplier client money has paid.
+const PAID: DisbursementStep = DisbursementStep::PaidByClient;
 
 /// Matters and residual balances of a batch, locked.
 #[derive(Default)]
@@ -36,6 +40,7 @@ pub(crate) struct Client {
     held: BTreeMap<MatterId, (Held, MatterView)>,
     residuals: BTreeMap<ResidualId, Residual>,
     payments: BTreeMap<ClientPaymentId, ClientPayment>,
+    disbursements: BTreeMap<DisbursementId, Disbursement>,
     settings: Option<Settings>,
 }
 
@@ -57,7 +62,8 @@ enum Subject {
         detail: String,
         register: Option<Box<CharityPayment>>,
     },
-    Payment(Box<ClientPayment>),
+    /// With the disbursement that it paid.
+    Payment(Box<ClientPayment>, Option<Box<Disbursement>>),
 }
 
 /// `on`: the day of the decisions, whose limits count.
@@ -98,6 +104,12 @@ pub(super) async fn load(
     // Again under the locks of their matters.
     for payment in store::client_payments::find(conn, payments).await? {
         client.payments.insert(payment.id, payment);
+    }
+    let paid = client.payments.values().filter_map(|p| p.disbursement);
+    let mut paid: Vec<DisbursementId> = paid.collect();
+    paid.sort_unstable();
+    for spent in store::disbursements::lock(conn, &paid).await? {
+        client.disbursements.insert(spent.id, spent);
     }
     Ok(client)
 }
@@ -188,18 +200,27 @@ impl Desk<'_> {
         let done = asked && payment.state == ClientPaymentState::Paid;
         let mut legal = LegalChanges::default();
         let now = || payment.content(&held.matter.reference);
+        let mut settled = None;
         let (state, became) = match self.counts(waits, done, now) {
             Counts::No(became) => return Ok(became),
-            // Less is held by now than it was when it was asked for.
-            Counts::CarryOut if payment.could(held, &self.because).is_err() => {
-                (ClientPaymentState::Voided, self.ended())
-            }
             Counts::CarryOut => {
-                payment
-                    .pay(held, &mut legal, &self.because)
-                    .map_err(Failure::of)?;
-                held.matter.version += 1;
-                (ClientPaymentState::Paid, Some((CarriedOut::Done, None)))
+                let spent = payment.disbursement.map(|id| {
+                    let spent = client.disbursements.get(&id).ok_or(Refused::NotPayable)?;
+                    payment.settle(spent, &self.because)
+                });
+                match (spent.transpose(), payment.could(held, &self.because)) {
+                    (Ok(spent), Ok(())) => {
+                        payment
+                            .pay(held, &mut legal, &self.because)
+                            .map_err(Failure::of)?;
+                        held.matter.version += 1;
+                        settled = spent;
+                        (ClientPaymentState::Paid, Some((CarriedOut::Done, None)))
+                    }
+                    // Less is held by now than when it was asked for, or the
+                    // supplier is paid already.
+                    _ => (ClientPaymentState::Voided, self.ended()),
+                }
             }
             Counts::End(how) => {
                 let state = match how {
@@ -212,7 +233,13 @@ impl Desk<'_> {
         };
         payment.state = state;
         payment.changed_at = self.because.now;
-        let subject = Subject::Payment(Box::new(payment.clone()));
+        if let Some(spent) = &settled {
+            let (matter, on) = (&held.matter, self.because.not_before);
+            let fact = disbursements::changed(spent, matter, PAID, on, None, &self.because);
+            self.tell(&fact, spent.id.as_uuid(), spent.version)?;
+            client.disbursements.insert(spent.id, spent.clone());
+        }
+        let subject = Subject::Payment(Box::new(payment.clone()), settled.map(Box::new));
         self.left(subject, held, legal);
         Ok(became)
     }
@@ -265,6 +292,13 @@ pub(super) async fn record(
     prefix: &Prefix,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
+    let because = Because {
+        rule: contracts::allocation::Rule::Manual,
+        reason: &left.reason,
+        actor: &left.actor,
+        now,
+        not_before: left.not_before,
+    };
     match &left.subject {
         Subject::Residual {
             residual,
@@ -285,15 +319,14 @@ pub(super) async fn record(
                 store::residuals::register(tx.conn(), entry, now).await?;
             }
         }
-        Subject::Payment(payment) => store::client_payments::set(tx.conn(), payment).await?,
+        Subject::Payment(payment, settled) => {
+            store::client_payments::set(tx.conn(), payment).await?;
+            if let Some(spent) = settled {
+                let on = left.not_before;
+                disbursements::put(tx.conn(), spent, PAID, on, None, &because).await?;
+            }
+        }
     }
-    let because = Because {
-        rule: contracts::allocation::Rule::Manual,
-        reason: &left.reason,
-        actor: &left.actor,
-        now,
-        not_before: left.not_before,
-    };
     let teller = Teller {
         prefix,
         now,

@@ -225,6 +225,8 @@ pub enum Refused {
     MovedOn { expected: i64, now: i64 },
     #[error("the payment is {} already", .0.replace('_', " "))]
     PaymentState(&'static str),
+    #[error("a payment of this disbursement waits for a second person already")]
+    AskedAlready,
     #[error("a disbursement that is {state} cannot be {step}")]
     Step {
         state: &'static str,
@@ -271,6 +273,7 @@ impl Classified for Refused {
             Self::SamePerson => "matters.same_person",
             Self::MovedOn { .. } => "matters.moved_on",
             Self::PaymentState(_) => "matters.payment_state",
+            Self::AskedAlready => "matters.asked_already",
             Self::Step { .. } => "matters.disbursement_step",
             Self::StepAmount(_) => "matters.step_amount",
             Self::Missing(_) => "matters.missing",
@@ -297,6 +300,7 @@ impl Classified for Refused {
             | Self::SamePerson
             | Self::MovedOn { .. }
             | Self::PaymentState(_)
+            | Self::AskedAlready
             | Self::Step { .. } => ErrorClass::Conflict,
             Self::Unsettled => ErrorClass::Transient,
             Self::Setting(_) => ErrorClass::Bug,

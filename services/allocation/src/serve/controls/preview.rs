@@ -12,7 +12,7 @@ use messaging::{Bus, Failure};
 
 use super::{Act, refunds, small_balances, write_offs};
 use crate::{
-    domain::legal::residual,
+    domain::{ledger::Because, legal::residual},
     serve::matters::no_payment,
     store::{self, residuals::no_residual},
 };
@@ -191,6 +191,26 @@ async fn client_payment(act: &mut Act, id: ClientPaymentId) -> Result<Preview, F
     let held = store::matters::lock(conn, payment.matter).await?;
     let before = held.balance(payment.amount.currency());
     let after = before.checked_sub(payment.amount).map_err(Failure::of)?;
+    let mut checks = vec![if after.is_negative() {
+        check(false, "less is held than shall be paid (SRA 5.3)")
+    } else {
+        check(true, "no more leaves than is held")
+    }];
+    if let Some(id) = payment.disbursement {
+        let spent = store::disbursements::lock(act.tx.conn(), &[id]).await?;
+        let because = Because {
+            rule: contracts::allocation::Rule::Manual,
+            reason: &payment.reason,
+            actor: &payment.requester,
+            now: act.now,
+            not_before: london_date(act.now),
+        };
+        let settled = spent.first().map(|spent| payment.settle(spent, &because));
+        checks.push(match settled {
+            Some(Ok(_)) => check(true, "the supplier has not been paid yet"),
+            _ => check(false, "the supplier has been paid already"),
+        });
+    }
     Ok(Preview {
         content: payment.content(&held.matter.reference),
         ledger: vec![BeforeAfter {
@@ -198,11 +218,7 @@ async fn client_payment(act: &mut Act, id: ClientPaymentId) -> Result<Preview, F
             before,
             after,
         }],
-        checks: vec![if after.is_negative() {
-            check(false, "less is held than shall be paid (SRA 5.3)")
-        } else {
-            check(true, "no more leaves than is held")
-        }],
+        checks,
     })
 }
 

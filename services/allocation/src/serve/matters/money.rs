@@ -10,14 +10,14 @@ use contracts::{
         },
     },
     ingestion::Designation,
-    matters::{BankMove, BankMoveKind, DisbursementStep, EntryKind, Side},
+    matters::{BankMove, BankMoveKind, EntryKind, Side},
 };
 use kernel::{DocumentId, london_date};
 use messaging::{Bus, Failure};
 use sqlx::PgConnection;
 
 use super::{
-    super::{disbursements, reason, record},
+    super::{reason, record},
     Work, answer, money_moved, payments,
     receipts::undo_received,
     take_up,
@@ -25,10 +25,7 @@ use super::{
 use crate::{
     domain::{
         Books, Changes, ledger,
-        legal::{
-            Refused,
-            client::{self, Payment},
-        },
+        legal::{Refused, client},
     },
     store,
 };
@@ -122,41 +119,14 @@ pub(crate) async fn pay(ask: PayClientMoney, bus: Bus) -> Result<MatterDetail, R
     let Some(mut work) = take_up(&bus, command, ask.matter_id, &ask.actor, reason).await? else {
         return answer(&bus, ask.matter_id).await;
     };
-    let because = work.because;
     let bank_account = client_account(work.tx.conn(), ask.bank_account.as_deref()).await?;
-    match ask.kind {
-        EntryKind::PaidOut | EntryKind::Returned => {
-            payments::request(&bus, &mut work, &ask, bank_account).await?;
-            work.finish(&bus).await?;
-            return answer(&bus, ask.matter_id).await;
-        }
-        EntryKind::DisbursementPaid => {
-            let id = ask
-                .disbursement_id
-                .ok_or_else(|| Failure::of(Refused::Missing("which disbursement is paid")))?;
-            let mut spent = store::disbursements::lock(work.tx.conn(), &[id]).await?;
-            let item = disbursements::of_matter(&spent, id, &work.held)?;
-            if item.amount != ask.amount {
-                let refused = Refused::StepAmount(item.amount.display_uk());
-                return Err(Failure::of(refused).into());
-            }
-            if let Some(item) = spent.first_mut() {
-                let step = DisbursementStep::PaidByClient;
-                let on = because.not_before;
-                disbursements::advance(&bus, &mut work, item, step, on, None).await?;
-            }
-        }
-        _ => return Err(Failure::of(Refused::NotPayable).into()),
+    if !matches!(
+        ask.kind,
+        EntryKind::PaidOut | EntryKind::Returned | EntryKind::DisbursementPaid
+    ) {
+        return Err(Failure::of(Refused::NotPayable).into());
     }
-    let payment = Payment {
-        kind: ask.kind,
-        amount: ask.amount,
-        payee: &ask.payee,
-        disbursement: ask.disbursement_id,
-        bank_account: &bank_account,
-    };
-    client::pay(&mut work.held, &mut work.legal, &payment, command, &because)
-        .map_err(Failure::of)?;
+    payments::request(&bus, &mut work, &ask, bank_account).await?;
     work.finish(&bus).await?;
     answer(&bus, ask.matter_id).await
 }

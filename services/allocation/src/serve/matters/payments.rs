@@ -1,16 +1,22 @@
-//! Client money that shall leave, to the client or a third party: a second person
-//! decides, and `consume::approvals` pays.
+//! Client money that shall leave, to the client, a third party or a supplier: a
+//! second person decides, and `consume::approvals` pays.
 
 use contracts::{
     api::{
-        Refusal,
-        matters::{MatterDetail, PayClientMoney, TakeBackClientPayment},
+        Page, Refusal,
+        matters::{
+            ListClientPayments, MatterDetail, MatterPayment, PayClientMoney, TakeBackClientPayment,
+        },
     },
     controls::{ApprovalKind, ApprovalWithdrawn, ClientPaymentId, ClientPaymentState},
+    matters::EntryKind,
 };
 use messaging::{Bus, Failure};
 
-use super::{super::reason, Work, answer, take_up};
+use super::{
+    super::{cursor, disbursements::of_matter, page, reason},
+    Work, answer, take_up,
+};
 use crate::{
     domain::{
         approvals::{Ask, requested},
@@ -26,6 +32,17 @@ pub(crate) fn no_payment(id: ClientPaymentId) -> Failure {
     )
 }
 
+pub(crate) async fn list_payments(
+    ask: ListClientPayments,
+    bus: Bus,
+) -> Result<Page<MatterPayment>, Refusal> {
+    let mut tx = bus.look().await?;
+    let before = cursor(ask.page.cursor.as_deref())?;
+    let rows = ask.page.rows();
+    let items = store::client_payments::list(tx.conn(), ask.state, before, rows + 1).await?;
+    Ok(page(items, rows, |one| one.payment.payment_id.as_uuid()))
+}
+
 /// Asks for a payment; nothing leaves yet.
 pub(super) async fn request(
     bus: &Bus,
@@ -34,6 +51,13 @@ pub(super) async fn request(
     bank_account: String,
 ) -> Result<(), Failure> {
     let because = work.because;
+    let disbursement = match (ask.kind, ask.disbursement_id) {
+        (EntryKind::DisbursementPaid, None) => {
+            return Err(Failure::of(Refused::Missing("which disbursement is paid")));
+        }
+        (EntryKind::DisbursementPaid, Some(id)) => Some(id),
+        _ => None,
+    };
     let matter = &work.held.matter;
     let mut payment = ClientPayment {
         id: ask.command_id.as_uuid().into(),
@@ -42,6 +66,7 @@ pub(super) async fn request(
         kind: ask.kind,
         amount: ask.amount,
         payee: ask.payee.trim().to_owned(),
+        disbursement,
         bank_account,
         reason: because.reason.to_owned(),
         requester: because.actor.to_owned(),
@@ -50,6 +75,15 @@ pub(super) async fn request(
         changed_at: because.now,
     };
     payment.could(&work.held, &because).map_err(Failure::of)?;
+    if let Some(id) = disbursement {
+        let conn = work.tx.conn();
+        let locked = store::disbursements::lock(conn, &[id]).await?;
+        let spent = of_matter(&locked, id, &work.held)?;
+        payment.settle(spent, &because).map_err(Failure::of)?;
+        if store::client_payments::waits(conn, id).await? {
+            return Err(Failure::of(Refused::AskedAlready));
+        }
+    }
     let event = requested(
         Ask {
             kind: ApprovalKind::ClientPayment,

@@ -1,13 +1,33 @@
-//! What the codes of messages about instructions mean: data with days from which
-//! it counts. Those of payments that come back are the ledger's to know.
+//! What the codes of reports mean, and what they do to a mandate: data with days
+//! from which it counts. What a payment that comes back means for its debt is the
+//! ledger's to know.
 
 use std::sync::LazyLock;
 
 use chrono::NaiveDate;
 
-/// A reason, in words.
+use crate::domain::data;
+
+const TABLE: &str = include_str!("codes.csv");
+
+/// What becomes of a mandate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Cancel,
+    Suspend,
+    Invalid,
+    Amend,
+    Transfer,
+    Reinstate,
+    Keep,
+}
+
+/// What a code means and does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reason {
+    pub effect: Effect,
+    /// The collection may be presented again.
+    pub again: bool,
     pub meaning: &'static str,
     pub action: &'static str,
 }
@@ -22,36 +42,44 @@ struct Row {
 /// What `code` of a report means on a day.
 pub fn reason(report: &str, code: &str, on: NaiveDate) -> Option<Reason> {
     ROWS.iter()
-        .filter(|row| {
-            row.report == report && row.code.eq_ignore_ascii_case(code) && row.valid_from <= on
-        })
+        .filter(|row| row.report == report && row.valid_from <= on)
+        .filter(|row| row.code.eq_ignore_ascii_case(code.trim()))
         .max_by_key(|row| row.valid_from)
         .map(|row| row.reason)
 }
 
 // A row that is none is left out and caught by the test below: production code
 // must not panic over its own data.
-static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| lines().filter_map(row).collect());
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    data::rows(TABLE)
+        .filter_map(|fields| row(&fields))
+        .collect()
+});
 
-fn lines() -> impl Iterator<Item = &'static str> {
-    include_str!("codes.csv")
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
-        .skip(1)
-}
-
-fn row(line: &'static str) -> Option<Row> {
-    let mut fields = line.split(';').map(str::trim);
-    let row = Row {
-        report: fields.next()?,
-        code: fields.next()?,
-        valid_from: fields.next()?.parse().ok()?,
-        reason: Reason {
-            meaning: fields.next()?,
-            action: fields.next()?,
-        },
+fn row(fields: &[&'static str]) -> Option<Row> {
+    let [report, code, from, effect, again, meaning, action] = *fields else {
+        return None;
     };
-    fields.next().is_none().then_some(row)
+    Some(Row {
+        report,
+        code,
+        valid_from: from.parse().ok()?,
+        reason: Reason {
+            effect: match effect {
+                "cancel" => Effect::Cancel,
+                "suspend" => Effect::Suspend,
+                "invalid" => Effect::Invalid,
+                "amend" => Effect::Amend,
+                "transfer" => Effect::Transfer,
+                "reinstate" => Effect::Reinstate,
+                "keep" => Effect::Keep,
+                _ => return None,
+            },
+            again: again == "y",
+            meaning,
+            action,
+        },
+    })
 }
 
 #[cfg(test)]
@@ -60,10 +88,12 @@ mod tests {
 
     #[test]
     fn every_row_is_read_and_means_one_thing() {
-        assert_eq!(ROWS.len(), lines().count());
+        assert_eq!(ROWS.len(), data::rows(TABLE).count());
+        assert!(ROWS.len() > 35);
         let on = "2026-11-24".parse().unwrap();
         assert_eq!(reason("addacs", "2", on).unwrap().meaning, "Payer deceased");
-        assert_ne!(reason("addacs", "C", on), reason("auddis", "C", on));
+        assert_eq!(reason("addacs", "2 ", on), reason("addacs", "2", on));
+        assert_ne!(reason("addacs", "3", on), reason("auddis", "3", on));
         assert_eq!(reason("awacs", "Q", on), None);
         for (n, row) in ROWS.iter().enumerate() {
             let same = |other: &&Row| {

@@ -1,10 +1,11 @@
 //! What the reports of Bacs say of mandates and collections, and what each code
-//! does: `advices.csv`.
-
-use std::sync::LazyLock;
+//! does: `bacs/codes.csv`.
 
 use chrono::NaiveDate;
 use contracts::ingestion::{InstructionAdvised, InstructionReport, ReturnAdvised, ReturnReport};
+
+pub use crate::domain::bacs::codes::Effect;
+use crate::domain::bacs::codes::{self, Reason};
 
 /// Which report says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +31,32 @@ impl Kind {
             Self::AuddisAccepted => "auddis_accepted",
             Self::AuddisRejected => "auddis_rejected",
             Self::Unpaid => "unpaid",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        [
+            Self::Addacs,
+            Self::AuddisReturned,
+            Self::AuddisAccepted,
+            Self::AuddisRejected,
+            Self::Unpaid,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
+
+    /// Whether it is about a whole file: of ours, so about mandates that were known.
+    pub const fn is_of_file(self) -> bool {
+        matches!(self, Self::AuddisAccepted | Self::AuddisRejected)
+    }
+
+    /// The report whose codes count.
+    const fn report(self) -> &'static str {
+        match self {
+            Self::Addacs => "addacs",
+            Self::AuddisReturned | Self::AuddisAccepted | Self::AuddisRejected => "auddis",
+            Self::Unpaid => "arudd",
         }
     }
 
@@ -120,90 +147,25 @@ impl Advice {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    Cancel,
-    Suspend,
-    Invalid,
-    Amend,
-    Transfer,
-    Reinstate,
-    Keep,
+/// The order in which advices are heard, as places in the list: the oldest report
+/// first, those of one day as they came.
+pub fn in_order(advices: &[Advice]) -> Vec<usize> {
+    let mut order: Vec<(NaiveDate, usize)> = advices
+        .iter()
+        .enumerate()
+        .map(|(at, advice)| (advice.reported_on, at))
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, at)| at).collect()
 }
-
-/// What a code does and means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meaning {
-    pub effect: Effect,
-    /// The collection may be presented again.
-    pub again: bool,
-    pub meaning: &'static str,
-    pub action: &'static str,
-}
-
-struct Row {
-    kind: &'static str,
-    code: &'static str,
-    valid_from: NaiveDate,
-    meaning: Meaning,
-}
-
-static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    crate::domain::data::rows(include_str!("advices.csv"))
-        .filter_map(|row| {
-            let [kind, code, from, effect, again, meaning, action] = row[..] else {
-                return None;
-            };
-            Some(Row {
-                kind,
-                code,
-                valid_from: from.parse().ok()?,
-                meaning: Meaning {
-                    effect: match effect {
-                        "cancel" => Effect::Cancel,
-                        "suspend" => Effect::Suspend,
-                        "invalid" => Effect::Invalid,
-                        "amend" => Effect::Amend,
-                        "transfer" => Effect::Transfer,
-                        "reinstate" => Effect::Reinstate,
-                        "keep" => Effect::Keep,
-                        _ => return None,
-                    },
-                    again: again == "y",
-                    meaning,
-                    action,
-                },
-            })
-        })
-        .collect()
-});
 
 /// What a code of a report says; an unknown one stops collections until somebody
 /// has looked.
-pub fn meaning(kind: Kind, code: &str, on: NaiveDate) -> Meaning {
-    ROWS.iter()
-        .filter(|row| row.kind == kind.name() && row.valid_from <= on)
-        .filter(|row| row.code.eq_ignore_ascii_case(code.trim()))
-        .max_by_key(|row| row.valid_from)
-        .map_or(
-            Meaning {
-                effect: Effect::Suspend,
-                again: false,
-                meaning: "a reason that is not in our table",
-                action: "Look the code up with the sponsoring bank; nothing is collected until then.",
-            },
-            |row| row.meaning,
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_row_of_the_table_is_read() {
-        let rows = crate::domain::data::rows(include_str!("advices.csv")).count();
-        assert_eq!(ROWS.len(), rows);
-        assert!(rows > 35);
-    }
+pub fn meaning(kind: Kind, code: &str, on: NaiveDate) -> Reason {
+    codes::reason(kind.report(), code, on).unwrap_or(Reason {
+        effect: Effect::Suspend,
+        again: false,
+        meaning: "A reason that is not in our table",
+        action: "Look the code up with the sponsoring bank; nothing is collected until then.",
+    })
 }

@@ -101,6 +101,10 @@ impl Due {
     }
 }
 
+const OLDER: &str = "See whether it is about an instruction before this one.";
+const GIVEN_UP: &str =
+    "Billing gave the mandate up: cancel the instruction (0C), or let billing tell of it anew.";
+
 /// A mandate as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mandate {
@@ -255,6 +259,12 @@ impl Mandate {
         self.after("billing gave it up", ForCollections::Drop)
     }
 
+    /// Whether billing's last word is that it is over.
+    fn is_given_up(&self) -> bool {
+        let told: Option<BillingMandate> = serde_json::from_str(&self.content).ok();
+        told.is_some_and(|told| told.status == Some(MandateStatus::Cancelled))
+    }
+
     fn after(mut self, reason: &str, collections: ForCollections) -> Outcome {
         reason.clone_into(&mut self.reason);
         Outcome {
@@ -278,7 +288,7 @@ impl Mandate {
             "{} {}: {}",
             advice.kind.title(),
             advice.code.trim(),
-            said.meaning
+            within(said.meaning)
         );
         let mut next = self.clone();
         next.to_do = Some(said.action.to_owned());
@@ -286,6 +296,16 @@ impl Mandate {
         // The bank took it back after that: an old word stops nothing.
         let outdated = self.reinstated_on.is_some_and(|on| advice.reported_on < on);
         let again = said.again;
+        // A bank's word of before it was signed is about one that came before it.
+        if advice.reported_on < self.signed_on {
+            return Outcome {
+                mandate: None,
+                reason: format!("{reason}; the mandate was signed later"),
+                to_do: Some(OLDER.to_owned()),
+                collections: ForCollections::Keep,
+                again,
+            };
+        }
         let nothing = || Outcome {
             mandate: None,
             reason: reason.clone(),
@@ -343,8 +363,16 @@ impl Mandate {
                 None => stop(next, MandateState::Suspended),
             },
             Effect::Reinstate => {
-                if matches!(self.state, MandateState::Captured | MandateState::Lodged) {
+                let waits = matches!(self.state, MandateState::Captured | MandateState::Lodged);
+                if waits || outdated {
                     return nothing();
+                }
+                // The bank would pay; we do not want it.
+                if self.is_given_up() {
+                    return Outcome {
+                        to_do: Some(GIVEN_UP.to_owned()),
+                        ..nothing()
+                    };
                 }
                 next.state = MandateState::Active;
                 next.due = None;
@@ -487,6 +515,15 @@ impl Mandate {
             changed_at,
         }
     }
+}
+
+/// A sentence's beginning, within another.
+fn within(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    text
 }
 
 /// The last four characters of an account.

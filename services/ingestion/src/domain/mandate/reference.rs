@@ -1,5 +1,16 @@
 //! The core reference of a Direct Debit instruction (field 10 of Standard 18).
 
+use std::ops::RangeInclusive;
+
+/// How many characters a reference has.
+const LENGTHS: RangeInclusive<usize> = 6..=18;
+
+/// Which references a report may mean by what it says: reports may have more
+/// behind the reference. The shortest first.
+pub fn beginnings(said: &str) -> impl Iterator<Item = &str> {
+    LENGTHS.filter_map(move |end| said.get(..end))
+}
+
 /// Checks a reference by the rules of Bacs: 6 to 18 characters of which at least
 /// six are letters or digits, the first among them, not all the same, and none
 /// that begin with `DDIC`.
@@ -9,7 +20,7 @@
 pub fn check(reference: &str) -> Result<(), &'static str> {
     let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
     let count = reference.chars().count();
-    if !(6..=18).contains(&count) {
+    if !LENGTHS.contains(&count) {
         return Err("it has 6 to 18 characters");
     }
     if !reference
@@ -61,6 +72,11 @@ mod tests {
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }
+        let all: Vec<&str> = beginnings("ABC12345").collect();
+        assert_eq!(all, ["ABC123", "ABC1234", "ABC12345"]);
+        assert_eq!(beginnings("ABC12").count(), 0);
+        let all: Vec<&str> = beginnings("ABC12\u{e9}6").collect();
+        assert_eq!(all, ["ABC12\u{e9}", "ABC12\u{e9}6"], "none within a letter");
         assert!(collide("ABC123", "ABC1234"));
         assert!(!collide("ABC123", "ABC124"));
     }

@@ -202,6 +202,36 @@ fn an_instruction_that_is_not_used_for_two_years_may_be_gone() {
     assert_eq!(next.state, MandateState::Dormant);
 }
 
+/// The payer cancelled, then signed anew: the bank's old word is not about that.
+#[test]
+fn what_a_bank_said_before_the_mandate_was_signed_stops_nothing() {
+    let active = mandate(MandateStatus::Active);
+    let outcome = active.hear(&advice(Kind::Addacs, "1", "2026-01-04"));
+    assert_eq!(outcome.mandate, None);
+    assert!(outcome.reason.contains("signed later"));
+    assert!(outcome.to_do.is_some(), "somebody has a look");
+    let outcome = active.hear(&advice(Kind::Addacs, "1", "2026-01-05"));
+    assert_eq!(outcome.mandate.unwrap().state, MandateState::Cancelled);
+}
+
+#[test]
+fn a_bank_does_not_reinstate_what_billing_gave_up() {
+    let given_up = mandate(MandateStatus::Cancelled);
+    let outcome = given_up.hear(&advice(Kind::Addacs, "R", "2026-03-02"));
+    assert_eq!(outcome.mandate, None);
+    assert!(outcome.to_do.unwrap().contains("gave the mandate up"));
+}
+
+/// What becomes of a mandate by these advices, in the order in which they are
+/// heard when they come together.
+fn listen(mandate: Mandate, advices: &[Advice]) -> Mandate {
+    advice::in_order(advices)
+        .into_iter()
+        .fold(mandate, |now, at| {
+            now.hear(&advices[at]).mandate.unwrap_or(now)
+        })
+}
+
 fn any_advice() -> impl Strategy<Value = Advice> {
     let kind = prop::sample::select(vec![
         Kind::Addacs,
@@ -218,6 +248,40 @@ fn any_advice() -> impl Strategy<Value = Advice> {
 }
 
 proptest! {
+    /// A mandate is told before, among or after the reports about it: it ends the
+    /// same. Those before it may come in any order of their days; those after it
+    /// come as they are made.
+    #[test]
+    fn a_mandate_that_is_told_late_ends_as_one_that_was_told_early(
+        advices in prop::collection::vec(any_advice(), 0..12),
+        before in 0..12_usize,
+        stir in 1..61_i64,
+        status in prop::sample::select(vec![
+            MandateStatus::New, MandateStatus::Active, MandateStatus::Cancelled,
+        ]),
+        signed in 0_u64..20,
+    ) {
+        let mut told = mandate(status);
+        told.signed_on = day("2026-02-25") + chrono::Days::new(signed);
+        let made: Vec<Advice> = advice::in_order(&advices)
+            .into_iter()
+            .map(|at| advices[at].clone())
+            .collect();
+        let early = made.iter().fold(told.clone(), |now, advice| {
+            now.hear(advice).mandate.unwrap_or(now)
+        });
+        let (noted, after) = made.split_at(before.min(made.len()));
+        let mut noted = noted.to_vec();
+        // The days are stirred; those of one day stay as they came.
+        noted.sort_by_key(|advice| {
+            (advice.reported_on - day("2026-03-01")).num_days() * stir % 61
+        });
+        let late = after.iter().fold(listen(told, &noted), |now, advice| {
+            now.hear(advice).mandate.unwrap_or(now)
+        });
+        prop_assert_eq!(late, early);
+    }
+
     /// Whatever reports say in whatever order: what is stopped drops what is
     /// collected, only an instruction that is to be lodged or given up is due, and
     /// the same advice again never makes more of it.
