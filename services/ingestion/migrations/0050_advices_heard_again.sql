@@ -2,8 +2,8 @@
 -- when the mandate is told. So what it says is kept whole, and in its order.
 alter table ingestion.mandate_advice
     add column arrival bigint generated always as identity,
-    -- The service user's.
-    add column user_number text,
+    -- The service user's; empty from who still runs the version before.
+    add column user_number text not null default '',
     add column payer_name text,
     -- kernel::BankAccount::key
     add column new_payer_account text,
@@ -11,7 +11,6 @@ alter table ingestion.mandate_advice
     add column import_id uuid references ingestion.import;
 update ingestion.mandate_advice set user_number = split_part(advice_key, '|', 2),
     new_payer_account = nullif(split_part(advice_key, '|', 7), '');
-alter table ingestion.mandate_advice alter column user_number set not null;
 create index mandate_advice_unheard on ingestion.mandate_advice (reference collate "C") where mandate_id is null;
 
 -- Of what was about nobody: whom it was about, and what came of it then. What
