@@ -141,10 +141,23 @@ describe('templates and policies', { timeout: 900_000 }, () => {
     await page.getByLabel('Policy', { exact: true }).selectOption({ label: 'Legal file' });
     await page.locator('#assign-reason').fill('a court case');
     await page.keyboard.press('Enter');
-    await toast(page, 'Written down');
+    await toast(page, 'a second person decides');
+    await page.locator('#assigned').getByText('waits').waitFor();
+    await screenshot(page, 'policy-assignment-waits');
     const { items } = await api(`/api/v1/accounts?search=${DEBTOR.reference}`);
-    const standing = await api(`/api/v1/accounts/${items[0].account_id}/standing`);
-    assert.match(standing.policy, /^legal_file/);
+    const standing = () => api(`/api/v1/accounts/${items[0].account_id}/standing`);
+    assert.doesNotMatch((await standing()).policy, /^legal_file/);
+    const second = await office.arrive();
+    try {
+      await second.signIn('leader');
+      await second.page.goto('/controls');
+      await second.page.getByText(`${DEBTOR.reference}: policy`).first().waitFor();
+      await second.page.getByRole('button', { name: /^Approve/ }).first().click();
+      await toast(second.page, 'Approved');
+    } finally {
+      await second.leave();
+    }
+    await eventually(async () => assert.match((await standing()).policy, /^legal_file/), 60_000);
   });
 
   journey('drafts a new template', { as: 'controller' }, async (visitor) => {
