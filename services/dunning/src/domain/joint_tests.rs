@@ -14,7 +14,7 @@ use super::{
     chase::{Item, Judgement, Moment, Position, Reached, Terms, alone, judge},
     enclosures::{InForce, forms},
     joint::{Had, Joint, Sent, compare, each, of_everybody, seen, words},
-    policy::{Policies, Policy},
+    policy::{Policies, Policy, Stage},
     stops::{Stop, StopKind},
 };
 
@@ -327,11 +327,7 @@ fn a_year(stops: Vec<Stop>, every: i64) -> Result<(Position, Vec<Sent>), TestCas
     position.stops = stops;
     let (policies, mut sent) = (with_forms(), Vec::<Sent>::new());
     let policy = policies.get("consumer", 1).unwrap();
-    let needed = |rank: i16| {
-        policy
-            .at(rank, position.kind)
-            .is_some_and(|stage| stage.is_needed())
-    };
+    let needed = |rank: i16| policy.at(rank, position.kind).is_some_and(Stage::is_needed);
     let needed: Vec<i16> = (0..100).filter(|rank| needed(*rank)).collect();
     for n in (-40..400).step_by(usize::try_from(every).unwrap()) {
         let approved = judge(&position, &policies, moment(n)).unwrap();

@@ -267,19 +267,15 @@ call!(ListPolicyAssignments => Dunning."policy_assignment"."list" -> Page<Policy
 
 names! {
     /// Where it stands which policy somebody has.
+    #[derive(Default)]
     AssignmentState {
         /// A second person is asked.
         Requested = "requested",
         /// It counts from its day on.
+        #[default]
         Assigned = "assigned",
         /// A second person said no, or nobody decided in time.
         Rejected = "rejected",
-    }
-}
-
-impl Default for AssignmentState {
-    fn default() -> Self {
-        Self::Assigned
     }
 }
 
