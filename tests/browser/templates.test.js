@@ -13,10 +13,10 @@ const DEBTOR = { reference: 'TP-9001', name: 'Medlar Test Supplies Ltd', email: 
 const office = new Office();
 const { api, bringIn, journey } = office;
 
-async function approve(title) {
+async function approve(title, as = 'manager') {
   const manager = await office.arrive();
   try {
-    await manager.signIn('manager');
+    await manager.signIn(as);
     await manager.page.goto('/controls');
     await manager.page.getByRole('link', { name: title }).click();
     await screenshot(manager.page, 'template-approval');
@@ -141,10 +141,14 @@ describe('templates and policies', { timeout: 900_000 }, () => {
     await page.getByLabel('Policy', { exact: true }).selectOption({ label: 'Legal file' });
     await page.locator('#assign-reason').fill('a court case');
     await page.keyboard.press('Enter');
-    await toast(page, 'Written down');
+    await toast(page, 'a second person decides');
+    await page.locator('#assigned').getByText('waits').waitFor();
+    await screenshot(page, 'policy-assignment-waits');
     const { items } = await api(`/api/v1/accounts?search=${DEBTOR.reference}`);
-    const standing = await api(`/api/v1/accounts/${items[0].account_id}/standing`);
-    assert.match(standing.policy, /^legal_file/);
+    const standing = () => api(`/api/v1/accounts/${items[0].account_id}/standing`);
+    assert.doesNotMatch((await standing()).policy, /^legal_file/);
+    await approve(new RegExp(`^${DEBTOR.reference}: policy`), 'leader');
+    await eventually(async () => assert.match((await standing()).policy, /^legal_file/), 60_000);
   });
 
   journey('drafts a new template', { as: 'controller' }, async (visitor) => {

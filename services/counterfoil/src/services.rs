@@ -114,7 +114,11 @@ fn provider(config: &Config) -> Option<mail::MailOptions> {
     (!mail.host.is_empty()).then(|| mail::MailOptions {
         host: mail.host.clone(),
         port: mail.port,
-        tls: mail.tls,
+        security: match (mail.tls, mail.starttls) {
+            (true, _) => mail::Security::Tls,
+            (false, true) => mail::Security::Auto,
+            (false, false) => mail::Security::Open,
+        },
         credentials: (!mail.user.is_empty())
             .then(|| (mail.user.clone(), mail.password.expose().to_owned())),
         idempotent: mail.idempotent,

@@ -59,10 +59,11 @@ impl Post {
     /// Hands over, once. What did not come back in time is unknown.
     pub(crate) async fn send(&self, mailer: &Mailer, to: &str, bytes: &[u8]) -> Handed {
         let handing = async {
-            if mailer.answers().await {
-                mailer.send(&self.options.from.1, to, bytes).await
-            } else {
-                Handed::Refused("the provider of e-mail does not answer".to_owned())
+            match mailer.answers().await {
+                Ok(()) => mailer.send(&self.options.from.1, to, bytes).await,
+                Err(why) => {
+                    Handed::Refused(format!("the provider of e-mail does not answer: {why}"))
+                }
             }
         };
         tokio::time::timeout(PATIENCE, handing)

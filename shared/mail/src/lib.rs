@@ -25,14 +25,46 @@ use uuid::Uuid;
 pub struct MailOptions {
     pub host: String,
     pub port: u16,
-    /// TLS from the first byte; else none, for a provider on this machine.
-    pub tls: bool,
+    pub security: Security,
     /// Name and password.
     pub credentials: Option<(String, String)>,
     /// The provider drops a Message-ID that it has: only then is anything sent
     /// twice to it.
     pub idempotent: bool,
     pub timeout: Duration,
+}
+
+/// How what is handed over, and the password, are kept from others on the way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Security {
+    /// STARTTLS, or nothing is handed over; in the open only to this machine.
+    #[default]
+    Auto,
+    /// STARTTLS, or nothing is handed over.
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+    /// In the open, also to another machine: whoever says so trusts the network.
+    Open,
+}
+
+impl Security {
+    fn of(self, host: &str) -> Result<Tls, Failure> {
+        if self == Self::Open || self == Self::Auto && is_this_machine(host) {
+            return Ok(Tls::None);
+        }
+        let parameters = TlsParameters::new(host.to_owned()).map_err(wrong)?;
+        Ok(match self {
+            Self::Tls => Tls::Wrapper(parameters),
+            Self::Auto | Self::StartTls | Self::Open => Tls::Required(parameters),
+        })
+    }
+}
+
+/// Whether nobody else can listen on the way to it.
+fn is_this_machine(host: &str) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// What became of an e-mail.
@@ -52,6 +84,20 @@ pub struct Mailer {
     pub idempotent: bool,
 }
 
+/// An error with what it came of, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
+        source = error.source();
+    }
+    words
+}
+
 fn wrong(error: impl std::fmt::Display) -> Failure {
     Failure::permanent("mail.wrong", error.to_string())
 }
@@ -61,11 +107,8 @@ impl Mailer {
         let mut builder =
             AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(options.host.clone())
                 .port(options.port)
+                .tls(options.security.of(&options.host)?)
                 .timeout(Some(options.timeout));
-        if options.tls {
-            let parameters = TlsParameters::new(options.host.clone()).map_err(wrong)?;
-            builder = builder.tls(Tls::Wrapper(parameters));
-        }
         if let Some((user, password)) = &options.credentials {
             builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
         }
@@ -76,8 +119,15 @@ impl Mailer {
     }
 
     /// Whether the provider answers: while it does not, nothing is claimed.
-    pub async fn answers(&self) -> bool {
-        self.transport.test_connection().await.unwrap_or(false)
+    ///
+    /// # Errors
+    /// What it answered instead, or what came of asking it.
+    pub async fn answers(&self) -> Result<(), String> {
+        match self.transport.test_connection().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("it closed the connection".to_owned()),
+            Err(error) => Err(chain(&error)),
+        }
     }
 
     /// Hands over exactly these bytes.
@@ -189,6 +239,11 @@ pub fn is_address(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+        net::TcpListener,
+    };
+
     use super::*;
 
     #[test]
@@ -244,6 +299,85 @@ mod tests {
             text.contains("JVBERi0xLjcg//79/CBhIGZvcm0gb2YgYnl0"),
             "{text}"
         );
+    }
+
+    fn over(address: std::net::SocketAddr, security: Security) -> Mailer {
+        Mailer::new(&MailOptions {
+            host: address.ip().to_string(),
+            port: address.port(),
+            security,
+            credentials: Some(("ar".to_owned(), "a secret".to_owned())),
+            idempotent: true,
+            timeout: Duration::from_secs(10),
+        })
+        .unwrap()
+    }
+
+    /// A provider that says what it can, and takes down what it hears until the
+    /// connection is no text any more.
+    async fn hears(can: &'static str, security: Security) -> (Handed, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mailer = over(listener.local_addr().unwrap(), security);
+        let provider = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (mut stream, mut heard) = (BufReader::new(stream), String::new());
+            stream.write_all(b"220 here\r\n").await.unwrap();
+            loop {
+                match stream.fill_buf().await {
+                    Ok([]) | Err(_) => break,
+                    // The first byte of a TLS handshake.
+                    Ok([0x16, ..]) => {
+                        heard.push_str("<handshake>");
+                        break;
+                    }
+                    Ok(_) => {}
+                }
+                let mut line = String::new();
+                stream.read_line(&mut line).await.unwrap();
+                heard.push_str(&line);
+                let answer = match line.split_whitespace().next() {
+                    Some("EHLO") => can,
+                    Some("STARTTLS") => "220 go ahead\r\n",
+                    Some("QUIT") => "221 bye\r\n",
+                    _ => "250 ok\r\n",
+                };
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+            heard
+        };
+        let sending = mailer.send(
+            "ar@example.org",
+            "sam@example.net",
+            b"Subject: x\r\n\r\nsecret\r\n",
+        );
+        tokio::join!(sending, provider)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_handed_over_in_the_open() {
+        let (handed, heard) = hears("250-here\r\n250 STARTTLS\r\n", Security::StartTls).await;
+        assert!(!matches!(handed, Handed::Sent(_)), "{handed:?}");
+        assert!(heard.ends_with("STARTTLS\r\n<handshake>"), "{heard}");
+        // Who does not offer it gets neither the password nor the letter.
+        let (handed, heard) = hears("250-here\r\n250 AUTH PLAIN\r\n", Security::StartTls).await;
+        assert!(!matches!(handed, Handed::Sent(_)), "{handed:?}");
+        for secret in ["AUTH", "MAIL FROM", "secret"] {
+            assert!(!heard.contains(secret), "{heard}");
+        }
+        let (_, heard) = hears("250 here\r\n", Security::Tls).await;
+        assert_eq!(heard, "<handshake>");
+    }
+
+    #[test]
+    fn only_this_machine_is_spoken_to_in_the_open() {
+        for here in ["127.0.0.1", "::1", "localhost", "LOCALHOST"] {
+            assert!(matches!(Security::Auto.of(here), Ok(Tls::None)), "{here}");
+            assert!(matches!(Security::StartTls.of(here), Ok(Tls::Required(_))));
+        }
+        for there in ["mail.example.org", "10.0.0.7", "localhost.example.org"] {
+            let tls = Security::default().of(there);
+            assert!(matches!(tls, Ok(Tls::Required(_))), "{there}");
+        }
     }
 
     #[test]

@@ -211,6 +211,7 @@ pub struct Mail {
     pub host: String,
     pub port: u16,
     pub tls: bool,
+    pub starttls: bool,
     pub user: String,
     pub password: Secret,
     #[serde(with = "empty_is_none")]

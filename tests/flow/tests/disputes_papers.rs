@@ -68,7 +68,7 @@ fn over(address: SocketAddr, public: SocketAddr) -> disputes::Options {
         mail: Some(MailOptions {
             host: address.ip().to_string(),
             port: address.port(),
-            tls: false,
+            security: mail::Security::default(),
             credentials: None,
             idempotent: true,
             timeout: Duration::from_mins(1),

@@ -76,7 +76,7 @@ fn over(address: SocketAddr, idempotent: bool) -> Options {
         mail: Some(MailOptions {
             host: address.ip().to_string(),
             port: address.port(),
-            tls: false,
+            security: mail::Security::default(),
             credentials: None,
             idempotent,
             timeout: Duration::from_mins(1),

@@ -8,17 +8,33 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
-use contracts::Role;
+use contracts::{
+    Role,
+    api::{
+        controls::Person,
+        dunning::{GetRun, RunStep, RunView, StepRun},
+        worklist::{ListPeople, ListWork, WorkRow, WorkView},
+    },
+    dunning::RunState,
+};
 use dunning::{MailOptions, Options};
-use kernel::ManualClock;
+use kernel::{CommandId, ManualClock};
 use runtime::local::MailSink;
-use testkit::{DEADLINE, Running, Suite, eventually};
+use testkit::{DEADLINE, Running, Suite, eventually, eventually_some};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpListener,
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
 };
 use uuid::Uuid;
 
@@ -32,7 +48,7 @@ fn over(address: SocketAddr, idempotent: bool) -> Options {
         mail: Some(MailOptions {
             host: address.ip().to_string(),
             port: address.port(),
-            tls: false,
+            security: mail::Security::default(),
             credentials: None,
             idempotent,
             timeout: Duration::from_mins(1),
@@ -334,4 +350,136 @@ async fn e79_who_became_vulnerable_since_is_left_to_a_person() {
     ]
     .map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.map(str::to_owned)));
     assert_eq!(rows, expected);
+}
+
+/// A provider that is closed while nobody opens it, and hands on to a sink then.
+async fn with_a_door(sink: SocketAddr) -> (SocketAddr, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let open = Arc::new(AtomicBool::new(false));
+    let door = open.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if !door.load(Ordering::SeqCst) {
+                let words = b"421 4.3.2 closed for maintenance\r\n";
+                let _ = stream.write_all(words).await;
+                continue;
+            }
+            tokio::spawn(async move {
+                let mut there = TcpStream::connect(sink).await.unwrap();
+                let _ = copy_bidirectional(&mut stream, &mut there).await;
+            });
+        }
+    });
+    (address, open)
+}
+
+impl Desk {
+    async fn run_as(&self, run: Uuid) -> RunView {
+        let gateway = self.suite.bus(Role::Gateway).await;
+        eventually_some("dunning answers", DEADLINE, async || {
+            let run = GetRun { run_id: run.into() };
+            gateway.ask(&run).await.ok()
+        })
+        .await
+    }
+
+    async fn step(&self, run: Uuid, step: RunStep) {
+        let gateway = self.suite.bus(Role::Gateway).await;
+        let ask = StepRun {
+            command_id: CommandId::generate(),
+            run_id: run.into(),
+            version: None,
+            step,
+            reason: "the provider is down".to_owned(),
+            person: Person {
+                actor: "user:jo".to_owned(),
+                roles: vec!["controller".to_owned()],
+            },
+        };
+        gateway.ask(&ask).await.unwrap();
+    }
+
+    async fn work_of(&self) -> Vec<WorkRow> {
+        let gateway = self.suite.bus(Role::Gateway).await;
+        let ask = ListWork {
+            view: WorkView::Team,
+            actor: "user:max".to_owned(),
+            kinds: vec!["provider_down".to_owned()],
+            ..ListWork::default()
+        };
+        let all = gateway.ask(&ask).await.map(|page| page.items);
+        all.unwrap_or_default()
+            .into_iter()
+            .filter(|row| row.kind == "provider_down")
+            .collect()
+    }
+}
+
+/// A provider that is down is said of the run: since when, what it answered, when it is
+/// asked again; it can be paused, and goes on by itself.
+#[tokio::test]
+async fn a_run_whose_provider_is_down_says_so_and_goes_on_by_itself() {
+    let desk = Desk::open().await;
+    let dir = tempfile::tempdir().unwrap();
+    let sink = MailSink::start(dir.path()).await.unwrap();
+    let (address, open) = with_a_door(sink.address()).await;
+    let run = desk.run(5, "email").await;
+    let _worklist = desk.suite.run(Role::Worklist, worklist::run).await;
+    let gateway = desk.suite.bus(Role::Gateway).await;
+    eventually("worklist answers", DEADLINE, async || {
+        gateway.ask(&ListPeople {}).await.is_ok()
+    })
+    .await;
+    let _dunning = desk.work(over(address, true)).await;
+    let since = desk.suite.clock().now();
+    let down = eventually_some("the run says so", DEADLINE, async || {
+        desk.run_as(run).await.waits
+    })
+    .await;
+    assert_eq!(down.since, since);
+    assert_eq!(down.next_try_at, Some(since + TimeDelta::seconds(5)));
+    assert!(down.answer.contains("closed for maintenance"), "{down:?}");
+    let work = eventually_some("somebody has work", DEADLINE, async || {
+        desk.work_of().await.pop()
+    })
+    .await;
+    assert_eq!(work.subject_id, run);
+    assert!(work.detail.contains("closed for maintenance"), "{work:?}");
+    assert_eq!(sink.messages().unwrap().len(), 0);
+
+    // It is asked again when it is time, and the answer is said.
+    desk.clock.advance(TimeDelta::minutes(1));
+    let later = since + TimeDelta::minutes(2);
+    eventually("it was asked again", DEADLINE, async || {
+        let down = desk.run_as(run).await.waits.unwrap();
+        assert_eq!(down.since, since);
+        down.next_try_at == Some(later)
+    })
+    .await;
+    desk.step(run, RunStep::Pause).await;
+    let paused = desk.run_as(run).await;
+    assert_eq!((paused.state, paused.waits), (RunState::Paused, None));
+    eventually("nobody has work", DEADLINE, async || {
+        desk.work_of().await.is_empty()
+    })
+    .await;
+    desk.step(run, RunStep::Resume).await;
+    eventually("it waits again", DEADLINE, async || {
+        desk.run_as(run).await.waits.is_some()
+    })
+    .await;
+
+    // It answers again: nobody need do anything.
+    open.store(true, Ordering::SeqCst);
+    desk.clock.advance(TimeDelta::minutes(1));
+    desk.is_sent(run).await;
+    assert_eq!(desk.run_as(run).await.waits, None);
+    assert_eq!(ids(&sink.messages().unwrap()).len(), 5);
+    eventually("nobody has work", DEADLINE, async || {
+        desk.work_of().await.is_empty()
+    })
+    .await;
+    let left: i64 = desk.count("select count(*) from dunning.provider").await;
+    assert_eq!(left, 0);
 }

@@ -80,7 +80,7 @@ fn options(mail: SocketAddr) -> Options {
         mail: Some(MailOptions {
             host: mail.ip().to_string(),
             port: mail.port(),
-            tls: false,
+            security: mail::Security::default(),
             credentials: None,
             idempotent: true,
             timeout: Duration::from_mins(1),

@@ -79,7 +79,7 @@ impl Office {
             mail: Some(MailOptions {
                 host: post.address().ip().to_string(),
                 port: post.address().port(),
-                tls: false,
+                security: mail::Security::default(),
                 credentials: None,
                 idempotent: true,
                 timeout: Duration::from_mins(1),

@@ -14,9 +14,10 @@ use contracts::{
         PageRequest, Refusal,
         controls::{ApprovalQueue, ApprovalView, DecideApproval, ListApprovals, Person, Verdict},
         dunning::{
-            AssignPolicy, DiffKind, DraftPolicy, DraftTemplate, DunningPolicyDetail, EditionKind,
-            EditionState, EditionStep, EditionView, GetDunningPolicy, GetLatePayment, GetRun,
-            GetStanding, GetStatement, GetTemplate, ItemStanding, ListRuns, ListTemplates,
+            AssignPolicy, AssignmentState, DiffKind, DraftPolicy, DraftTemplate,
+            DunningPolicyDetail, EditionKind, EditionState, EditionStep, EditionView,
+            GetDunningPolicy, GetLatePayment, GetRun, GetStanding, GetStatement, GetTemplate,
+            ItemStanding, ListPolicyAssignments, ListRuns, ListTemplates, PolicyAssignment,
             PreviewTemplate, ProposeRun, RunScope, RunStep, RunView, StepEdition, StepRun,
             TemplateDetail,
         },
@@ -24,7 +25,10 @@ use contracts::{
     },
     controls::ApprovalId,
     disputes::{CaseChanged, CaseId, CaseItem, CaseKind, CaseState, Resolution},
-    dunning::{AssignTo, ChargeKind, ChargeState, PolicyPublished, RunState, TemplatePublished},
+    dunning::{
+        AssignTo, ChargeKind, ChargeState, PolicyAssigned, PolicyPublished, RunState,
+        TemplatePublished,
+    },
     inbound::AccountKind,
 };
 use dunning::{MailOptions, Options};
@@ -68,7 +72,7 @@ impl Office {
             mail: Some(MailOptions {
                 host: sink.address().ip().to_string(),
                 port: sink.address().port(),
-                tls: false,
+                security: mail::Security::default(),
                 credentials: None,
                 idempotent: true,
                 timeout: std::time::Duration::from_mins(1),
@@ -141,6 +145,34 @@ impl Office {
         standing
             .policy
             .and_then(|p| Some(p.split_once(' ')?.0.to_owned()))
+    }
+
+    async fn comes_to(&self, account_id: AccountId, policy: &str) {
+        eventually("it has the policy", DEADLINE, async || {
+            self.policy_of(account_id).await.as_deref() == Some(policy)
+        })
+        .await;
+    }
+
+    /// What stands first of the reference of an account.
+    async fn assignment(&self, reference: &str) -> Option<PolicyAssignment> {
+        let all = self.gateway.ask(&ListPolicyAssignments {}).await.unwrap();
+        all.items.into_iter().find(|one| one.reference == reference)
+    }
+
+    /// Asks who has which policy, and Max decides.
+    async fn assigned(&self, ask: &AssignPolicy, verdict: Verdict) {
+        let asked = self.gateway.ask(ask).await.unwrap();
+        let approval = self.asked(asked.approval_id).await.approval_id;
+        self.decide(approval, "max", verdict).await.unwrap();
+        eventually("it is decided", DEADLINE, async || {
+            let all = self.gateway.ask(&ListPolicyAssignments {}).await.unwrap();
+            let mut all = all.items.iter();
+            all.any(|one| {
+                one.approval_id == asked.approval_id && one.state != AssignmentState::Requested
+            })
+        })
+        .await;
     }
 
     async fn template(&self, version: Option<i32>) -> TemplateDetail {
@@ -553,7 +585,8 @@ async fn a_policy_is_drafted_published_by_another_and_assigned_to_accounts_and_p
     .await;
     assert_eq!(office.told::<PolicyPublished>().await, 1);
 
-    // The account goes before its parent; who is no company keeps their own.
+    // The account goes before its parent; who is no company keeps their own. One
+    // person asks, another says yes; nobody their own.
     let assign = |to, reference: &str, policy: Option<&str>| AssignPolicy {
         command_id: CommandId::generate(),
         to,
@@ -561,14 +594,43 @@ async fn a_policy_is_drafted_published_by_another_and_assigned_to_accounts_and_p
         policy: policy.map(str::to_owned),
         valid_from: None,
         reason: "the group asked".to_owned(),
-        person: person("max", "manager"),
+        person: person("jo", "manager"),
     };
     let parent = assign(AssignTo::Parent, "GROUP", Some("broker"));
-    office.gateway.ask(&parent).await.unwrap();
+    let asked = office.gateway.ask(&parent).await.unwrap();
+    assert_eq!(asked.state, AssignmentState::Requested);
+    assert_eq!(office.gateway.ask(&parent).await.unwrap(), asked);
+    let approval = office.asked(asked.approval_id).await.approval_id;
+    assert!(
+        office
+            .decide(approval, "jo", Verdict::Approve)
+            .await
+            .is_err()
+    );
+    assert_ne!(office.policy_of(one).await.as_deref(), Some("broker"));
+    office
+        .decide(approval, "max", Verdict::Approve)
+        .await
+        .unwrap();
+    office.comes_to(one, "broker").await;
     let own = assign(AssignTo::Account, "POL02", Some("legal_file"));
-    office.gateway.ask(&own).await.unwrap();
-    assert_eq!(office.policy_of(one).await.as_deref(), Some("broker"));
-    assert_eq!(office.policy_of(other).await.as_deref(), Some("legal_file"));
+    office.assigned(&own, Verdict::Reject).await;
+    let refused = office.assignment("POL02").await.unwrap();
+    assert_eq!(refused.state, AssignmentState::Rejected);
+    assert_eq!(refused.decided_by.as_deref(), Some("user:max"));
+    assert_eq!(office.policy_of(other).await.as_deref(), Some("broker"));
+    // Asked for anew, the older request is void.
+    let own = assign(AssignTo::Account, "POL02", Some("legal_file"));
+    let older = office.gateway.ask(&own).await.unwrap();
+    office.asked(older.approval_id).await;
+    let own = assign(AssignTo::Account, "POL02", Some("legal_file"));
+    office.assigned(&own, Verdict::Approve).await;
+    office.comes_to(other, "legal_file").await;
+    let late = office
+        .decide(older.approval_id.unwrap(), "max", Verdict::Approve)
+        .await;
+    assert!(late.is_err());
+    assert_eq!(office.told::<PolicyAssigned>().await, 2);
     assert_eq!(office.policy_of(human).await.as_deref(), Some("consumer"));
     let refused = office
         .gateway
@@ -577,8 +639,8 @@ async fn a_policy_is_drafted_published_by_another_and_assigned_to_accounts_and_p
         .unwrap_err();
     assert_eq!(refused.fields[0].pointer, "/policy");
     let back = assign(AssignTo::Account, "POL02", None);
-    office.gateway.ask(&back).await.unwrap();
-    assert_eq!(office.policy_of(other).await.as_deref(), Some("broker"));
+    office.assigned(&back, Verdict::Approve).await;
+    office.comes_to(other, "broker").await;
 }
 
 /// What a policy posts by itself, and charges for a reminder: after the letter,

@@ -109,7 +109,8 @@ impl Consumer for Approvals {
             | ApprovalKind::DunningTemplate
             | ApprovalKind::DunningPolicy
             | ApprovalKind::LegalReferral
-            | ApprovalKind::CollectionRun => false,
+            | ApprovalKind::CollectionRun
+            | ApprovalKind::PolicyAssignment => false,
         };
         // The first of two approvals changes nothing yet.
         Ok((ours && decided.state != ApprovalState::Pending).then_some(decided))
@@ -232,7 +233,8 @@ impl Consumer for Approvals {
                 | ApprovalKind::DunningTemplate
                 | ApprovalKind::DunningPolicy
                 | ApprovalKind::LegalReferral
-                | ApprovalKind::CollectionRun => None,
+                | ApprovalKind::CollectionRun
+                | ApprovalKind::PolicyAssignment => None,
             };
             if let Some((outcome, reason)) = became {
                 desk.became(outcome, reason)?;

@@ -1,5 +1,5 @@
 //! `approval_decided`: worklist says what a second person decided about a run, a
-//! template, a policy or a hand-over. What is approved is done if it is as it was
+//! template, a policy, who has which, or a hand-over. What is approved is done if it is as it was
 //! asked for still.
 //!
 //! Any order, any number of times: a decision counts only for the request that
@@ -20,7 +20,7 @@ use contracts::{
 use messaging::{Consumer, Decided, Failure, Incoming, Meta, Outgoing, Raw, Tx};
 use uuid::Uuid;
 
-use super::referrals;
+use super::{assignments, referrals};
 use crate::{
     domain::{
         edition::{Became, Edition},
@@ -43,6 +43,7 @@ pub(crate) struct Changes {
     runs: Vec<Run>,
     editions: Vec<Edition>,
     referrals: Vec<(ApprovalDecided, Meta)>,
+    assignments: Vec<(ApprovalDecided, Meta)>,
     now: DateTime<Utc>,
 }
 
@@ -75,6 +76,7 @@ impl Consumer for Approvals {
                 | ApprovalKind::DunningTemplate
                 | ApprovalKind::DunningPolicy
                 | ApprovalKind::LegalReferral
+                | ApprovalKind::PolicyAssignment
         );
         Ok((ours && decided.state != ApprovalState::Pending).then_some(decided))
     }
@@ -115,10 +117,14 @@ impl Consumer for Approvals {
         let mut changed = BTreeMap::new();
         let mut editions = BTreeMap::new();
         let mut events = Vec::new();
-        let mut referrals = Vec::new();
+        let (mut referrals, mut assignments) = (Vec::new(), Vec::new());
         for Incoming { meta, message } in batch {
             if message.kind == ApprovalKind::LegalReferral {
                 referrals.push((message.clone(), meta.clone()));
+                continue;
+            }
+            if message.kind == ApprovalKind::PolicyAssignment {
+                assignments.push((message.clone(), meta.clone()));
                 continue;
             }
             if message.kind != ApprovalKind::DunningRun {
@@ -169,14 +175,18 @@ impl Consumer for Approvals {
             changed.insert(id, run.clone());
         }
         Ok(Decided {
-            notices: (!changed.is_empty() || !editions.is_empty() || !referrals.is_empty())
-                .then(|| "dunning".to_owned())
-                .into_iter()
-                .collect(),
+            notices: (!changed.is_empty()
+                || !editions.is_empty()
+                || !referrals.is_empty()
+                || !assignments.is_empty())
+            .then(|| "dunning".to_owned())
+            .into_iter()
+            .collect(),
             changes: Changes {
                 runs: changed.into_values().collect(),
                 editions: editions.into_values().collect(),
                 referrals,
+                assignments,
                 now,
             },
             events,
@@ -196,6 +206,9 @@ impl Consumer for Approvals {
         }
         for (message, cause) in &changes.referrals {
             referrals::decided(tx, &self.prefix, message, cause, changes.now).await?;
+        }
+        for (message, cause) in &changes.assignments {
+            assignments::decided(tx, &self.prefix, message, cause, changes.now).await?;
         }
         Ok(())
     }

@@ -42,8 +42,8 @@ async fn tell(
     told: Told<'_>,
 ) -> Result<(), Failure> {
     let today = london_date(told.now);
-    let mut events = Vec::new();
-    for account in found {
+    let (mut events, mut changed) = (Vec::new(), Vec::new());
+    for account in &found {
         let stopped = account.stages.iter().any(|(policy, version, rank)| {
             let from = policies
                 .get(policy, *version)
@@ -58,10 +58,10 @@ async fn tell(
             stopped,
             since: today,
         };
-        credit::put(tx.conn(), &account, now).await?;
+        changed.push((account, now));
         let event = CreditStopChanged {
             account_id: account.account_id.into(),
-            account_ref: account.account_ref,
+            account_ref: account.account_ref.clone(),
             version: now.version,
             stopped,
             since: today,
@@ -79,5 +79,6 @@ async fn tell(
             told.cause,
         )?);
     }
+    credit::put(tx.conn(), &changed).await?;
     tx.publish(&events).await
 }

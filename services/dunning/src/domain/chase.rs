@@ -80,7 +80,8 @@ pub struct Position {
     /// Days on which they were contacted lately, on any channel and over all
     /// accounts of the debtor (E61).
     pub contacts: Vec<NaiveDate>,
-    /// Those who owe it together; nobody where the account owes alone (E97).
+    /// Those who owe it together; nobody where the account owes alone (E97). As it
+    /// stands to one of them, that one.
     pub debtors: Vec<Joint>,
 }
 
@@ -399,12 +400,34 @@ pub fn judge(
     if position.debtors.is_empty() {
         return alone(position, policies, moment);
     }
-    let each: Result<Vec<Judgement>, ChaseError> = position
+    let mut seen: Vec<Position> = position
         .debtors
         .iter()
-        .map(|debtor| alone(&joint::seen(position, debtor), policies, moment))
+        .map(|debtor| joint::seen(position, debtor))
         .collect();
-    Ok(joint::together(each?)?)
+    let each: Result<Vec<Judgement>, ChaseError> = seen
+        .iter()
+        .map(|seen| alone(seen, policies, moment))
+        .collect();
+    let mut each = each?;
+    let lowest = joint::lowest(&each);
+    for (seen, judgement) in seen.iter_mut().zip(&mut each) {
+        let further: Vec<DocumentId> = judgement
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.is_chased())
+            .filter(|verdict| verdict.to.as_ref() > lowest.get(&verdict.document))
+            .map(|verdict| verdict.document)
+            .collect();
+        if further.is_empty() {
+            continue;
+        }
+        for item in &mut seen.items {
+            item.in_run |= further.contains(&item.document);
+        }
+        *judgement = alone(seen, policies, moment)?;
+    }
+    Ok(joint::together(each)?)
 }
 
 /// Decides about an account as it stands to one debtor.
@@ -438,7 +461,10 @@ pub fn alone(
     let mut verdicts = Vec::with_capacity(position.items.len());
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     for item in &position.items {
-        let next = policy.and_then(|policy| next_stage(item, policy, position, today));
+        let next = policy.and_then(|policy| {
+            joint::owed(item.document, policy, position)
+                .or_else(|| next_stage(item, policy, position, today))
+        });
         let overdue = item.due_on < today;
         let early = next.is_some_and(|(stage, ripe)| stage.is_courtesy() && ripe <= today);
         if !overdue && !early {
@@ -478,7 +504,7 @@ pub fn alone(
             None => verdict.reason = ChaseReason::LastStageDone,
             Some((_, ripe)) if ripe > today => {
                 verdict.reason = ChaseReason::Waiting;
-                verdict.next_on = Some(ripe);
+                verdict.next_on = Some(ripe).filter(|day| *day < NaiveDate::MAX);
             }
             Some(_) if item.in_run => verdict.reason = ChaseReason::InRun,
             Some(_) if stale => verdict.reason = ChaseReason::FeedStale,

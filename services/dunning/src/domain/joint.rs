@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use contracts::{
     dunning::{Channel, ChaseReason},
     inbound::AccountKind,
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{
     chase::{Contacting, Judgement, Position, Verdict, is_chased, sums},
     claim,
+    policy::{Policy, Stage},
     stops::{Part, Stop},
 };
 
@@ -39,6 +40,105 @@ pub struct Joint {
     pub opted_out: Vec<Channel>,
     /// Days on which they were contacted lately, over all accounts that name them.
     pub contacts: Vec<NaiveDate>,
+    /// The stages that they had.
+    pub had: Vec<Had>,
+    /// Stages that another of them had, and this one not.
+    pub missed: Vec<Missed>,
+}
+
+/// A stage of a document that a debtor had, and on which day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Had {
+    pub document: DocumentId,
+    pub rank: i16,
+    pub on: NaiveDate,
+}
+
+/// A stage of a document that a debtor has not had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    pub document: DocumentId,
+    pub rank: i16,
+    /// It was handed over to them, and nobody knows what became of it (E65).
+    pub unknown: bool,
+}
+
+/// A line of the send ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Everybody's who owes the account when there is none.
+    pub debtor: Option<String>,
+    pub had: Had,
+    pub unknown: bool,
+}
+
+/// Says of each what they had, and what they missed of what another had.
+pub fn compare(debtors: &mut [Joint], sent: &[Sent]) {
+    let mut went: Vec<(DocumentId, i16)> = sent
+        .iter()
+        .filter(|one| !one.unknown)
+        .map(|one| (one.had.document, one.had.rank))
+        .collect();
+    went.sort_unstable();
+    went.dedup();
+    for debtor in debtors {
+        let theirs: Vec<&Sent> = sent
+            .iter()
+            .filter(|one| {
+                let whose = one.debtor.as_deref();
+                whose.is_none_or(|whose| whose == debtor.debtor_ref)
+            })
+            .collect();
+        let known = theirs.iter().filter(|one| !one.unknown);
+        debtor.had = known.map(|one| one.had).collect();
+        let is = |had: &Had, document, rank| (had.document, had.rank) == (document, rank);
+        debtor.missed = went
+            .iter()
+            .filter(|(document, rank)| !debtor.had.iter().any(|had| is(had, *document, *rank)))
+            .map(|(document, rank)| Missed {
+                document: *document,
+                rank: *rank,
+                unknown: theirs.iter().any(|one| is(&one.had, *document, *rank)),
+            })
+            .collect();
+    }
+}
+
+/// The first stage that a debtor must have about a document before anything further,
+/// and from which day: another had it, and what follows needs that each did. Far away
+/// while nobody knows whether they have it.
+pub fn owed<'p>(
+    document: DocumentId,
+    policy: &'p Policy,
+    position: &Position,
+) -> Option<(&'p Stage, NaiveDate)> {
+    // As it stands to one of them.
+    let [debtor] = position.debtors.as_slice() else {
+        return None;
+    };
+    let missed = debtor
+        .missed
+        .iter()
+        .filter(|missed| missed.document == document)
+        .filter_map(|missed| Some((missed, policy.at(missed.rank, position.kind)?)))
+        .filter(|(_, stage)| stage.is_needed())
+        .min_by_key(|(missed, _)| missed.rank);
+    let (missed, stage) = missed?;
+    if missed.unknown {
+        return Some((stage, NaiveDate::MAX));
+    }
+    // At once when their hold is over, but not on the heels of the one before.
+    let before = debtor
+        .had
+        .iter()
+        .filter(|had| had.document == document && had.rank < stage.rank)
+        .map(|had| had.on)
+        .max();
+    let ripe = before.map_or(NaiveDate::MIN, |on| {
+        on.checked_add_days(Days::new(stage.days_since_last.into()))
+            .unwrap_or(on)
+    });
+    Some((stage, ripe))
 }
 
 /// Whether a stop binds a debtor: one that is everybody's, their own, or another's
@@ -57,10 +157,10 @@ fn spared(document_ref: &str, charged_on: NaiveDate, own: &[&Stop]) -> bool {
             .any(|stop| stop.is_active(charged_on) && claim::is_free(stop))
 }
 
-/// An account as it stands to one of its debtors.
+/// An account as it stands to one of its debtors, who alone is named in it.
 pub fn seen(position: &Position, debtor: &Joint) -> Position {
     let mut seen = position.clone();
-    seen.debtors = Vec::new();
+    seen.debtors = vec![debtor.clone()];
     seen.has_email = debtor.email.is_some();
     seen.has_phone = debtor.phone.is_some();
     seen.has_address = debtor.address.is_some();
@@ -74,6 +174,16 @@ pub fn seen(position: &Position, debtor: &Joint) -> Position {
         .collect();
     seen.items
         .retain(|item| !spared(&item.document_ref, item.due_on, &own));
+    // The days to the next stage run from when they had the one before.
+    for item in &mut seen.items {
+        let Some(reached) = &mut item.reached else {
+            continue;
+        };
+        let is = |had: &&Had| (had.document, had.rank) == (item.document, reached.rank);
+        if let Some(had) = debtor.had.iter().find(is) {
+            reached.on = had.on;
+        }
+    }
     seen
 }
 
@@ -100,6 +210,20 @@ fn weight(reason: ChaseReason) -> (u8, ChaseReason) {
         _ => 2,
     };
     (rank, reason)
+}
+
+/// Of each document that is chased the lowest stage for one of them: who is further
+/// waits until who missed it had theirs, so that one letter goes about a document.
+pub fn lowest(each: &[Judgement]) -> BTreeMap<DocumentId, i16> {
+    let mut lowest = BTreeMap::new();
+    let chased = each.iter().flat_map(|judgement| &judgement.verdicts);
+    for verdict in chased.filter(|verdict| verdict.is_chased()) {
+        if let Some(to) = verdict.to {
+            let known = lowest.entry(verdict.document).or_insert(to);
+            *known = to.min(*known);
+        }
+    }
+    lowest
 }
 
 /// One judgement of an account from those of its debtors: still one reason for each

@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    chase::{Item, Judgement, Moment, Position, Terms, alone, judge},
-    joint::{Joint, each, of_everybody, seen, words},
-    policy::{Policies, Policy},
+    chase::{Item, Judgement, Moment, Position, Reached, Terms, alone, judge},
+    enclosures::{InForce, forms},
+    joint::{Had, Joint, Sent, compare, each, of_everybody, seen, words},
+    policy::{Policies, Policy, Stage},
     stops::{Stop, StopKind},
 };
 
@@ -49,6 +50,8 @@ fn joint(debtor_ref: &str) -> Joint {
         address: Some("1 Some Road".to_owned()),
         opted_out: Vec::new(),
         contacts: Vec::new(),
+        had: Vec::new(),
+        missed: Vec::new(),
     }
 }
 
@@ -215,6 +218,178 @@ fn e97_a_letter_names_all_of_them() {
     assert_eq!(words(&all[..1]), None);
 }
 
+/// A letter that went to one of them, or to the account as a whole.
+fn went(position: &Position, debtor: Option<&str>, rank: i16, on: i64) -> Sent {
+    Sent {
+        debtor: debtor.map(str::to_owned),
+        had: Had {
+            document: position.items[0].document,
+            rank,
+            on: day(on),
+        },
+        unknown: false,
+    }
+}
+
+/// Two individuals, of whom B had the letter of claim and A all before it.
+fn one_missed_the_claim() -> (Position, Vec<Sent>) {
+    let mut position = position(&["A", "B"]);
+    position.kind = Some(AccountKind::Individual);
+    position.items[0].due_on = day(-200);
+    position.items[0].reached = Some(Reached {
+        rank: 60,
+        on: day(-30),
+        policy: "consumer".to_owned(),
+        version: 1,
+    });
+    let sent = vec![
+        went(&position, None, 50, -60),
+        went(&position, Some("B"), 60, -30),
+    ];
+    (position, sent)
+}
+
+fn with_forms() -> Policies {
+    let forms = forms().iter().map(|form| (form.name.clone(), day(-400)));
+    Policies::new(Policy::shipped().unwrap()).enclosing(InForce::new(forms.collect()))
+}
+
+fn moment(n: i64) -> Moment {
+    Moment {
+        today: day(n),
+        feed_age_hours: Some(2),
+    }
+}
+
+/// E97: who was held while the letter of claim went to the other gets it when the hold
+/// is over; not while it runs, not while nobody knows whether they have it.
+#[test]
+fn e97_who_missed_the_letter_of_claim_gets_it() {
+    let (mut position, mut sent) = one_missed_the_claim();
+    compare(&mut position.debtors, &sent);
+    let policies = with_forms();
+    let judgement = judge(&position, &policies, moment(0)).unwrap();
+    assert_eq!(judgement.verdicts[0].to, Some(60));
+    assert_eq!(judgement.contact.unwrap().stage, "letter_of_claim");
+    let reasons = |position: &Position| {
+        each(position)
+            .iter()
+            .map(|(_, seen)| alone(seen, &policies, moment(0)).unwrap().verdicts[0].reason)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        reasons(&position),
+        [ChaseReason::ChaseNow, ChaseReason::LastStageDone]
+    );
+    position.stops = vec![hold(HoldKind::Insolvency, Some("A"), -40, 100)];
+    assert_eq!(
+        reasons(&position),
+        [ChaseReason::OnHold, ChaseReason::LastStageDone]
+    );
+    position.stops.clear();
+    // Handed over to A, and nobody knows what became of it (E65).
+    let mut unknown = went(&position, Some("A"), 60, -3);
+    unknown.unknown = true;
+    sent.push(unknown);
+    compare(&mut position.debtors, &sent);
+    assert_eq!(
+        reasons(&position),
+        [ChaseReason::Waiting, ChaseReason::LastStageDone]
+    );
+    sent[2].unknown = false;
+    compare(&mut position.debtors, &sent);
+    assert_eq!(reasons(&position), [ChaseReason::LastStageDone; 2]);
+}
+
+/// A reminder that one missed is not sent after the others are further.
+#[test]
+fn a_stage_that_nothing_needs_is_not_sent_later() {
+    let (mut position, _) = one_missed_the_claim();
+    position.items[0].reached.as_mut().unwrap().rank = 30;
+    let sent = [
+        went(&position, Some("A"), 20, -60),
+        went(&position, Some("B"), 20, -60),
+        went(&position, Some("B"), 30, -30),
+    ];
+    compare(&mut position.debtors, &sent);
+    let judgement = judge(&position, &with_forms(), moment(0)).unwrap();
+    assert_eq!(judgement.verdicts[0].to, Some(40));
+}
+
+/// A year of runs over one debt of three: what went to whom, by the send ledger.
+fn a_year(stops: Vec<Stop>, every: i64) -> Result<(Position, Vec<Sent>), TestCaseError> {
+    let mut position = position(&["A", "B", "C"]);
+    position.kind = Some(AccountKind::Individual);
+    for debtor in &mut position.debtors {
+        debtor.phone = Some("020 7946 0000".to_owned());
+    }
+    position.items = vec![item("INV-1", day(-60)), item("INV-2", day(-20))];
+    position.stops = stops;
+    let (policies, mut sent) = (with_forms(), Vec::<Sent>::new());
+    let policy = policies.get("consumer", 1).unwrap();
+    let needed = |rank: i16| policy.at(rank, position.kind).is_some_and(Stage::is_needed);
+    let needed: Vec<i16> = (0..100).filter(|rank| needed(*rank)).collect();
+    for n in (-40..400).step_by(usize::try_from(every).unwrap()) {
+        let approved = judge(&position, &policies, moment(n)).unwrap();
+        let chased = approved.verdicts.iter().filter(|one| one.is_chased());
+        let highest = chased.clone().filter_map(|one| one.to).max();
+        prop_assert_eq!(approved.contact.as_ref().map(|one| one.rank), highest);
+        let approved: Vec<_> = chased.map(|one| (one.document, one.to)).collect();
+        let mut letters = Vec::new();
+        for (debtor, seen) in each(&position) {
+            let whose = debtor.map(|one| one.debtor_ref.clone());
+            for verdict in alone(&seen, &policies, moment(n)).unwrap().verdicts {
+                let is = approved.contains(&(verdict.document, verdict.to));
+                if let (true, true, Some(rank)) = (is, verdict.is_chased(), verdict.to) {
+                    let held = |stop: &&Stop| stop.is_active(day(n)) && stop.pauses();
+                    prop_assert!(!seen.stops.iter().any(|stop| held(&stop)));
+                    letters.push(Sent {
+                        debtor: whose.clone(),
+                        had: Had {
+                            document: verdict.document,
+                            rank,
+                            on: day(n),
+                        },
+                        unknown: false,
+                    });
+                }
+            }
+        }
+        for letter in letters {
+            let (had, whose) = (letter.had, letter.debtor.as_deref());
+            let theirs = || sent.iter().filter(|one| one.debtor.as_deref() == whose);
+            let about = |one: &&Sent| one.had.document == had.document;
+            // Never twice, and nothing further before what it needs.
+            prop_assert!(!theirs().filter(about).any(|one| one.had.rank == had.rank));
+            for rank in needed.iter().filter(|rank| **rank < had.rank) {
+                let is = |one: &&Sent| one.had.rank == *rank;
+                let before = sent.iter().filter(about).any(|one| is(&one));
+                prop_assert!(!before || theirs().filter(about).any(|one| is(&one)));
+            }
+            sent.push(letter);
+        }
+        for item in &mut position.items {
+            let of = sent.iter().filter(|one| one.had.document == item.document);
+            let last = of.max_by_key(|one| (one.had.rank, std::cmp::Reverse(one.had.on)));
+            item.reached = last.map(|one| Reached {
+                rank: one.had.rank,
+                on: one.had.on,
+                policy: "consumer".to_owned(),
+                version: 1,
+            });
+        }
+        for debtor in &mut position.debtors {
+            let of = sent
+                .iter()
+                .filter(|one| one.debtor.as_ref() == Some(&debtor.debtor_ref));
+            debtor.contacts = of.map(|one| one.had.on).collect();
+            debtor.contacts.dedup();
+        }
+        compare(&mut position.debtors, &sent);
+    }
+    Ok((position, sent))
+}
+
 fn kinds() -> impl Strategy<Value = HoldKind> {
     proptest::sample::select(HoldKind::ALL)
 }
@@ -226,6 +401,26 @@ fn stops() -> impl Strategy<Value = Vec<Stop>> {
             .prop_map(|(kind, whose, from, days)| hold(kind, whose, from, days)),
         0..6,
     )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// E97: however holds lie, at the end each of them had the letter of claim about
+    /// each debt, once, and nothing after it before.
+    #[test]
+    fn e97_nobody_misses_the_letter_of_claim(stops in stops(), every in 1_i64..9) {
+        let (position, sent) = a_year(stops, every)?;
+        for debtor in &position.debtors {
+            for item in &position.items {
+                let had = sent.iter().any(|one| {
+                    one.debtor.as_ref() == Some(&debtor.debtor_ref)
+                        && (one.had.document, one.had.rank) == (item.document, 60)
+                });
+                prop_assert!(had, "{} had no letter of claim about {}", debtor.debtor_ref, item.document_ref);
+            }
+        }
+    }
 }
 
 proptest! {

@@ -79,6 +79,9 @@ fn stage(n: usize, stage: &Stage) -> String {
     if stage.credit_stop {
         text = format!("{text}; from then on nothing is supplied on credit until it is paid");
     }
+    if stage.is_needed() {
+        text = format!("{text}; of several who owe together each has it before anything further");
+    }
     match stage.legal {
         LegalClass::Courtesy | LegalClass::Reminder | LegalClass::Demand => format!("{text}."),
         LegalClass::BeforeAction => {

@@ -21,6 +21,9 @@ pub mod letter;
 pub mod limitation;
 pub mod manual;
 pub mod movements;
+pub mod owing;
+#[cfg(test)]
+mod owing_tests;
 pub mod pack;
 pub mod plan;
 pub mod policies;

@@ -167,6 +167,10 @@ pub struct Stage {
     /// From here on nothing is supplied on credit until it is paid.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub credit_stop: bool,
+    /// Each of those who owe an account together has it before anything further goes
+    /// to them (E97). Of a letter before action or of claim this is always so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub to_each: bool,
     #[serde(default)]
     pub debtors: Vec<AccountKind>,
 }
@@ -387,6 +391,11 @@ impl Stage {
             || self
                 .debtors
                 .contains(&kind.unwrap_or(AccountKind::Individual))
+    }
+
+    /// Whether what follows needs that each of several debtors had it.
+    pub const fn is_needed(&self) -> bool {
+        self.to_each || matches!(self.legal, LegalClass::BeforeAction | LegalClass::Protocol)
     }
 
     /// Before the due day: nothing is owed yet.

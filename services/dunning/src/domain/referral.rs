@@ -22,6 +22,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    owing::{BeforeClaim, Owing},
     pre_action::{self, Clock, Reading},
     stops::{Part, Stop, StopKind},
 };
@@ -42,6 +43,9 @@ pub struct Letter {
     /// Its date, or the day that it was posted if that was later.
     pub on: NaiveDate,
     pub sha256: Option<String>,
+    /// To whom of those who owe it together it went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +94,8 @@ pub struct Facts {
     pub stops: Vec<Stop>,
     /// Those of one joint debtor alone: nobody goes to court against that one (E73).
     pub own_stops: Vec<Stop>,
+    /// Those who owe it together; nobody where the account owes alone (E97).
+    pub debtors: Vec<Owing>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,11 +174,31 @@ impl Referral {
             .collect()
     }
 
+    fn open(&self) -> Vec<DocumentId> {
+        let open = self.documents.iter().filter(|one| one.open > Decimal::ZERO);
+        open.map(|one| one.document).collect()
+    }
+
+    /// How far each of those who owe it together is on the way to a claim.
+    pub fn before_claim(&self, facts: &Facts, today: NaiveDate) -> Vec<BeforeClaim> {
+        let (open, all) = (self.open(), self.ids());
+        let frozen = pre_action::freezing(&facts.stops, &all);
+        let each = facts.debtors.iter().map(|debtor| {
+            let own = facts.own_stops.iter();
+            let own: Vec<Stop> = own
+                .filter(|stop| stop.debtor.as_deref() == Some(debtor.debtor_ref.as_str()))
+                .cloned()
+                .collect();
+            let mut frozen = frozen.clone();
+            frozen.extend(pre_action::freezing(&own, &all));
+            debtor.before_claim(&open, &frozen, today)
+        });
+        each.collect()
+    }
+
     /// Against which of the joint debtors no step may be taken today, and why.
     fn spared(&self, facts: &Facts, today: NaiveDate) -> Vec<String> {
-        let open = self.documents.iter().filter(|one| one.open > Decimal::ZERO);
-        let open: Vec<DocumentId> = open.map(|one| one.document).collect();
-        let mut spared: Vec<String> = pre_action::freezing(&facts.own_stops, &open)
+        let mut spared: Vec<String> = pre_action::freezing(&facts.own_stops, &self.open())
             .into_iter()
             .filter(|stop| stop.is_active(today))
             .filter_map(|stop| {
@@ -183,22 +209,37 @@ impl Referral {
                 ))
             })
             .collect();
+        for one in self.before_claim(facts, today) {
+            spared.extend(one.lacks.map(|why| format!("{}: {why}", one.debtor_ref)));
+        }
         spared.sort_unstable();
         spared.dedup();
         spared
     }
 
+    /// Whether no step may be taken against any of those who owe it.
+    pub(super) fn spares_everybody(&self, facts: &Facts) -> bool {
+        !facts.debtors.is_empty()
+            && facts.debtors.iter().all(|debtor| {
+                let own = format!("{}: ", debtor.debtor_ref);
+                self.not_against.iter().any(|one| one.starts_with(&own))
+            })
+    }
+
     /// Takes in against whom no step may be taken; what is to be said of it.
     fn look_at_debtors(&mut self, facts: &Facts, today: NaiveDate) -> Vec<String> {
         let spared = self.spared(facts, today);
-        let only = |one: &[String], other: &[String], words: &str| -> Vec<String> {
-            one.iter()
-                .filter(|debtor| !other.contains(debtor))
-                .map(|debtor| format!("{words} {debtor}"))
-                .collect()
-        };
-        let mut said = only(&spared, &self.not_against, "take no step against");
-        said.extend(only(&self.not_against, &spared, "go on, this is over:"));
+        let new = spared.iter().filter(|why| !self.not_against.contains(why));
+        let mut said: Vec<String> = new
+            .map(|why| format!("take no step against {why}"))
+            .collect();
+        // Who has another reason left is still spared.
+        let debtor = |why: &str| why.split_once(": ").map(|(debtor, _)| debtor.to_owned());
+        let over = self.not_against.iter().filter(|was| {
+            let is = |why: &String| debtor(why) == debtor(was);
+            !spared.iter().any(is)
+        });
+        said.extend(over.map(|was| format!("go on, this is over: {was}")));
         self.not_against = spared;
         said
     }
@@ -336,7 +377,8 @@ impl Referral {
         if self.is_out() {
             self.to_tell.extend_from_slice(&debtors);
         }
-        let changed = self.left != before.left || self.stopped || !debtors.is_empty();
+        let changed =
+            self.left != before.left || self.stopped || self.not_against != before.not_against;
         said.extend(debtors);
         if self.state == ReferralState::Requested && changed {
             self.state = ReferralState::ReadyToRefer;
@@ -502,6 +544,11 @@ impl Referral {
             .chain(own)
             .flat_map(|stop| [stop.starts_on, stop.over_from()])
             .chain(self.runs_until.and_then(|last| last.succ_opt()))
+            .chain(
+                self.before_claim(facts, today)
+                    .into_iter()
+                    .filter_map(|one| one.reply_until?.succ_opt()),
+            )
             .filter(|day| *day > today && *day < NaiveDate::MAX)
             .min()
     }
@@ -567,6 +614,7 @@ impl Referral {
             "terms": self.terms,
             "documents": self.told_documents()?,
             "left": self.told_left()?,
+            "not_against": self.not_against,
             "pack_sha256": self.pack_sha256,
         }))
     }

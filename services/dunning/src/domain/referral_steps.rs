@@ -290,6 +290,9 @@ impl Referral {
         )?;
         self.unstopped(facts, today)?;
         self.ripe(facts, today)?;
+        if self.spares_everybody(facts) {
+            return Err(ReferralRefused::Stopped(self.not_against.join(", ")));
+        }
         if self.lacks_notice() {
             return Err(ReferralRefused::Unusable("notice of the claim is needed"));
         }

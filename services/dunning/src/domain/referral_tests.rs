@@ -54,6 +54,7 @@ fn facts(open: [i64; 2], stops: Vec<Stop>) -> Facts {
         costs: BTreeMap::new(),
         stops,
         own_stops: Vec::new(),
+        debtors: Vec::new(),
     }
 }
 
@@ -79,6 +80,7 @@ fn referral(law: PreActionLaw) -> Referral {
             state: ContactState::Posted,
             on: day(0),
             sha256: None,
+            debtor: None,
         }],
         clocks: vec![Clock::start(law, "reply", day(0)).unwrap()],
         replies: Vec::new(),

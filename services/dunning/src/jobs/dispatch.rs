@@ -7,14 +7,15 @@ use std::{
     time::Duration,
 };
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::TimeDelta;
 use contracts::{
     Event,
-    dunning::{Channel, ChaseReason, ContactItem, ContactState, RunKind},
+    dunning::{ContactState, RunKind},
 };
-use kernel::{AccountId, Currency, DocumentId, Money};
+use kernel::AccountId;
 use mail::{Handed, Mailer};
 use messaging::{Bus, Failure, Meta, Outgoing};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -22,33 +23,24 @@ use crate::{
     consume::{
         credit,
         judge::{SYSTEM, Told},
-    },
-    domain::{
-        chase::{self, Judgement, Position, Verdict},
-        joint,
-        policy::Stage,
-        template::{Facts, Line},
+        referrals,
     },
     jobs::{
-        enclosed::{Enclosing, enclosed},
+        provider,
+        reminders::{self, Made},
         statements::{self, By},
-        written::{Making, To, write},
     },
-    serve::{late_sums, moment},
+    serve::moment,
     store::{
         self,
-        accounts::Among,
-        contacts::{Already, Claimed, Marked, Written},
+        contacts::{Claimed, Marked, Written},
         dispatch::{Queued, Settled},
-        statements::Sent,
         templates::File,
     },
 };
 
 /// How often.
 pub(crate) const EVERY: Duration = Duration::from_secs(1);
-/// Why nobody was written to who is held.
-const HELD: &str = ChaseReason::OnHold.name();
 /// Accounts of one transaction.
 const BATCH: i64 = 250;
 /// Where the provider does not know an e-mail again: after a crash a person decides
@@ -94,10 +86,7 @@ pub(crate) async fn round(bus: Bus, dispatch: Dispatch) -> Result<(), Failure> {
     if idle {
         return Ok(());
     }
-    let answers = match &dispatch.mailer {
-        Some(mailer) => mailer.answers().await,
-        None => false,
-    };
+    let answers = provider::answers(&bus, dispatch.mailer.as_ref()).await?;
     for _ in 0..ROUNDS {
         if bus.shutdown().is_cancelled() || !left_over(&bus, &dispatch, answers).await? {
             break;
@@ -111,7 +100,7 @@ pub(crate) async fn round(bus: Bus, dispatch: Dispatch) -> Result<(), Failure> {
         }
         let (sent, next) = tokio::join!(
             send(&bus, &dispatch, std::mem::take(&mut handing)),
-            claim(&bus, &dispatch, answers)
+            claim(&bus, &dispatch, answers).instrument(tracing::debug_span!("dispatch.claim"))
         );
         failed = sent.err();
         let (taken, claimed) = next?;
@@ -206,10 +195,12 @@ async fn claim(
     store::ways::lock_debtors(tx.conn(), &locks).await?;
     let mut events = Vec::new();
     let mut claimed = Vec::new();
+    let mut joint = Vec::new();
     for some in portions(&queued, &debtors) {
         for (one, written) in portion(tx.conn(), bus, some, by).await? {
             let event = &written.event;
             let contact = event.contact_id.as_uuid();
+            joint.extend(event.debtor_ref.as_ref().map(|_| event.account_id));
             events.push(outgoing(event, contact, event.version, bus, one.run_id)?);
             if event.state == ContactState::Claimed {
                 claimed.push(Claimed {
@@ -224,6 +215,7 @@ async fn claim(
     let cause = Meta::of_command(Uuid::now_v7(), bus.now(), None);
     let told = told(bus, &cause, "they were reminded");
     credit::look_by(&mut tx, &contacted, &policies, told).await?;
+    referrals::accounts(&mut tx, bus.prefix(), &joint, bus.now(), &cause).await?;
     tx.commit().await?;
     Ok((queued.len(), claimed))
 }
@@ -252,14 +244,6 @@ fn portions<'q>(queued: &'q [Queued], debtors: &HashMap<Uuid, Vec<String>>) -> V
     portions
 }
 
-/// What was written to an account or one of its debtors, and what goes with it.
-struct Made {
-    written: Written,
-    /// Something may be charged for it.
-    charged: bool,
-    statement: Option<Sent>,
-}
-
 /// Judges accounts again and claims those that are still to be written to: what was
 /// written, each with its account.
 async fn portion<'q>(
@@ -273,7 +257,7 @@ async fn portion<'q>(
         .first()
         .is_some_and(|one| one.kind == RunKind::Reminders.name());
     let made = if reminders {
-        decide(conn, bus, some, by).await?
+        reminders::decide(conn, now, some, by).await?
     } else {
         let of_statement = |(written, sent)| Made {
             written,
@@ -331,265 +315,6 @@ async fn portion<'q>(
     Ok(whom.into_iter().zip(written).collect())
 }
 
-/// A document that is still chased at the stage that was approved.
-struct Kept {
-    document: DocumentId,
-    rank: i16,
-    amount: Money,
-}
-
-/// What of the approved is still to be claimed: never more than may be chased
-/// now, never more than was approved, never at another stage.
-fn kept(
-    one: &Queued,
-    judgement: &Judgement,
-    had: impl Fn(Uuid, i16) -> bool,
-) -> Result<Vec<Kept>, String> {
-    let mut kept = Vec::new();
-    let mut why: Option<String> = None;
-    for (n, document) in one.documents.iter().enumerate() {
-        let approved = one.reasons.get(n).map(String::as_str);
-        if !matches!(approved, Some("chase_now" | "suspected_query")) {
-            continue;
-        }
-        let Some(rank) = one.ranks_to.get(n).copied().flatten() else {
-            continue;
-        };
-        if had(*document, rank) {
-            why.get_or_insert_with(|| "sent already".to_owned());
-            continue;
-        }
-        let verdict = judgement
-            .verdicts
-            .iter()
-            .find(|verdict| verdict.document.as_uuid() == *document);
-        let Some(verdict) = verdict else {
-            why.get_or_insert_with(|| "nothing_owed".to_owned());
-            continue;
-        };
-        if !verdict.is_chased() {
-            why.get_or_insert_with(|| reason(verdict));
-            continue;
-        }
-        if verdict.to != Some(rank) {
-            why.get_or_insert_with(|| "another stage is due now".to_owned());
-            continue;
-        }
-        let most = one.chaseable.get(n).copied().unwrap_or_default();
-        let currency = one.currencies.get(n).map(|code| Currency::parse(code));
-        if !matches!(currency, Some(Ok(currency)) if currency == verdict.chaseable.currency()) {
-            continue;
-        }
-        let amount = Money::try_new(
-            verdict.chaseable.amount().min(most),
-            verdict.chaseable.currency(),
-        )
-        .map_err(|e| e.to_string())?;
-        kept.push(Kept {
-            document: verdict.document,
-            rank,
-            amount,
-        });
-    }
-    if kept.is_empty() {
-        return Err(why.unwrap_or_else(|| "nothing of it is chased now".to_owned()));
-    }
-    Ok(kept)
-}
-
-fn reason(verdict: &Verdict) -> String {
-    serde_json::to_value(verdict.reason)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default()
-}
-
-/// The way that was approved while it reaches them, else the first of the stage
-/// that does; and whether only a person may take it.
-fn way(stage: &Stage, one: &Queued, position: &Position, today: NaiveDate) -> Option<Channel> {
-    let approved = one.channel.as_deref().and_then(Channel::named);
-    chase::channel(stage, approved, position, false, today)
-}
-
-/// Judges accounts of one run again: what was written for each, one with each of its
-/// debtors who may be contacted, or why it is recalled, in their order.
-async fn decide(
-    conn: &mut sqlx::PgConnection,
-    bus: &Bus,
-    some: &[Queued],
-    by: By<'_>,
-) -> Result<Vec<Result<Vec<Made>, String>>, Failure> {
-    let accounts: Vec<Uuid> = some.iter().map(|one| one.account_id).collect();
-    let Some(among) = Among::these(&accounts) else {
-        return Ok(Vec::new());
-    };
-    let positions = store::positions::load(conn, among).await?;
-    let mut positions: HashMap<AccountId, Position> = positions
-        .into_iter()
-        .map(|position| (position.account, position))
-        .collect();
-    let documents: Vec<Uuid> = some
-        .iter()
-        .flat_map(|one| one.documents.iter().copied())
-        .collect();
-    let already = store::contacts::sent_already(conn, &documents).await?;
-    let mut made = Vec::with_capacity(some.len());
-    for one in some {
-        made.push(match positions.get_mut(&one.account_id.into()) {
-            Some(position) => decide_one(conn, bus, one, position, &already, by).await?,
-            None => Err("nothing_owed".to_owned()),
-        });
-    }
-    Ok(made)
-}
-
-async fn decide_one(
-    conn: &mut sqlx::PgConnection,
-    bus: &Bus,
-    one: &Queued,
-    position: &mut Position,
-    already: &Already,
-    by: By<'_>,
-) -> Result<Result<Vec<Made>, String>, Failure> {
-    // It is this run that has them.
-    for item in &mut position.items {
-        item.in_run &= !one.documents.contains(&item.document.as_uuid());
-    }
-    let (mut made, mut why) = (Vec::new(), None);
-    for (debtor, seen) in joint::each(position) {
-        let to = To::of(one, debtor, &position.debtors);
-        match decide_to(conn, bus, one, &seen, &to, already, by).await? {
-            Ok(written) => made.push(written),
-            // Who is held is the reason only where everybody is.
-            Err(because) if why.as_deref().is_none_or(|why| why == HELD) => why = Some(because),
-            Err(_) => {}
-        }
-    }
-    if made.is_empty() {
-        return Ok(Err(why.unwrap_or_else(|| "nothing_owed".to_owned())));
-    }
-    Ok(Ok(made))
-}
-
-/// Judges an account as it stands to one debtor again; the contact with them, or why
-/// there is none.
-async fn decide_to(
-    conn: &mut sqlx::PgConnection,
-    bus: &Bus,
-    one: &Queued,
-    position: &Position,
-    to: &To,
-    already: &Already,
-    by: By<'_>,
-) -> Result<Result<Made, String>, Failure> {
-    let now = bus.now();
-    let (policies, moment) = (by.policies, by.moment);
-    let judgement = chase::alone(position, policies, moment).map_err(Failure::of)?;
-    let debtor = to.debtor.as_deref();
-    let had = |document, rank| already.has(document, rank, debtor);
-    let kept = match kept(one, &judgement, had) {
-        Ok(kept) => kept,
-        Err(why) => return Ok(Err(why)),
-    };
-    let policy = one
-        .policy
-        .as_deref()
-        .zip(one.policy_version)
-        .and_then(|(policy, version)| policies.get(policy, version));
-    let Some(policy) = policy else {
-        return Ok(Err("no_policy".to_owned()));
-    };
-    let stage_of = |rank: i16| policy.at(rank, position.kind);
-    let highest = kept.iter().map(|kept| kept.rank).max().unwrap_or_default();
-    let Some(stage) = stage_of(highest) else {
-        return Ok(Err("no_policy".to_owned()));
-    };
-    let Some(channel) = way(stage, one, position, moment.today) else {
-        return Ok(Err("no_address".to_owned()));
-    };
-    // Another team may have said so since it was approved (E79).
-    let by_person = judgement.contact.is_some_and(|contact| contact.by_person);
-    if by_person && matches!(channel, Channel::Email | Channel::Letter) {
-        return Ok(Err("only a person may contact them".to_owned()));
-    }
-    let Some(template) = by.templates.of_run(one.run_id, &stage.template) else {
-        return Ok(Err(format!("there is no template {}", stage.template)));
-    };
-    let mut items = Vec::with_capacity(kept.len());
-    let mut lines = Vec::with_capacity(kept.len());
-    let mut sums: HashMap<&'static str, Money> = HashMap::new();
-    for kept in &kept {
-        let Some(item) = position.items.iter().find(|i| i.document == kept.document) else {
-            continue;
-        };
-        let sum = sums
-            .entry(kept.amount.currency().code())
-            .or_insert_with(|| Money::zero(kept.amount.currency()));
-        *sum = sum.checked_add(kept.amount).map_err(Failure::of)?;
-        items.push(ContactItem {
-            document_id: kept.document,
-            document_ref: item.document_ref.clone(),
-            stage: stage_of(kept.rank).map(|stage| stage.code.clone()),
-            amount: kept.amount,
-        });
-        lines.push(Line {
-            document_ref: item.document_ref.clone(),
-            due_on: item.due_on,
-            amount: kept.amount.display_uk(),
-        });
-    }
-    let mut amounts: Vec<Money> = sums.into_values().collect();
-    amounts.sort_by_key(|amount| amount.currency().code());
-    let total: Vec<String> = amounts.iter().map(|amount| amount.display_uk()).collect();
-    let mut facts = Facts::new(
-        by.options.sender.clone(),
-        to.addressee(one),
-        lines,
-        total.join(" and "),
-        moment.today,
-        one.sentence.clone(),
-    );
-    facts.joint.clone_from(&to.joint);
-    let enclosing = Enclosing {
-        account: position.account,
-        kind: position.kind,
-        legal: stage.legal,
-        today: moment.today,
-    };
-    let Some(enclosed) = enclosed(conn, bus, &by.options.sender, enclosing).await? else {
-        return Ok(Err(ChaseReason::EnclosuresMissing.name().to_owned()));
-    };
-    facts.enclosed = enclosed.iter().map(|one| one.title.clone()).collect();
-    if template.names_late() {
-        let documents: Vec<DocumentId> = items.iter().map(|item| item.document_id).collect();
-        facts.late = late_sums(conn, position.account, debtor, &documents, moment.today).await?;
-    }
-    let written = write(
-        now,
-        Making {
-            sender: &by.options.sender,
-            one,
-            to,
-            channel,
-            template,
-            facts: &facts,
-            enclosed,
-            stage: &stage.code,
-            title: &stage.title,
-            items,
-            ranks: kept.iter().map(|kept| Some(kept.rank)).collect(),
-            amounts,
-            counted_on: Some(moment.today),
-        },
-    );
-    let by_us = matches!(channel, Channel::Email | Channel::Letter);
-    Ok(written.map(|written| Made {
-        written,
-        charged: by_us && (policy.interest.posts() || !stage.charge.is_empty()),
-        statement: None,
-    }))
-}
-
 /// Hands over e-mails, some at once, and marks what became of them.
 async fn send(bus: &Bus, dispatch: &Dispatch, claimed: Vec<Claimed>) -> Result<(), Failure> {
     let Some(mailer) = &dispatch.mailer else {
@@ -616,7 +341,9 @@ async fn send(bus: &Bus, dispatch: &Dispatch, claimed: Vec<Claimed>) -> Result<(
         // They stay claimed, and are sent again when the claim is old.
         outcomes.retain(|(_, handed)| !matches!(handed, Handed::Unknown(_)));
     }
-    mark(bus, outcomes).await
+    mark(bus, outcomes)
+        .instrument(tracing::debug_span!("dispatch.mark"))
+        .await
 }
 
 async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failure> {
@@ -664,13 +391,16 @@ async fn mark(bus: &Bus, mut outcomes: Vec<(Uuid, Handed)>) -> Result<(), Failur
         events.push(outgoing(&event, contact, event.version, bus, contact)?);
     }
     store::dispatch::settle(tx.conn(), &settled).await?;
-    for (run, account, note) in joint {
-        store::debtors::settle(tx.conn(), run, account, note.as_deref()).await?;
-    }
+    store::debtors::settle(tx.conn(), &joint).await?;
     store::contacts::fold(tx.conn(), &again).await?;
     tx.publish(&events).await?;
+    let of: Vec<AccountId> = joint
+        .iter()
+        .map(|(_, account, _)| (*account).into())
+        .collect();
+    let cause = Meta::of_command(Uuid::now_v7(), now, None);
+    referrals::accounts(&mut tx, bus.prefix(), &of, now, &cause).await?;
     if !again.is_empty() {
-        let cause = Meta::of_command(Uuid::now_v7(), now, None);
         let told = told(bus, &cause, "a reminder did not reach them");
         credit::look(&mut tx, &again, told).await?;
     }

@@ -6,6 +6,8 @@ pub(crate) mod due;
 mod enclosed;
 pub(crate) mod legal;
 mod propose;
+mod provider;
+mod reminders;
 pub(crate) mod statements;
 mod written;
 

@@ -1,7 +1,7 @@
 //! Interest and compensation for late payment: the memo, posting it, and taking
 //! it back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use contracts::{
@@ -16,13 +16,15 @@ use kernel::{AccountId, DocumentId, Money, london_date};
 use messaging::{Bus, Failure, Meta, Outgoing, Tx};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{act::Act, text};
 use crate::{
     domain::{
         claim::{self, Late, NoClaim},
         interest::{Debtor, Terms, Working},
-        policy::{Debtor as Who, Policy},
+        joint,
+        policy::{Debtor as Who, Policies, Policy},
         stops::Stop,
         template::LateSums,
     },
@@ -51,27 +53,33 @@ impl Books {
         let who = store::statements::addressee(conn, account)
             .await?
             .ok_or_else(|| no_account(account))?;
+        let policies = store::policies::all(conn).await?;
+        let stops = store::stops::of_account(conn, account).await?;
+        let debtors = store::debtors::refs(conn, account).await?;
+        Ok(Self::new(who, stops, &debtors, of, &policies, today))
+    }
+
+    fn new(
+        who: Addressee,
+        mut stops: Vec<Stop>,
+        debtors: &[String],
+        of: Option<&str>,
+        policies: &Policies,
+        today: NaiveDate,
+    ) -> Self {
         let debtor = Who {
             account_ref: &who.account_ref,
             parent_ref: who.parent_ref.as_deref(),
             kind: who.kind.as_deref().and_then(kind_named),
             segment: who.segment.as_deref(),
         };
-        let policies = store::policies::all(conn).await?;
-        let stops = match of {
+        let policy = policies.choose(debtor, today).cloned();
+        match of {
             // What a hold of one of them let not run is never asked of them (E73).
-            Some(of) => {
-                let mut stops = store::stops::of_account(conn, account).await?;
-                stops.retain(|stop| stop.debtor.as_deref().is_none_or(|whose| whose == of));
-                stops
-            }
-            None => store::stops::of_everybody(conn, account, claim::is_free).await?,
-        };
-        Ok(Self {
-            policy: policies.choose(debtor, today).cloned(),
-            who,
-            stops,
-        })
+            Some(of) => stops.retain(|stop| stop.debtor.as_deref().is_none_or(|whose| whose == of)),
+            None => stops = joint::of_everybody(stops, debtors, claim::is_free),
+        }
+        Self { who, stops, policy }
     }
 
     /// By the rules of another version than that of today.
@@ -154,21 +162,73 @@ pub(super) async fn late_payment(
 pub(crate) async fn late_sums(
     conn: &mut PgConnection,
     account: AccountId,
-    debtor: Option<&str>,
     documents: &[DocumentId],
     today: NaiveDate,
 ) -> Result<Option<LateSums>, Failure> {
-    let books = Books::read(conn, account, debtor, today).await?;
+    let policies = store::policies::all(conn).await?;
+    let ledgers = Ledgers::read(conn, &[account.as_uuid()], today).await?;
+    ledgers.sums(&policies, account, None, documents, today)
+}
+
+/// What the late-payment sums of accounts are worked out from, read for all at once.
+#[derive(Default)]
+pub(crate) struct Ledgers {
+    who: BTreeMap<Uuid, Addressee>,
+    stops: HashMap<Uuid, Vec<Stop>>,
+    debtors: HashMap<Uuid, Vec<String>>,
+    late: BTreeMap<Uuid, Vec<Late>>,
+}
+
+impl Ledgers {
+    pub(crate) async fn read(
+        conn: &mut PgConnection,
+        accounts: &[Uuid],
+        today: NaiveDate,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            who: store::statements::addressees(conn, accounts).await?,
+            stops: store::stops::of_accounts(conn, accounts).await?,
+            debtors: store::debtors::refs_of(conn, accounts).await?,
+            late: store::claims::late_of(conn, accounts, None, today).await?,
+        })
+    }
+
+    /// What documents of one of them have come to, as it stands to one of its joint
+    /// debtors or to all; nothing where nothing is claimed.
+    pub(crate) fn sums(
+        &self,
+        policies: &Policies,
+        account: AccountId,
+        debtor: Option<&str>,
+        documents: &[DocumentId],
+        today: NaiveDate,
+    ) -> Result<Option<LateSums>, Failure> {
+        let id = account.as_uuid();
+        let who = self.who.get(&id).ok_or_else(|| no_account(account))?;
+        let stops = self.stops.get(&id).cloned().unwrap_or_default();
+        let debtors = self.debtors.get(&id).map_or(&[][..], Vec::as_slice);
+        let books = Books::new(who.clone(), stops, debtors, debtor, policies, today);
+        let late = self.late.get(&id).map_or(&[][..], Vec::as_slice);
+        sums(&books, late, documents, today)
+    }
+}
+
+fn sums(
+    books: &Books,
+    late: &[Late],
+    documents: &[DocumentId],
+    today: NaiveDate,
+) -> Result<Option<LateSums>, Failure> {
     if books.terms().is_err() {
         return Ok(None);
     }
     let mut sums: Option<(Money, Money)> = None;
     let mut rates: BTreeSet<Decimal> = BTreeSet::new();
-    for late in store::claims::late(conn, account, None, today).await? {
-        if !documents.contains(&late.document) || claim::is_in_query(&late, &books.stops, today) {
+    for late in late {
+        if !documents.contains(&late.document) || claim::is_in_query(late, &books.stops, today) {
             continue;
         }
-        let (working, _) = books.work_out(&late, today)?;
+        let (working, _) = books.work_out(late, today)?;
         let zero = Money::zero(working.interest.currency());
         let (interest, fixed) = sums.unwrap_or((zero, zero));
         // One letter states one sum: debts in another currency are left out.

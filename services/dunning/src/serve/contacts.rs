@@ -26,7 +26,7 @@ use crate::{
     consume::{
         credit,
         judge::{self, Told},
-        reach,
+        reach, referrals,
     },
     domain::{
         contact::{self, Contact, Follows, Named, Said, ToldHold, Way},
@@ -536,7 +536,7 @@ async fn settle_run(act: &mut Act, contact: &Contact) -> Result<(), Failure> {
     };
     let (run, account) = (run.as_uuid(), contact.account.as_uuid());
     if contact.debtor.is_some() {
-        return store::debtors::settle(act.tx.conn(), run, account, None).await;
+        return store::debtors::settle(act.tx.conn(), &[(run, account, None)]).await;
     }
     let settled = store::dispatch::Settled {
         run,
@@ -579,6 +579,9 @@ async fn changed(act: &mut Act, contact: &Contact, ask: &StepContact) -> Result<
         reason: contact.reason.clone(),
     };
     publish(tx, &event, contact, told).await?;
+    // Whether one of several had the letter that a claim needs, and from when.
+    let (accounts, cause) = ([contact.account], told.cause);
+    referrals::accounts(tx, told.prefix, &accounts, told.now, cause).await?;
     reach::look(tx, &[account], false, told).await
 }
 

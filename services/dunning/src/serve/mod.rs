@@ -2,6 +2,7 @@
 //! here what they share.
 
 mod act;
+mod assignments;
 pub(crate) mod claims;
 mod contact_views;
 mod contacts;
@@ -20,16 +21,15 @@ pub(crate) mod standing;
 mod statements;
 mod templates;
 
-pub(crate) use claims::{get_late_payment, late_sums, post_charge, take_back_charge};
+pub(crate) use assignments::{assign_policy, list_assignments};
+pub(crate) use claims::{Ledgers, get_late_payment, late_sums, post_charge, take_back_charge};
 pub(crate) use contact_views::{get_reach, list_contacts, list_outcomes};
 pub(crate) use contacts::{erase_contact_notes, record_contact, step_contact};
 pub(crate) use editions::step_edition;
 pub(crate) use enclosures::{draft_enclosure, fetch_enclosure, list_enclosures};
 pub(crate) use holds::{get_hold, list_holds, place_hold, step_hold};
 pub(crate) use plans::{get_plan, list_plans, open_plan, propose_plan, step_plan};
-pub(crate) use policies::{
-    assign_policy, draft_policy, get_policy, list_assignments, list_policies,
-};
+pub(crate) use policies::{draft_policy, get_policy, list_policies};
 pub(crate) use promises::{
     get_promise, list_promises, promise_figures, take_promise, withdraw_promise,
 };
@@ -38,7 +38,7 @@ pub(crate) use referrals_act::{acknowledge_debt, open_referral, step_referral};
 pub(crate) use run_preview::preview_run_account;
 pub(crate) use runs::{edit_run, get_run, list_run_accounts, list_runs, propose_run, step_run};
 pub(crate) use standing::{get_standing, moment};
-pub(crate) use statements::{get_statement, on_paper, statement};
+pub(crate) use statements::{compose, get_statement, on_paper};
 pub(crate) use templates::{draft_template, get_template, list_templates, preview_template};
 
 use messaging::{Bus, Failure};

@@ -1,26 +1,19 @@
-//! Policies, and the manual that is written from them; drafting; which account
-//! or parent has which.
-
-use std::collections::HashSet;
+//! Policies, and the manual that is written from them; drafting.
 
 use chrono::NaiveDate;
-use contracts::{
-    api::{
-        Page, Refusal,
-        dunning::{
-            AssignPolicy, DraftPolicy, DunningPolicyDetail, DunningPolicyView, EditionKind,
-            EditionState, GetDunningPolicy, ListDunningPolicies, ListPolicyAssignments,
-            PolicyAssignment,
-        },
+use contracts::api::{
+    Page, Refusal,
+    dunning::{
+        DraftPolicy, DunningPolicyDetail, DunningPolicyView, EditionKind, EditionState,
+        GetDunningPolicy, ListDunningPolicies,
     },
-    dunning::{AssignTo, PolicyAssigned},
 };
 use kernel::london_date;
-use messaging::{Bus, Failure, Outgoing};
+use messaging::{Bus, Failure};
 use sqlx::PgConnection;
 
 use super::{
-    act::{Act, wrong},
+    act::Act,
     editions::{draft, no_edition, pick, views},
     text,
 };
@@ -32,14 +25,10 @@ use crate::{
         policy::Policy,
         policy_text,
     },
-    store::{self, accounts::kind_named},
+    store,
 };
 
 const KIND: EditionKind = EditionKind::Policy;
-/// Characters of a reference.
-const REF_MAX: usize = 200;
-/// Assignments of one list.
-const LIST_MAX: usize = 1000;
 
 fn written(policy: &Policy) -> Result<String, Failure> {
     toml::to_string(policy)
@@ -180,86 +169,4 @@ pub(crate) async fn draft_policy(
     let made = store::editions::lock(conn, &[id]).await?;
     let version = made.first().map(|one| one.version);
     Ok(detail(conn, &ask.policy, version, london_date(bus.now())).await?)
-}
-
-pub(crate) async fn list_assignments(
-    _: ListPolicyAssignments,
-    bus: Bus,
-) -> Result<Page<PolicyAssignment>, Refusal> {
-    let mut tx = bus.begin().await?;
-    let mut said = store::editions::assignments(tx.conn()).await?;
-    said.reverse();
-    // What was said for the same day last is what counts.
-    let mut seen = HashSet::new();
-    said.retain(|one| seen.insert((one.to, one.reference.clone(), one.valid_from)));
-    said.truncate(LIST_MAX);
-    Ok(Page {
-        items: said,
-        next_cursor: None,
-    })
-}
-
-pub(crate) async fn assign_policy(
-    ask: AssignPolicy,
-    bus: Bus,
-) -> Result<PolicyAssignment, Refusal> {
-    let reason = text(&ask.reason, "/reason")?;
-    let reference = ask.reference.trim().to_owned();
-    if reference.is_empty() || reference.chars().count() > REF_MAX {
-        return Err(wrong("/reference", "the reference of an account").into());
-    }
-    let today = london_date(bus.now());
-    let valid_from = ask.valid_from.unwrap_or(today);
-    if valid_from < today {
-        return Err(wrong("/valid_from", "not before today").into());
-    }
-    let said = PolicyAssignment {
-        to: ask.to,
-        reference,
-        policy: ask.policy.filter(|policy| !policy.is_empty()),
-        valid_from,
-        recorded_at: bus.now(),
-        actor: ask.person.actor.clone(),
-        reason: reason.clone(),
-    };
-    let Some(mut act) = Act::begin(&bus, ask.command_id).await? else {
-        return Ok(said);
-    };
-    let kinds = store::editions::kinds(act.tx.conn(), said.to, &said.reference).await?;
-    if kinds.is_empty() {
-        let detail = match said.to {
-            AssignTo::Account => "no account has this reference",
-            AssignTo::Parent => "no account has this parent",
-        };
-        return Err(wrong("/reference", detail).into());
-    }
-    if let Some(name) = &said.policy {
-        let policies = store::policies::all(act.tx.conn()).await?;
-        let policy = policies
-            .valid(valid_from)
-            .find(|policy| policy.policy == *name)
-            .ok_or_else(|| wrong("/policy", "no such policy is in force on that day"))?;
-        // Of a parent's accounts those of another kind keep theirs.
-        let fits = |kind: &Option<String>| policy.is_for(kind.as_deref().and_then(kind_named));
-        if !kinds.iter().any(fits) {
-            return Err(wrong("/policy", "it is not for debtors of this kind").into());
-        }
-    }
-    let id = ask.command_id.as_uuid();
-    let (now, prefix) = (act.now, act.prefix.clone());
-    store::editions::assign(act.tx.conn(), id, &said).await?;
-    let event = PolicyAssigned {
-        assignment_id: id,
-        to: said.to,
-        reference: said.reference.clone(),
-        policy: said.policy.clone(),
-        valid_from,
-        recorded_at: now,
-        actor: ask.person.actor,
-        reason,
-    };
-    let event = Outgoing::new(&event, id, 1, &prefix, now, &act.cause)?;
-    act.tx.publish(&[event]).await?;
-    act.finish(&bus).await?;
-    Ok(said)
 }

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         pack::{self, File, Pack},
         pre_action,
-        referral::Referral,
+        referral::{Facts, Referral},
         template::Sender,
     },
     store::{self, accounts::Among, referral_history as history},
@@ -333,15 +333,22 @@ async fn stops(conn: &mut PgConnection, referral: &Referral) -> Result<File, Fai
 
 /// Those who owe it together, and against whom no step is taken now; nothing where
 /// the account owes alone (E97).
-async fn debtors(conn: &mut PgConnection, referral: &Referral) -> Result<Option<File>, Failure> {
+async fn debtors(
+    conn: &mut PgConnection,
+    referral: &Referral,
+    facts: &Facts,
+    today: NaiveDate,
+) -> Result<Option<File>, Failure> {
     let among = Among::one(referral.account);
     let joint = store::debtors::among(conn, among).await?;
     let Some(joint) = joint.into_values().next() else {
         return Ok(None);
     };
+    let before = referral.before_claim(facts, today);
     let rows: Vec<Vec<String>> = joint
         .iter()
         .map(|one| {
+            let is = before.iter().find(|is| is.debtor_ref == one.debtor_ref);
             let own = format!("{}: ", one.debtor_ref);
             let not = referral
                 .not_against
@@ -353,6 +360,10 @@ async fn debtors(conn: &mut PgConnection, referral: &Referral) -> Result<Option<
                 one.name.clone(),
                 text(one.address.as_deref()),
                 text(one.email.as_deref()),
+                is.and_then(|is| is.letter_on).map(day).unwrap_or_default(),
+                is.and_then(|is| is.reply_until)
+                    .map(day)
+                    .unwrap_or_default(),
                 not.join("; "),
             ]
         })
@@ -360,20 +371,30 @@ async fn debtors(conn: &mut PgConnection, referral: &Referral) -> Result<Option<
     Ok(Some(file(
         "debtors.csv",
         "Those who owe it together, each the whole; no step is taken against whom something stops",
-        pack::table(&["debtor", "name", "address", "email", "stopped_by"], &rows),
+        pack::table(
+            &[
+                "debtor",
+                "name",
+                "address",
+                "email",
+                "letter_on",
+                "reply_until",
+                "stopped_by",
+            ],
+            &rows,
+        ),
     )))
 }
 
 /// The clocks before a claim, their replies and notice.
-fn before_action(
-    referral: &Referral,
-    facts: &crate::domain::referral::Facts,
-    on: NaiveDate,
-) -> File {
+fn before_action(referral: &Referral, facts: &Facts, on: NaiveDate) -> File {
     let mut rows = Vec::new();
     for letter in &referral.letters {
         rows.push(vec![
-            format!("letter: {}", letter.stage),
+            match &letter.debtor {
+                Some(debtor) => format!("letter: {} to {debtor}", letter.stage),
+                None => format!("letter: {}", letter.stage),
+            },
             day(letter.on),
             letter.contact.to_string(),
             text(letter.sha256.as_deref()),
@@ -462,7 +483,7 @@ pub(super) async fn build(
         before_action(referral, &facts, today),
         stops(conn, referral).await?,
     ];
-    files.extend(debtors(conn, referral).await?);
+    files.extend(debtors(conn, referral, &facts, today).await?);
     files.extend(documents(conn, referral).await?);
     files.extend(contacts(conn, referral).await?);
     let about = json!({

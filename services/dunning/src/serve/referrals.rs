@@ -7,8 +7,8 @@ use contracts::{
     api::{
         Page, Refusal,
         dunning::{
-            ClaimLetter, ClockView, CostView, GetLegal, GetPack, GetReferral, LegalDocument,
-            LegalView, ListReferrals, PackPart, ReferralView, ReplyView,
+            ClaimLetter, ClockView, CostView, DebtorBeforeClaim, GetLegal, GetPack, GetReferral,
+            LegalDocument, LegalView, ListReferrals, PackPart, ReferralView, ReplyView,
         },
     },
     dunning::{LimitationState, PreActionLaw, ReferralId},
@@ -52,34 +52,36 @@ pub(super) struct Legal {
 /// An overdue debt, and whether a referral may begin with it.
 pub(super) struct Debt {
     pub(super) overdue: Overdue,
-    pub(super) letter: Option<ClaimLetter>,
+    pub(super) letters: Vec<ClaimLetter>,
     pub(super) limitation: Limitation,
     pub(super) why_not: Option<String>,
 }
 
-/// The last letter about a document that does what the rules ask for.
-fn letter(
+/// The letters about a document that do what the rules ask for, the newest first: of
+/// one that is owed alone the last, of one that several owe those that each had.
+fn letters(
     document: DocumentId,
     sent: &[Sent],
     policies: &Policies,
     law: PreActionLaw,
-) -> Option<ClaimLetter> {
-    let found = sent
+) -> Vec<ClaimLetter> {
+    let all = sent
         .iter()
-        .filter(|one| one.document == document)
-        .find(|one| {
-            policies
-                .get(&one.policy, one.policy_version)
-                .and_then(|policy| policy.stage(&one.stage))
-                .is_some_and(|stage| pre_action::is_letter_of(law, stage.legal))
-        })?;
-    Some(ClaimLetter {
-        contact_id: found.contact,
-        stage: found.stage.clone(),
-        state: found.state,
-        on: found.on,
-        content_sha256: found.sha256.clone(),
-    })
+        .filter(|one| one.document == document && one.is_letter_of(policies, law));
+    let mut found: Vec<ClaimLetter> = all
+        .map(|one| ClaimLetter {
+            contact_id: one.contact,
+            stage: one.stage.clone(),
+            state: one.state,
+            on: one.on,
+            content_sha256: one.sha256.clone(),
+            debtor_ref: one.debtor.clone(),
+        })
+        .collect();
+    if found.iter().all(|one| one.debtor_ref.is_none()) {
+        found.truncate(1);
+    }
+    found
 }
 
 fn stopped(document: DocumentId, stops: &[Stop], today: NaiveDate) -> Option<String> {
@@ -118,14 +120,14 @@ impl Legal {
             .map(|overdue| {
                 let begun = restarts.get(&overdue.document).cloned().unwrap_or_default();
                 let limitation = limitation::of(overdue.due_on, &begun, today);
-                let letter = letter(overdue.document, &sent, &policies, law);
+                let letters = letters(overdue.document, &sent, &policies, law);
                 let why_not = if taken.contains_key(&overdue.document) {
                     Some("it is in a referral already".to_owned())
                 } else if limitation.state(today) == Some(LimitationState::Barred) {
                     Some("no claim can be made for it any more".to_owned())
                 } else if let Some(stopped) = stopped(overdue.document, &stops, today) {
                     Some(stopped)
-                } else if letter.is_none() {
+                } else if letters.is_empty() {
                     let letter = match law {
                         PreActionLaw::Protocol => "letter of claim",
                         PreActionLaw::PracticeDirection => "letter before action",
@@ -136,7 +138,7 @@ impl Legal {
                 };
                 Debt {
                     overdue,
-                    letter,
+                    letters,
                     limitation,
                     why_not,
                 }
@@ -159,7 +161,7 @@ pub(super) async fn legal(
             due_on: debt.overdue.due_on,
             open: store::money(debt.overdue.open, &debt.overdue.currency)?,
             document_ref: debt.overdue.document_ref,
-            letter: debt.letter,
+            letter: debt.letters.into_iter().next(),
             limitation_on: debt.limitation.last_on,
             limitation_basis: debt.limitation.basis(),
             limitation: debt.limitation.state(today),
@@ -252,10 +254,27 @@ pub(super) async fn view(
                 state: letter.state,
                 on: letter.on,
                 content_sha256: letter.sha256.clone(),
+                debtor_ref: letter.debtor.clone(),
             })
             .collect(),
         clocks,
         stopped_by,
+        debtors: referral
+            .before_claim(&facts, today)
+            .into_iter()
+            .map(|one| {
+                let own = format!("{}: ", one.debtor_ref);
+                let why = referral.not_against.iter();
+                DebtorBeforeClaim {
+                    not_against: why
+                        .filter_map(|why| why.strip_prefix(&own).map(str::to_owned))
+                        .collect(),
+                    debtor_ref: one.debtor_ref,
+                    letter_on: one.letter_on,
+                    reply_until: one.reply_until,
+                }
+            })
+            .collect(),
         replies: referral
             .replies
             .iter()

@@ -1,6 +1,8 @@
 //! Beginning a referral, its steps, and acknowledgments of debts.
 
-use chrono::TimeDelta;
+use std::collections::BTreeSet;
+
+use chrono::{NaiveDate, TimeDelta};
 use contracts::{
     api::{
         Refusal,
@@ -45,8 +47,7 @@ fn refused(error: ReferralRefused) -> Failure {
 }
 
 /// The documents of a referral: those that were named, or all that may be in it.
-fn chosen(legal: Legal, documents: &[DocumentId]) -> Result<Vec<(Debt, ClaimLetter)>, Failure> {
-    let mut chosen = Vec::new();
+fn chosen(legal: Legal, documents: &[DocumentId]) -> Result<Vec<Debt>, Failure> {
     let mut debts = legal.debts;
     if documents.is_empty() {
         debts.retain(|debt| debt.why_not.is_none());
@@ -61,18 +62,74 @@ fn chosen(legal: Legal, documents: &[DocumentId]) -> Result<Vec<(Debt, ClaimLett
         }
         debts.retain(|debt| documents.contains(&debt.overdue.document));
     }
-    for debt in debts {
-        if let Some(letter) = debt.letter.clone() {
-            chosen.push((debt, letter));
-        }
-    }
-    if chosen.is_empty() || chosen.len() > DOCUMENTS_MAX {
+    debts.retain(|debt| !debt.letters.is_empty());
+    if debts.is_empty() || debts.len() > DOCUMENTS_MAX {
         return Err(wrong(
             "/documents",
             "between 1 and 500 overdue documents about which the letter was sent and which nothing stops",
         ));
     }
-    Ok(chosen)
+    Ok(debts)
+}
+
+/// The letters about a document as a referral keeps them. Of one that several owe,
+/// those that were not posted are left out while one of them was.
+fn kept(
+    found: &[ClaimLetter],
+    posted_on: Option<NaiveDate>,
+    today: NaiveDate,
+) -> Result<Vec<Letter>, Failure> {
+    let (mut letters, mut refused) = (Vec::new(), None);
+    for letter in found {
+        // Printed is not posted: its clock would run before they could read it.
+        let on = match (letter.state, posted_on) {
+            (ContactState::Printed, None) => Err(Failure::conflict(
+                "dunning.letter_not_posted",
+                "the letter was printed, and nobody has said that it was posted",
+            )
+            .at("/posted_on", "the day that it was posted")),
+            (_, Some(on)) if on < letter.on || on > today => Err(wrong(
+                "/posted_on",
+                "between the day of the letter and today",
+            )),
+            (ContactState::Printed, Some(on)) => Ok(on),
+            _ => Ok(letter.on),
+        };
+        match on {
+            Ok(on) => letters.push(Letter {
+                contact: letter.contact_id,
+                stage: letter.stage.clone(),
+                state: letter.state,
+                on,
+                sha256: letter.content_sha256.clone(),
+                debtor: letter.debtor_ref.clone(),
+            }),
+            Err(why) => refused = refused.or(Some(why)),
+        }
+    }
+    match refused {
+        Some(why) if letters.is_empty() => Err(why),
+        _ => Ok(letters),
+    }
+}
+
+/// From which day the time to reply runs, given the letters about each document: the
+/// last of them; of several who owe, of whoever had all of theirs first. The others
+/// have their own time.
+fn begun(letters: &[Vec<Letter>]) -> Option<NaiveDate> {
+    let all = || letters.iter().flatten();
+    let debtors: BTreeSet<Option<&str>> = all().map(|one| one.debtor.as_deref()).collect();
+    let whole = |debtor: Option<&str>| -> Option<NaiveDate> {
+        let of_each = letters.iter().map(|about| {
+            let theirs = about
+                .iter()
+                .filter(|one| one.debtor.is_none() || one.debtor.as_deref() == debtor);
+            theirs.map(|one| one.on).min()
+        });
+        of_each.collect::<Option<Vec<_>>>()?.into_iter().max()
+    };
+    let first = debtors.into_iter().filter_map(whole).min();
+    first.or_else(|| all().map(|one| one.on).max())
 }
 
 pub(crate) async fn open_referral(ask: OpenReferral, bus: Bus) -> Result<ReferralView, Refusal> {
@@ -88,9 +145,9 @@ pub(crate) async fn open_referral(ask: OpenReferral, bus: Bus) -> Result<Referra
     let (law, account_ref) = (legal.law, legal.who.account_ref.clone());
     let chosen = chosen(legal, &ask.documents)?;
     let mut currency = None;
-    let mut letters: Vec<Letter> = Vec::new();
+    let mut about: Vec<Vec<Letter>> = Vec::with_capacity(chosen.len());
     let mut documents = Vec::with_capacity(chosen.len());
-    for (debt, letter) in chosen {
+    for debt in chosen {
         let own = Currency::parse(&debt.overdue.currency).map_err(Failure::of)?;
         if *currency.get_or_insert(own) != own {
             return Err(wrong("/documents", "all of one currency").into());
@@ -100,42 +157,16 @@ pub(crate) async fn open_referral(ask: OpenReferral, bus: Bus) -> Result<Referra
             document_ref: debt.overdue.document_ref,
             open: debt.overdue.open,
         });
-        if letters.iter().any(|one| one.contact == letter.contact_id) {
-            continue;
-        }
-        // Printed is not posted: its clock would run before they could read it.
-        let on = match (letter.state, ask.posted_on) {
-            (ContactState::Printed, None) => {
-                return Err(Failure::conflict(
-                    "dunning.letter_not_posted",
-                    "the letter was printed, and nobody has said that it was posted",
-                )
-                .at("/posted_on", "the day that it was posted")
-                .into());
-            }
-            (_, Some(on)) if on < letter.on || on > today => {
-                return Err(wrong("/posted_on", "between the day of the letter and today").into());
-            }
-            (ContactState::Printed, Some(on)) => on,
-            _ => letter.on,
-        };
-        letters.push(Letter {
-            contact: letter.contact_id,
-            stage: letter.stage,
-            state: letter.state,
-            on,
-            sha256: letter.content_sha256,
-        });
+        about.push(kept(&debt.letters, ask.posted_on, today)?);
     }
     let currency = currency.ok_or_else(|| wrong("/documents", "at least one"))?;
     let ids: Vec<DocumentId> = documents.iter().map(|one| one.document).collect();
     // What is owed of them does not change meanwhile.
     store::plans::debts(act.tx.conn(), ask.account_id, &ids).await?;
-    let begun = letters
-        .iter()
-        .map(|letter| letter.on)
-        .max()
-        .unwrap_or(today);
+    let begun = begun(&about).unwrap_or(today);
+    let mut letters: Vec<Letter> = about.into_iter().flatten().collect();
+    letters.sort_by_key(|letter| (letter.on, letter.contact));
+    letters.dedup_by_key(|letter| letter.contact);
     let mut referral = Referral {
         id,
         version: 1,

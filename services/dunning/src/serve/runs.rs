@@ -124,6 +124,7 @@ pub(crate) async fn propose_run(ask: ProposeRun, bus: Bus) -> Result<RunView, Re
         reason,
         created_at: act.now,
         changed_at: act.now,
+        waits: false,
     };
     let (tx, told) = act.told(&ask.person, &run.reason);
     put(tx, &run, None, told).await?;
@@ -161,7 +162,13 @@ async fn view(
         tally.take_in(&run.tally);
         unclassified = store::runs::overdue(conn, run.id).await? - tally.items();
     }
+    let waits = if run.waits && run.state == RunState::Sending {
+        store::provider::down(conn).await?
+    } else {
+        None
+    };
     Ok(RunView {
+        waits,
         run_id: run.id,
         version: run.version,
         kind: run.kind,

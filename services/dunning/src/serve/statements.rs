@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use contracts::api::{
     Refusal,
     dunning::{AgeBand, GetStatement, Statement, StatementItem},
@@ -17,9 +18,9 @@ use crate::{
     domain::{
         chase, letter,
         statement::BANDS,
-        template::{Addressee, Block, Facts, Filled, Line, Sender},
+        template::{self, Block, Facts, Filled, Line, Sender},
     },
-    store,
+    store::{self, statements::Addressee},
 };
 
 pub(crate) async fn get_statement(ask: GetStatement, bus: Bus) -> Result<Statement, Refusal> {
@@ -33,7 +34,7 @@ pub(crate) async fn statement(
     bus: &Bus,
     ask: &GetStatement,
 ) -> Result<Statement, Failure> {
-    let mut moment = moment(conn, bus).await?;
+    let moment = moment(conn, bus).await?;
     let past = ask.as_at.filter(|day| *day != moment.today);
     if past.is_some_and(|day| day > moment.today) {
         return Err(wrong("/as_at", "not after today"));
@@ -68,7 +69,16 @@ pub(crate) async fn statement(
             }
         }
     }
-    moment.today = past.unwrap_or(moment.today);
+    compose(ask, who, open, past.unwrap_or(moment.today))
+}
+
+/// A statement of what was open of somebody at the end of a day.
+pub(crate) fn compose(
+    ask: &GetStatement,
+    who: Addressee,
+    open: Vec<StatementItem>,
+    as_at: NaiveDate,
+) -> Result<Statement, Failure> {
     let (lines, left_out) = if ask.red {
         // What waits for the next stage is owed and overdue all the same.
         open.into_iter()
@@ -110,7 +120,7 @@ pub(crate) async fn statement(
         account_ref: who.account_ref,
         name: who.name,
         address: who.address,
-        as_at: moment.today,
+        as_at,
         red: ask.red,
         lines,
         left_out,
@@ -132,7 +142,7 @@ pub(crate) fn on_paper(statement: &Statement, sender: &Sender, reference: &str) 
         .collect();
     let facts = Facts::new(
         sender.clone(),
-        Addressee {
+        template::Addressee {
             r#ref: statement.account_ref.clone(),
             name: statement.name.clone(),
             address: statement.address.clone(),

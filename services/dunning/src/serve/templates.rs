@@ -291,7 +291,7 @@ pub(crate) async fn preview_template(
     );
     if template.names_late() {
         let documents: Vec<DocumentId> = shown.iter().map(|(document, _)| *document).collect();
-        facts.late = late_sums(conn, account, None, &documents, moment.today).await?;
+        facts.late = late_sums(conn, account, &documents, moment.today).await?;
     }
     let filled = template.fill(&facts).map_err(Failure::of)?;
     let letter = letter::pdf(&filled, &facts, &format!("{account_ref}/preview"));

@@ -30,14 +30,28 @@ pub(crate) async fn late(
     document: Option<DocumentId>,
     due_before: NaiveDate,
 ) -> Result<Vec<Late>, Failure> {
+    let mut found = late_of(conn, &[account.as_uuid()], document, due_before).await?;
+    Ok(found.remove(&account.as_uuid()).unwrap_or_default())
+}
+
+/// The same of accounts.
+pub(crate) async fn late_of(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+    document: Option<DocumentId>,
+    due_before: NaiveDate,
+) -> Result<BTreeMap<Uuid, Vec<Late>>, Failure> {
     let rows = sqlx::query!(
-        r#"select i.document_id, i.document_ref as "document_ref!", i.due_on as "due_on!", i.currency,
-             i.gross as "gross!", i.open as "open!"
-           from dunning.item i
-           where i.account_id = $1 and i.gross > 0 and i.due_on < $2 and ($3::uuid is null or i.document_id = $3)
-             and not exists (select from dunning.charge c where c.charge_ref = i.document_ref)
-           order by i.due_on, i.document_id limit $4"#,
-        account.as_uuid(),
+        r#"select a.id as "account_id!", i.document_id, i.document_ref as "document_ref!", i.due_on as "due_on!",
+             i.currency, i.gross as "gross!", i.open as "open!"
+           from unnest($1::uuid[]) a (id)
+           cross join lateral (
+             select i.document_id, i.document_ref, i.due_on, i.currency, i.gross, i.open from dunning.item i
+             where i.account_id = a.id and i.gross > 0 and i.due_on < $2 and ($3::uuid is null or i.document_id = $3)
+               and not exists (select from dunning.charge c where c.charge_ref = i.document_ref)
+             order by i.due_on, i.document_id limit $4) i
+           order by a.id, i.due_on, i.document_id"#,
+        accounts,
         due_before,
         document.map(DocumentId::as_uuid),
         LATE_MAX
@@ -52,33 +66,30 @@ pub(crate) async fn late(
     )
     .fetch_all(conn)
     .await?;
-    let mut late: BTreeMap<Uuid, Late> = BTreeMap::new();
-    let mut order = Vec::with_capacity(rows.len());
-    for row in rows {
-        order.push(row.document_id);
-        late.insert(
-            row.document_id,
-            Late {
-                document: row.document_id.into(),
-                document_ref: row.document_ref,
-                due_on: row.due_on,
-                gross: money(row.gross, &row.currency)?,
-                open: money(row.open, &row.currency)?,
-                movements: Vec::new(),
-            },
-        );
-    }
+    let mut movements: BTreeMap<Uuid, Vec<_>> = BTreeMap::new();
     for row in moved {
-        if let Some(late) = late.get_mut(&row.document_id) {
-            let amount = Money::try_new(row.amount, late.gross.currency()).map_err(Failure::of)?;
-            late.movements
-                .push((row.effective_on, row.receipt_id, amount));
-        }
+        let moved = (row.effective_on, row.receipt_id, row.amount);
+        movements.entry(row.document_id).or_default().push(moved);
     }
-    Ok(order
-        .into_iter()
-        .filter_map(|id| late.remove(&id))
-        .collect())
+    let mut all: BTreeMap<Uuid, Vec<Late>> = BTreeMap::new();
+    for row in rows {
+        let gross = money(row.gross, &row.currency)?;
+        let moved = movements.remove(&row.document_id).unwrap_or_default();
+        let moved = moved.into_iter().map(|(on, receipt, amount)| {
+            let amount = Money::try_new(amount, gross.currency()).map_err(Failure::of)?;
+            Ok((on, receipt, amount))
+        });
+        let late = Late {
+            document: row.document_id.into(),
+            document_ref: row.document_ref,
+            due_on: row.due_on,
+            open: money(row.open, &row.currency)?,
+            movements: moved.collect::<Result<_, Failure>>()?,
+            gross,
+        };
+        all.entry(row.account_id).or_default().push(late);
+    }
+    Ok(all)
 }
 
 /// A charge, and whose it is.
@@ -247,7 +258,8 @@ pub(crate) struct Due {
     pub(crate) policy_version: i32,
     /// What it was about.
     pub(crate) documents: Vec<(Uuid, String)>,
-    /// Of each currency the first document.
+    /// Of each currency the first document: of several debtors who were written to at
+    /// once the same, whatever each was written to about (E97).
     pub(crate) first: Vec<(Uuid, String, Currency)>,
 }
 
@@ -283,6 +295,16 @@ pub(crate) async fn due(conn: &mut PgConnection, limit: i64) -> Result<Vec<Due>,
          where contact_id = any($1) and not void order by contact_id, document_ref, document_id",
         &ids
     )
+    .fetch_all(&mut *conn)
+    .await?;
+    let beside = sqlx::query!(
+        "select c.contact_id, i.document_id, i.document_ref, i.currency
+         from dunning.contact c
+           join dunning.contact s on s.run_id = c.run_id and s.account_id = c.account_id
+           join dunning.contact_item i on i.contact_id = s.contact_id
+         where c.contact_id = any($1) order by i.document_ref, i.document_id",
+        &ids
+    )
     .fetch_all(conn)
     .await?;
     let mut all = Vec::with_capacity(rows.len());
@@ -303,9 +325,15 @@ pub(crate) async fn due(conn: &mut PgConnection, limit: i64) -> Result<Vec<Due>,
             .iter()
             .filter(|item| item.contact_id == row.contact_id)
         {
-            let currency = Currency::parse(&item.currency).map_err(Failure::of)?;
             due.documents
                 .push((item.document_id, item.document_ref.clone()));
+        }
+        for item in beside
+            .iter()
+            .filter(|item| item.contact_id == row.contact_id)
+            .filter(|item| !claim::is_charge(&item.document_ref))
+        {
+            let currency = Currency::parse(&item.currency).map_err(Failure::of)?;
             if due.first.iter().all(|(.., known)| *known != currency) {
                 let first = (item.document_id, item.document_ref.clone(), currency);
                 due.first.push(first);

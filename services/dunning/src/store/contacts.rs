@@ -58,6 +58,13 @@ impl Already {
         let had = |debtor: &str| self.0.contains(&(document, rank, debtor.to_owned()));
         had("") || debtor.is_some_and(had)
     }
+
+    /// Whether anybody who owes it had it.
+    pub(crate) fn went(&self, document: Uuid, rank: i16) -> bool {
+        self.0
+            .iter()
+            .any(|(known, at, _)| (*known, *at) == (document, rank))
+    }
 }
 
 /// Which of these documents were contacted about already.
@@ -180,7 +187,7 @@ pub(crate) async fn fold(conn: &mut PgConnection, accounts: &[Uuid]) -> Result<(
                    coalesce(co.policy_version, 0) as policy_version
                  from dunning.contact co join dunning.contact_item ci using (contact_id)
                  where co.account_id = any($1) and not ci.void and ci.rank is not null and co.state <> 'unknown'
-                 order by co.account_id, ci.document_id, ci.rank desc) x
+                 order by co.account_id, ci.document_id, ci.rank desc, coalesce(co.counted_on, co.at::date)) x
            group by x.account_id
          ) i on i.account_id = a.id
          left join (

@@ -68,20 +68,28 @@ pub(crate) async fn of(conn: &mut PgConnection, accounts: &[Uuid]) -> Result<Vec
         .collect())
 }
 
-pub(crate) async fn put(
-    conn: &mut PgConnection,
-    debtor: &Debtor,
-    told: Told,
-) -> Result<(), Failure> {
+pub(crate) async fn put(conn: &mut PgConnection, all: &[(&Debtor, Told)]) -> Result<(), Failure> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let accounts: Vec<Uuid> = all.iter().map(|(debtor, _)| debtor.account_id).collect();
+    let refs: Vec<String> = all
+        .iter()
+        .map(|(debtor, _)| debtor.account_ref.clone())
+        .collect();
+    let versions: Vec<i64> = all.iter().map(|(_, told)| told.version).collect();
+    let stopped: Vec<bool> = all.iter().map(|(_, told)| told.stopped).collect();
+    let since: Vec<NaiveDate> = all.iter().map(|(_, told)| told.since).collect();
     sqlx::query!(
-        "insert into dunning.credit_stop (account_id, account_ref, version, stopped, since) values ($1, $2, $3, $4, $5)
+        "insert into dunning.credit_stop (account_id, account_ref, version, stopped, since)
+         select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::boolean[], $5::date[])
          on conflict (account_id) do update set version = excluded.version, stopped = excluded.stopped,
            since = excluded.since",
-        debtor.account_id,
-        debtor.account_ref,
-        told.version,
-        told.stopped,
-        told.since
+        &accounts,
+        &refs,
+        &versions,
+        &stopped,
+        &since
     )
     .execute(conn)
     .await?;

@@ -18,7 +18,7 @@ use super::{
     ways::Addresses,
 };
 use crate::domain::{
-    joint::Joint,
+    joint::{self, Had, Joint, Sent},
     reach::{self, Known, Shut, address},
 };
 
@@ -101,12 +101,26 @@ pub(crate) async fn refs(
     conn: &mut PgConnection,
     account: AccountId,
 ) -> Result<Vec<String>, Failure> {
-    Ok(sqlx::query_scalar!(
-        "select debtor_ref from dunning.debtor where account_id = $1 order by place, debtor_ref",
-        account.as_uuid()
+    let mut found = refs_of(conn, &[account.as_uuid()]).await?;
+    Ok(found.remove(&account.as_uuid()).unwrap_or_default())
+}
+
+/// The same of accounts.
+pub(crate) async fn refs_of(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<String>>, Failure> {
+    let rows = sqlx::query!(
+        "select account_id, debtor_ref from dunning.debtor where account_id = any($1) order by place, debtor_ref",
+        accounts
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    let mut all: HashMap<Uuid, Vec<String>> = HashMap::new();
+    for row in rows {
+        all.entry(row.account_id).or_default().push(row.debtor_ref);
+    }
+    Ok(all)
 }
 
 /// Those of accounts, with the days on which each was contacted, over all accounts that name them. A contact that names nobody
@@ -133,7 +147,7 @@ pub(crate) async fn among(
         among.only,
         DAYS_MAX
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     let mut all: BTreeMap<Uuid, Vec<Joint>> = BTreeMap::new();
     for row in rows {
@@ -146,6 +160,45 @@ pub(crate) async fn among(
             address: row.address,
             opted_out: Vec::new(),
             contacts: row.days,
+            had: Vec::new(),
+            missed: Vec::new(),
+        });
+    }
+    if all.is_empty() {
+        return Ok(all);
+    }
+    let mut sent = sent(conn, &all.keys().copied().collect::<Vec<_>>()).await?;
+    for (account, debtors) in &mut all {
+        joint::compare(debtors, &sent.remove(account).unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// What the send ledger has about what is open on accounts, with whose it was.
+async fn sent(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<Sent>>, Failure> {
+    let rows = sqlx::query!(
+        r#"select c.account_id, ci.document_id, ci.rank as "rank!", nullif(ci.debtor_ref, '') as debtor,
+             coalesce(c.counted_on, c.at::date) as "on!", c.state = 'unknown' as "unknown!"
+           from dunning.contact c join dunning.contact_item ci using (contact_id)
+             join dunning.item i on i.document_id = ci.document_id and i.open > 0
+           where c.account_id = any($1) and not ci.void and ci.rank is not null"#,
+        accounts
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut all: HashMap<Uuid, Vec<Sent>> = HashMap::new();
+    for row in rows {
+        all.entry(row.account_id).or_default().push(Sent {
+            debtor: row.debtor,
+            had: Had {
+                document: row.document_id.into(),
+                rank: row.rank,
+                on: row.on,
+            },
+            unknown: row.unknown,
         });
     }
     Ok(all)
@@ -179,20 +232,12 @@ pub(crate) async fn locks_of(
     conn: &mut PgConnection,
     accounts: &[Uuid],
 ) -> Result<HashMap<Uuid, Vec<String>>, Failure> {
-    let rows = sqlx::query!(
-        "select account_id, debtor_ref from dunning.debtor where account_id = any($1)",
-        accounts
-    )
-    .fetch_all(conn)
-    .await?;
-    let mut locks: HashMap<Uuid, Vec<String>> = HashMap::new();
-    for row in rows {
-        locks
-            .entry(row.account_id)
-            .or_default()
-            .push(lock_of(&row.debtor_ref));
-    }
-    Ok(locks)
+    let all = refs_of(conn, accounts).await?;
+    let locks = |(account, refs): (Uuid, Vec<String>)| {
+        let locks = refs.iter().map(|debtor| lock_of(debtor)).collect();
+        (account, locks)
+    };
+    Ok(all.into_iter().map(locks).collect())
 }
 
 /// The addresses of one of the debtors of an account; nothing if they owe it not.
@@ -330,24 +375,35 @@ pub(crate) async fn erase(
     Ok((notes, details))
 }
 
-/// Says what became of an account of a run to whose debtors several contacts went:
-/// claimed while one is; sent when one was; else failed.
+/// Says what became of accounts of runs to whose debtors several contacts went, each
+/// with what is to be noted: claimed while one is; sent when one was; else failed.
 pub(crate) async fn settle(
     conn: &mut PgConnection,
-    run: Uuid,
-    account: Uuid,
-    note: Option<&str>,
+    all: &[(Uuid, Uuid, Option<String>)],
 ) -> Result<(), Failure> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut of: BTreeMap<(Uuid, Uuid), Option<String>> = BTreeMap::new();
+    for (run, account, note) in all {
+        let known = of.entry((*run, *account)).or_default();
+        *known = note.clone().or(known.take());
+    }
+    let runs: Vec<Uuid> = of.keys().map(|(run, _)| *run).collect();
+    let accounts: Vec<Uuid> = of.keys().map(|(_, account)| *account).collect();
+    let notes: Vec<Option<String>> = of.into_values().collect();
     sqlx::query!(
-        "update dunning.run_account ra set note = coalesce($3, note), state = case
+        "update dunning.run_account ra set note = coalesce(s.note, ra.note), state = case
              when s.claimed then 'claimed' when s.reached then 'sent' else 'failed' end
-         from (select bool_or(state = 'claimed') as claimed,
-                 bool_or(state not in ('claimed', 'failed', 'bounced', 'gone_away', 'unknown')) as reached
-               from dunning.contact where run_id = $1 and account_id = $2) s
-         where ra.run_id = $1 and ra.account_id = $2",
-        run,
-        account,
-        note
+         from (select u.run_id, u.account_id, u.note, bool_or(c.state = 'claimed') as claimed,
+                 bool_or(c.state not in ('claimed', 'failed', 'bounced', 'gone_away', 'unknown')) as reached
+               from unnest($1::uuid[], $2::uuid[], $3::text[]) u (run_id, account_id, note)
+                 join dunning.contact c on c.run_id = u.run_id and c.account_id = u.account_id
+               group by u.run_id, u.account_id, u.note) s
+         where ra.run_id = s.run_id and ra.account_id = s.account_id",
+        &runs,
+        &accounts,
+        &notes as &[Option<String>]
     )
     .execute(conn)
     .await?;

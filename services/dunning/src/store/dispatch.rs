@@ -1,7 +1,7 @@
 //! What is still to be sent of runs, and the end of a run.
 
 use chrono::{DateTime, Utc};
-use contracts::dunning::{RunChanged, RunKind, RunState};
+use contracts::dunning::{ProviderDown, RunChanged, RunKind, RunState};
 use messaging::Failure;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -152,28 +152,32 @@ pub(crate) async fn settle(conn: &mut PgConnection, all: &[Settled]) -> Result<(
     Ok(())
 }
 
-/// Runs of which nothing waits any more: they are sent.
-pub(crate) async fn finish(
-    conn: &mut PgConnection,
+/// A run as it is told of.
+struct Told {
+    run_id: Uuid,
+    version: i64,
+    kind: String,
+    as_of: chrono::NaiveDate,
+    title: String,
+    contacts: i64,
+    amounts: serde_json::Value,
+    tally: serde_json::Value,
+    content_sha256: Option<String>,
+    reason: String,
+}
+
+fn told(
+    rows: Vec<Told>,
+    state: RunState,
     cause: Uuid,
     now: DateTime<Utc>,
 ) -> Result<Vec<RunChanged>, Failure> {
-    let rows = sqlx::query!(
-        "update dunning.run r set state = 'sent', version = version + 1, changed_at = $1
-         where state = 'sending' and not exists (select from dunning.run_account ra
-           where ra.run_id = r.run_id and ra.state in ('queued', 'claimed'))
-         returning run_id, version, kind, as_of, title, contacts, amounts, tally, content_sha256, reason",
-        now
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut events = Vec::with_capacity(rows.len());
-    for row in rows {
-        events.push(RunChanged {
+    let each = rows.into_iter().map(|row| {
+        Ok(RunChanged {
             run_id: row.run_id.into(),
             version: row.version,
             kind: super::known(RunKind::named(&row.kind), &row.kind)?,
-            state: RunState::Sent,
+            state,
             from: Some(RunState::Sending),
             as_of: row.as_of,
             title: row.title,
@@ -185,7 +189,57 @@ pub(crate) async fn finish(
             recorded_at: now,
             actor: "system:dunning".to_owned(),
             reason: row.reason,
-        });
+            waits: None,
+        })
+    });
+    each.collect()
+}
+
+/// Runs of which nothing waits any more: they are sent.
+pub(crate) async fn finish(
+    conn: &mut PgConnection,
+    cause: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Vec<RunChanged>, Failure> {
+    let rows = sqlx::query_as!(
+        Told,
+        "update dunning.run r set state = 'sent', version = version + 1, changed_at = $1, waits = false
+         where state = 'sending' and not exists (select from dunning.run_account ra
+           where ra.run_id = r.run_id and ra.state in ('queued', 'claimed'))
+         returning run_id, version, kind, as_of, title, contacts, amounts, tally, content_sha256, reason",
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    told(rows, RunState::Sent, cause, now)
+}
+
+/// Runs that begin to wait for a provider that is down, or go on because none is: those
+/// with e-mails that are not sent yet.
+pub(crate) async fn wait(
+    conn: &mut PgConnection,
+    down: Option<&ProviderDown>,
+    cause: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Vec<RunChanged>, Failure> {
+    let rows = sqlx::query_as!(
+        Told,
+        "update dunning.run r set waits = $2, version = version + 1, changed_at = $1
+         where state = 'sending' and waits <> $2 and (not $2 or exists (select from dunning.run_account ra
+           where ra.run_id = r.run_id and (ra.state = 'claimed' or ra.state = 'queued' and ra.channel = 'email')))
+         returning run_id, version, kind, as_of, title, contacts, amounts, tally, content_sha256, reason",
+        now,
+        down.is_some()
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut all = told(rows, RunState::Sending, cause, now)?;
+    for run in &mut all {
+        run.waits = down.cloned();
+        run.reason = match down {
+            Some(down) => format!("the provider takes no e-mail: {}", down.answer),
+            None => "the provider takes e-mail again".to_owned(),
+        };
     }
-    Ok(events)
+    Ok(all)
 }

@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    api::dunning::{EditionKind, EditionState, PolicyAssignment},
+    api::dunning::{EditionKind, EditionState},
     controls::ApprovalId,
-    dunning::AssignTo,
 };
 use messaging::Failure;
 use sha2::{Digest as _, Sha256};
@@ -18,8 +17,6 @@ use crate::domain::edition::Edition;
 const VERSIONS_MAX: i64 = 200;
 /// Versions of all names that are listed.
 const ALL_MAX: i64 = 5000;
-/// Assignments that are kept in mind.
-const ASSIGNMENTS_MAX: i64 = 20_000;
 
 struct Row {
     edition_id: Uuid,
@@ -235,69 +232,4 @@ pub(crate) async fn publish(
         EditionKind::Enclosure => {}
     }
     Ok(())
-}
-
-/// Which account or parent has which policy, in the order in which it was said.
-pub(crate) async fn assignments(conn: &mut PgConnection) -> Result<Vec<PolicyAssignment>, Failure> {
-    let rows = sqlx::query!(
-        "select to_kind, reference, policy, valid_from, recorded_at, actor, reason
-         from dunning.policy_assignment order by recorded_at, assignment_id limit $1",
-        ASSIGNMENTS_MAX
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(PolicyAssignment {
-                to: known(AssignTo::named(&row.to_kind), &row.to_kind)?,
-                reference: row.reference,
-                policy: row.policy,
-                valid_from: row.valid_from,
-                recorded_at: row.recorded_at,
-                actor: row.actor,
-                reason: row.reason,
-            })
-        })
-        .collect()
-}
-
-pub(crate) async fn assign(
-    conn: &mut PgConnection,
-    id: Uuid,
-    one: &PolicyAssignment,
-) -> Result<(), Failure> {
-    sqlx::query!(
-        "insert into dunning.policy_assignment (assignment_id, to_kind, reference, policy, valid_from, recorded_at, actor,
-           reason)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        id,
-        one.to.name(),
-        one.reference,
-        one.policy,
-        one.valid_from,
-        one.recorded_at,
-        one.actor,
-        one.reason
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// The kinds of the accounts that an assignment is for: of one account, or of
-/// some of a parent's.
-pub(crate) async fn kinds(
-    conn: &mut PgConnection,
-    to: AssignTo,
-    reference: &str,
-) -> Result<Vec<Option<String>>, Failure> {
-    Ok(sqlx::query_scalar!(
-        "select distinct kind from dunning.account
-         where ($1 and account_ref = $3) or ($2 and parent_ref = $3) limit 10",
-        to == AssignTo::Account,
-        to == AssignTo::Parent,
-        reference
-    )
-    .fetch_all(conn)
-    .await?)
 }

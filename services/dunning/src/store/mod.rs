@@ -2,6 +2,7 @@
 //! then the rest.
 
 pub(crate) mod accounts;
+pub(crate) mod assignments;
 pub(crate) mod claims;
 pub(crate) mod contacts;
 pub(crate) mod credit;
@@ -12,10 +13,12 @@ pub(crate) mod enclosures;
 pub(crate) mod holds;
 pub(crate) mod items;
 pub(crate) mod limitations;
+mod owing;
 pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod positions;
 pub(crate) mod promises;
+pub(crate) mod provider;
 pub(crate) mod recorded;
 pub(crate) mod referral_history;
 pub(crate) mod referrals;

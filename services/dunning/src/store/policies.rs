@@ -21,7 +21,7 @@ pub(crate) async fn all(conn: &mut PgConnection) -> Result<Policies, Failure> {
     .await?;
     let read = |body| serde_json::from_value::<Policy>(body);
     let policies: Result<Vec<Policy>, _> = rows.into_iter().map(read).collect();
-    let said = editions::assignments(conn).await?;
+    let said = super::assignments::all(conn).await?;
     let assigned = said.into_iter().map(|one| Assignment {
         to: one.to,
         reference: one.reference,

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     api::dunning::{PackFile, PackView, ReferralNote},
-    dunning::{ChargeKind, ChargeState, ContactId, ContactState, ReferralId, ReferralState},
+    dunning::{
+        ChargeKind, ChargeState, ContactId, ContactState, PreActionLaw, ReferralId, ReferralState,
+    },
 };
 use kernel::{AccountId, DocumentId};
 use messaging::Failure;
@@ -14,9 +16,11 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{known, stops};
+use super::{known, owing, stops};
 use crate::domain::{
     pack::Pack,
+    policies::Policies,
+    pre_action,
     referral::{Facts, Referral},
 };
 
@@ -242,6 +246,7 @@ pub(crate) async fn facts(conn: &mut PgConnection, referral: &Referral) -> Resul
     }
     let (everybodys, own) = stops::freezing(conn, referral.account).await?;
     facts.own_stops = own;
+    facts.debtors = owing::of(conn, referral).await?;
     facts.stops = everybodys
         .into_iter()
         .filter(|stop| stop.subject != referral.id.as_uuid())
@@ -297,6 +302,18 @@ pub(crate) struct Sent {
     pub(crate) state: ContactState,
     pub(crate) on: NaiveDate,
     pub(crate) sha256: Option<String>,
+    /// To whom; everybody who owes the account when there is none.
+    pub(crate) debtor: Option<String>,
+}
+
+impl Sent {
+    /// Whether it does what the rules ask for.
+    pub(crate) fn is_letter_of(&self, policies: &Policies, law: PreActionLaw) -> bool {
+        policies
+            .get(&self.policy, self.policy_version)
+            .and_then(|policy| policy.stage(&self.stage))
+            .is_some_and(|stage| pre_action::is_letter_of(law, stage.legal))
+    }
 }
 
 /// What was sent about the documents of an account and still counts, the newest
@@ -308,7 +325,7 @@ pub(crate) async fn sent(
     let rows = sqlx::query!(
         r#"select ci.document_id, c.contact_id, ci.stage as "stage!", c.policy as "policy!",
              c.policy_version as "policy_version!", c.state, coalesce(c.counted_on, c.at::date) as "day!",
-             c.content_sha256
+             c.content_sha256, c.debtor_ref
            from dunning.contact_item ci join dunning.contact c using (contact_id)
            where c.account_id = $1 and not ci.void and ci.stage is not null and c.policy is not null
              and c.policy_version is not null and c.state in ('sent', 'printed', 'posted', 'delivered')
@@ -328,6 +345,7 @@ pub(crate) async fn sent(
                 state: known(ContactState::named(&row.state), &row.state)?,
                 on: row.day,
                 sha256: row.content_sha256,
+                debtor: row.debtor_ref,
             })
         })
         .collect()

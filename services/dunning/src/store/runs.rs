@@ -44,6 +44,8 @@ pub(crate) struct Run {
     pub(crate) reason: String,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) changed_at: DateTime<Utc>,
+    /// Its provider takes nothing, while it is being sent.
+    pub(crate) waits: bool,
 }
 
 impl Run {
@@ -72,6 +74,7 @@ impl Run {
             recorded_at: now,
             actor: actor.to_owned(),
             reason: reason.to_owned(),
+            waits: None,
         }
     }
 }
@@ -94,6 +97,7 @@ struct Row {
     reason: String,
     created_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
+    waits: bool,
 }
 
 fn run(row: Row) -> Result<Run, Failure> {
@@ -115,6 +119,7 @@ fn run(row: Row) -> Result<Run, Failure> {
         reason: row.reason,
         created_at: row.created_at,
         changed_at: row.changed_at,
+        waits: row.waits,
     })
 }
 
@@ -127,7 +132,7 @@ pub(crate) async fn put(conn: &mut PgConnection, run: &Run) -> Result<(), Failur
          on conflict (run_id) do update set version = excluded.version, state = excluded.state,
            contacts = excluded.contacts, amounts = excluded.amounts, tally = excluded.tally,
            content_sha256 = excluded.content_sha256, approval_id = excluded.approval_id, approver = excluded.approver,
-           reason = excluded.reason, changed_at = excluded.changed_at",
+           reason = excluded.reason, changed_at = excluded.changed_at, waits = false",
         run.id.as_uuid(),
         run.version,
         run.state.name(),
@@ -156,7 +161,7 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: RunId) -> Result<Option<Ru
     let row = sqlx::query_as!(
         Row,
         "select run_id, version, kind, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
-           requester, approver, reason, created_at, changed_at
+           requester, approver, reason, created_at, changed_at, waits
          from dunning.run where run_id = $1 for update",
         id.as_uuid()
     )
@@ -170,7 +175,7 @@ pub(crate) async fn get(conn: &mut PgConnection, id: RunId) -> Result<Option<Run
     let row = sqlx::query_as!(
         Row,
         "select run_id, version, kind, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
-           requester, approver, reason, created_at, changed_at
+           requester, approver, reason, created_at, changed_at, waits
          from dunning.run where run_id = $1",
         id.as_uuid()
     )
@@ -187,7 +192,7 @@ pub(crate) async fn in_state(
     let rows = sqlx::query_as!(
         Row,
         "select run_id, version, kind, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
-           requester, approver, reason, created_at, changed_at
+           requester, approver, reason, created_at, changed_at, waits
          from dunning.run where state = $1 order by created_at limit 20",
         state.name()
     )

@@ -19,6 +19,7 @@ use crate::domain::statement::{Credit, Holder};
 const LINES_MAX: i64 = 2000;
 
 /// Who an account is, for a letterhead.
+#[derive(Debug, Clone)]
 pub(crate) struct Addressee {
     pub(crate) account_ref: String,
     pub(crate) name: String,
@@ -32,46 +33,85 @@ pub(crate) async fn addressee(
     conn: &mut PgConnection,
     account: AccountId,
 ) -> Result<Option<Addressee>, Failure> {
-    Ok(sqlx::query_as!(
-        Addressee,
-        "select account_ref, name, address, parent_ref, kind, segment from dunning.account where account_id = $1",
-        account.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+    let found = addressees(conn, &[account.as_uuid()]).await?;
+    Ok(found.into_values().next())
 }
 
-/// Everything open, debts and credit notes, the oldest due first.
+/// Who accounts are.
+pub(crate) async fn addressees(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+) -> Result<BTreeMap<Uuid, Addressee>, Failure> {
+    let rows = sqlx::query!(
+        "select account_id, account_ref, name, address, parent_ref, kind, segment from dunning.account
+         where account_id = any($1)",
+        accounts
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            (
+                row.account_id,
+                Addressee {
+                    account_ref: row.account_ref,
+                    name: row.name,
+                    address: row.address,
+                    parent_ref: row.parent_ref,
+                    kind: row.kind,
+                    segment: row.segment,
+                },
+            )
+        })
+        .collect())
+}
+
+/// Everything open of an account, debts and credit notes, the oldest due first.
 pub(crate) async fn open(
     conn: &mut PgConnection,
     account: AccountId,
     today: NaiveDate,
 ) -> Result<Vec<StatementItem>, Failure> {
+    let mut found = open_of(conn, &[account.as_uuid()], today).await?;
+    Ok(found.remove(&account.as_uuid()).unwrap_or_default())
+}
+
+/// The same of accounts.
+pub(crate) async fn open_of(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+    today: NaiveDate,
+) -> Result<BTreeMap<Uuid, Vec<StatementItem>>, Failure> {
     let rows = sqlx::query!(
-        r#"select document_id, document_ref as "document_ref!", matter_ref, issued_on as "issued_on!", due_on as "due_on!",
-             currency, open as "open!"
-           from dunning.item where account_id = $1 and open <> 0 and document_ref is not null
-           order by due_on, document_id limit $2"#,
-        account.as_uuid(),
+        r#"select a.id as "account_id!", i.document_id, i.document_ref as "document_ref!", i.matter_ref,
+             i.issued_on as "issued_on!", i.due_on as "due_on!", i.currency, i.open as "open!"
+           from unnest($1::uuid[]) a (id)
+           cross join lateral (
+             select document_id, document_ref, matter_ref, issued_on, due_on, currency, open
+             from dunning.item where account_id = a.id and open <> 0 and document_ref is not null
+             order by due_on, document_id limit $2) i
+           order by a.id, i.due_on, i.document_id"#,
+        accounts,
         LINES_MAX
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(StatementItem {
-                document_id: row.document_id.into(),
-                document_ref: row.document_ref,
-                matter_ref: row.matter_ref,
-                issued_on: row.issued_on,
-                due_on: row.due_on,
-                open: money(row.open, &row.currency)?,
-                chaseable: None,
-                days_late: (today - row.due_on).num_days(),
-                reason: None,
-            })
-        })
-        .collect()
+    let mut all: BTreeMap<Uuid, Vec<StatementItem>> = BTreeMap::new();
+    for row in rows {
+        all.entry(row.account_id).or_default().push(StatementItem {
+            document_id: row.document_id.into(),
+            document_ref: row.document_ref,
+            matter_ref: row.matter_ref,
+            issued_on: row.issued_on,
+            due_on: row.due_on,
+            open: money(row.open, &row.currency)?,
+            chaseable: None,
+            days_late: (today - row.due_on).num_days(),
+            reason: None,
+        });
+    }
+    Ok(all)
 }
 
 /// What was open at the end of a day, by the days from which movements count.

@@ -1,5 +1,7 @@
 //! Stops: one row for whatever stops chasing.
 
+use std::collections::HashMap;
+
 use kernel::AccountId;
 use messaging::Failure;
 use rust_decimal::Decimal;
@@ -149,31 +151,30 @@ pub(crate) async fn of_account(
     conn: &mut PgConnection,
     account: AccountId,
 ) -> Result<Vec<Stop>, Failure> {
+    let mut found = of_accounts(conn, &[account.as_uuid()]).await?;
+    Ok(found.remove(&account.as_uuid()).unwrap_or_default())
+}
+
+/// The same of accounts.
+pub(crate) async fn of_accounts(
+    conn: &mut PgConnection,
+    accounts: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<Stop>>, Failure> {
     let rows = sqlx::query_as!(
         Row,
         r#"select account_id, subject_id, kind, hold_kind, documents, amounts as "amounts: Vec<Option<Decimal>>", currency,
              starts_on, ends_on, ended_on, debtor_ref
-           from dunning.stop where account_id = $1 order by subject_id"#,
-        account.as_uuid()
+           from dunning.stop where account_id = any($1) order by subject_id"#,
+        accounts
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(stop).collect()
-}
-
-/// Of the stops of an account those that bind everybody who owes it, as far as they
-/// matter: one debtor's own hold leaves the others as they are (E73, E97).
-pub(crate) async fn of_everybody(
-    conn: &mut PgConnection,
-    account: AccountId,
-    matters: impl Fn(&Stop) -> bool,
-) -> Result<Vec<Stop>, Failure> {
-    let stops = of_account(conn, account).await?;
-    if stops.iter().all(|stop| stop.debtor.is_none()) {
-        return Ok(stops);
+    let mut all: HashMap<Uuid, Vec<Stop>> = HashMap::new();
+    for row in rows {
+        let account = row.account_id;
+        all.entry(account).or_default().push(stop(row)?);
     }
-    let debtors = super::debtors::refs(conn, account).await?;
-    Ok(joint::of_everybody(stops, &debtors, matters))
+    Ok(all)
 }
 
 /// The stops that no step towards a court is taken under: those that bind everybody

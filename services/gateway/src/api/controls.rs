@@ -125,6 +125,7 @@ pub(crate) async fn approval(
             | ApprovalKind::LegalReferral
             | ApprovalKind::MatchingRules
             | ApprovalKind::CollectionRun
+            | ApprovalKind::PolicyAssignment
     );
     if about.state == ApprovalState::Pending && by_allocation {
         let preview = PreviewApproval {

@@ -301,8 +301,8 @@ pub(crate) async fn step_policy(
     step(EditionKind::Policy, name, version, asked).await
 }
 
-/// Which accounts, and accounts of which parents, have a policy of their own: the
-/// newest word first.
+/// Which accounts, and accounts of which parents, have a policy of their own: what
+/// waits for a second person, then the newest word first, then what was refused.
 #[utoipa::path(
     get, path = "/api/v1/dunning/policy-assignments", tag = "dunning", operation_id = "listPolicyAssignments",
     responses((status = 200, description = "The assignments", body = ref("#/components/schemas/Page_for_PolicyAssignment")))
@@ -325,7 +325,8 @@ pub(crate) struct PolicyAssignmentRequest {
     pub reason: String,
 }
 
-/// Says which policy an account, or every account of a parent, has from a day on.
+/// Asks a second person that an account, or every account of a parent, have a policy
+/// from a day on.
 #[utoipa::path(
     post, path = "/api/v1/dunning/policy-assignments", tag = "dunning", operation_id = "assignPolicy",
     params(("Idempotency-Key" = String, Header, description = "New for every command, the same for every repetition of it")),

@@ -35,6 +35,8 @@ names! {
         MatchingRules = "matching_rules",
         /// What is collected by Direct Debit on a day.
         CollectionRun = "collection_run",
+        /// Which policy an account has, or the accounts of a parent: of no amount.
+        PolicyAssignment = "policy_assignment",
     }
 }
 

@@ -182,6 +182,21 @@ pub struct RunChanged {
     pub recorded_at: DateTime<Utc>,
     pub actor: String,
     pub reason: String,
+    /// It is being sent, and its provider takes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<ProviderDown>,
+}
+
+/// A provider that takes nothing: what was to be handed over waits, and goes on by
+/// itself when it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProviderDown {
+    pub since: DateTime<Utc>,
+    /// What it answered last.
+    pub answer: String,
+    /// When it is asked again; nothing where none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<DateTime<Utc>>,
 }
 
 impl Event for RunChanged {

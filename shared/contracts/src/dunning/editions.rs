@@ -86,6 +86,9 @@ pub struct PolicyAssigned {
     pub recorded_at: DateTime<Utc>,
     pub actor: String,
     pub reason: String,
+    /// Who asked for it; who approved it is the actor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
 }
 
 impl Event for PolicyAssigned {

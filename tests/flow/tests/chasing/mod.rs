@@ -68,7 +68,7 @@ pub(crate) fn by_mail(host: &str, port: u16) -> Options {
         mail: Some(MailOptions {
             host: host.to_owned(),
             port,
-            tls: false,
+            security: mail::Security::default(),
             credentials: None,
             idempotent: true,
             timeout: Duration::from_mins(1),
@@ -321,9 +321,14 @@ impl Office {
 
     /// Jo works out who is written to today.
     pub(crate) async fn propose(&self) -> RunView {
+        self.propose_of(RunKind::Reminders).await
+    }
+
+    /// The same of another kind.
+    pub(crate) async fn propose_of(&self, kind: RunKind) -> RunView {
         let ask = ProposeRun {
             command_id: CommandId::generate(),
-            kind: RunKind::Reminders,
+            kind,
             as_of: None,
             title: "Weekly".to_owned(),
             scope: RunScope::default(),

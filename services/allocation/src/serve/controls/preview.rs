@@ -44,7 +44,8 @@ pub(crate) async fn preview(ask: PreviewApproval, bus: Bus) -> Result<Preview, R
         | ApprovalKind::DunningTemplate
         | ApprovalKind::DunningPolicy
         | ApprovalKind::LegalReferral
-        | ApprovalKind::CollectionRun => {
+        | ApprovalKind::CollectionRun
+        | ApprovalKind::PolicyAssignment => {
             return Err(Failure::not_found(
                 "allocation.no_subject",
                 "what dunning asks for is not on the ledger",

@@ -29,7 +29,7 @@ pub(crate) async fn list(
     let rows = sqlx::query_as!(
         Row,
         "select run_id, version, kind, state, as_of, title, scope, contacts, amounts, tally, content_sha256, approval_id,
-           requester, approver, reason, created_at, changed_at
+           requester, approver, reason, created_at, changed_at, waits
          from dunning.run where ($1::uuid is null or run_id < $1) and (cardinality($3::text[]) = 0 or kind = any($3))
          order by run_id desc limit $2",
         before,

@@ -12,8 +12,8 @@ use contracts::{
     api::{
         Refusal,
         dunning::{
-            AssignPolicy, DiffKind, DraftPolicy, DunningPolicyDetail, DunningPolicyView,
-            EditionKind, EditionState, GetDunningPolicy, ListDunningPolicies,
+            AssignPolicy, AssignmentState, DiffKind, DraftPolicy, DunningPolicyDetail,
+            DunningPolicyView, EditionKind, EditionState, GetDunningPolicy, ListDunningPolicies,
             ListPolicyAssignments, PolicyAssignment,
         },
     },
@@ -117,7 +117,7 @@ pub(crate) async fn assign(
     match sent {
         Ok(_) => {
             let toast = Toast {
-                text: "Written down: work takes it up from that day on.".to_owned(),
+                text: "Asked for: a second person decides in Controls.".to_owned(),
                 warning: false,
                 undo: None,
             };

@@ -209,6 +209,7 @@ fn subject(item: &WorkRow) -> Option<String> {
             format!("/accounts/{account}/contacts?contact={id}")
         }
         "debtor_to_trace" | "address_missing" => format!("/accounts/{}/contacts", item.account_id?),
+        "provider_down" => format!("/dunning/runs/{id}"),
         "dispute" | "suspected_query" => format!("/disputes/{id}"),
         "broken_promise" | "plan_defaulted" => format!("/accounts/{}", item.account_id?),
         _ => return None,

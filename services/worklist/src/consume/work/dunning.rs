@@ -1,9 +1,9 @@
-//! Promises that were not kept, holds to be looked at again, plans in default,
+//! Runs that wait for their provider, promises that were not kept, holds to be looked at again, plans in default,
 //! steps of referrals, and debts whose last day for a claim comes near.
 
 use contracts::dunning::{
     HoldChanged, HoldState, LimitationChanged, LimitationState, PlanChanged, PlanState,
-    PromiseChanged, PromiseState, ReferralChanged,
+    PromiseChanged, PromiseState, ReferralChanged, RunChanged,
 };
 use kernel::london_date;
 use messaging::{Failure, Raw};
@@ -17,6 +17,7 @@ const BROKEN: &str = "broken_promise";
 const REVIEW: &str = "hold_review";
 const DEFAULTED: &str = "plan_defaulted";
 const LEGAL: &str = "legal_step";
+const PROVIDER: &str = "provider_down";
 const LIMITATION: &str = "limitation_watch";
 
 pub(super) fn promise(raw: &Raw) -> Result<Vec<Signal>, Failure> {
@@ -138,6 +139,40 @@ pub(super) fn plan(raw: &Raw) -> Result<Vec<Signal>, Failure> {
         actor: plan.actor,
         reason: plan.reason,
         at: plan.recorded_at,
+    }])
+}
+
+pub(super) fn run(raw: &Raw) -> Result<Vec<Signal>, Failure> {
+    let run: RunChanged = raw.json()?;
+    let change = match run.waits {
+        None => Change::Close,
+        Some(down) => Change::Open(Box::new(Opening {
+            subject_ref: run.title,
+            detail: format!(
+                "no e-mail is taken since {} UTC: {}",
+                down.since.format("%d/%m/%Y %H:%M"),
+                down.answer
+            ),
+            account_id: None,
+            account_ref: None,
+            amount: None,
+            wanted: None,
+            back_on: None,
+            pause: None,
+            starts_at: run.recorded_at,
+            since: down.since,
+            business_at: run.recorded_at,
+            related_id: None,
+        })),
+    };
+    Ok(vec![Signal {
+        kind: PROVIDER,
+        subject_id: run.run_id.as_uuid(),
+        subject_version: run.version,
+        change,
+        actor: run.actor,
+        reason: run.reason,
+        at: run.recorded_at,
     }])
 }
 

@@ -97,6 +97,7 @@ pub(super) fn decode(kind: &str, raw: &Raw) -> Result<Option<Fact>, Failure> {
         "dunning.promise_changed.v1" => dunning::promise(raw)?,
         "dunning.hold_changed.v1" => dunning::hold(raw)?,
         "dunning.plan_changed.v1" => dunning::plan(raw)?,
+        "dunning.run_changed.v1" => dunning::run(raw)?,
         "dunning.referral_changed.v1" => dunning::referral(raw)?,
         "dunning.limitation_changed.v1" => dunning::limitation(raw)?,
         "dunning.contact_changed.v1" => contacts::changed(raw)?,

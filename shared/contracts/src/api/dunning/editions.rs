@@ -265,6 +265,26 @@ pub struct ListPolicyAssignments {}
 
 call!(ListPolicyAssignments => Dunning."policy_assignment"."list" -> Page<PolicyAssignment>);
 
+names! {
+    /// Where it stands which policy somebody has.
+    #[derive(Default)]
+    AssignmentState {
+        /// A second person is asked.
+        Requested = "requested",
+        /// It counts from its day on.
+        #[default]
+        Assigned = "assigned",
+        /// A second person said no, or nobody decided in time.
+        Rejected = "rejected",
+    }
+}
+
+impl AssignmentState {
+    pub const fn is_assigned(&self) -> bool {
+        matches!(self, Self::Assigned)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyAssignment {
     pub to: AssignTo,
@@ -276,9 +296,18 @@ pub struct PolicyAssignment {
     pub recorded_at: DateTime<Utc>,
     pub actor: String,
     pub reason: String,
+    #[serde(default, skip_serializing_if = "AssignmentState::is_assigned")]
+    pub state: AssignmentState,
+    /// What a second person is asked by, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<ApprovalId>,
+    /// Who approved it, or said no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
 }
 
-/// Says which policy an account has, or the accounts of a parent, from a day on.
+/// Asks a second person that an account, or the accounts of a parent, have a policy
+/// from a day on; at the earliest from the day of the approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AssignPolicy {
     pub command_id: CommandId,

@@ -61,6 +61,9 @@ pub struct ClaimLetter {
     pub on: NaiveDate,
     /// Of what was sent, byte for byte.
     pub content_sha256: Option<String>,
+    /// To whom it went, of those who owe it together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor_ref: Option<String>,
 }
 
 /// Begins the legal stage after a letter of claim or before action.
@@ -180,6 +183,9 @@ pub struct ReferralView {
     pub clocks: Vec<ClockView>,
     /// What stops it now, in words.
     pub stopped_by: Vec<String>,
+    /// Those who owe it together; nobody where the account owes alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debtors: Vec<DebtorBeforeClaim>,
     pub replies: Vec<ReplyView>,
     pub notice_on: Option<NaiveDate>,
     /// What a person does next.
@@ -201,6 +207,18 @@ pub struct ReferralView {
     pub warnings: Vec<String>,
     /// The newest first.
     pub history: Vec<ReferralNote>,
+}
+
+/// One of those who owe it together, on the way to a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DebtorBeforeClaim {
+    pub debtor_ref: String,
+    /// The last of their letters of claim or before action about it.
+    pub letter_on: Option<NaiveDate>,
+    /// The last day to reply to it; nothing while that is not known.
+    pub reply_until: Option<NaiveDate>,
+    /// Why no step is taken against them, in words; empty when one may be.
+    pub not_against: Vec<String>,
 }
 
 /// A clock of the rules before a claim.

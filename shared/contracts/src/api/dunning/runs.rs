@@ -9,7 +9,8 @@ use crate::{
     api::{Page, PageRequest, call, controls::Person},
     controls::ApprovalId,
     dunning::{
-        Channel, ChaseReason, ContactId, RunId, RunKind, RunState, RunTally, StatementExclusion,
+        Channel, ChaseReason, ContactId, ProviderDown, RunId, RunKind, RunState, RunTally,
+        StatementExclusion,
     },
     names::names,
 };
@@ -106,6 +107,9 @@ pub struct RunView {
     pub feed_age_hours: Option<u32>,
     pub created_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
+    /// It is being sent, and its provider takes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<ProviderDown>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
