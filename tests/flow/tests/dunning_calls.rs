@@ -11,6 +11,7 @@
 mod chasing;
 
 use chasing::{Office, by_mail, day, gbp, person};
+use chrono::TimeDelta;
 use contracts::{
     api::{
         PageRequest,
@@ -212,9 +213,11 @@ async fn e37_e79_e99_what_is_told_in_a_call_recalls_what_is_queued() {
         )
     );
 
-    // The mail server is back: the last look takes back what was queued.
+    // The mail server is back, and it is time to ask it: the last look takes back
+    // what was queued.
     let back = TcpListener::bind(address).await.unwrap();
     let server = tokio::spawn(takes_all(back));
+    office.clock.advance(TimeDelta::minutes(5));
     office.sent(&run).await;
     let rows = office.outcome(&run).await;
     assert_eq!(
