@@ -167,12 +167,12 @@ export class Visitor {
 
   /**
    * Chromium may never say that a page is closed whose next document was just
-   * arriving, so each page first comes to rest on an empty one.
+   * arriving, so each page first comes to rest on an empty one; and nobody waits
+   * for ever for a window to close, which ends with the browser.
    */
   async leave() {
     await Promise.all(this.context.pages().map((page) => page.goto('about:blank').catch(() => {})));
-    const gone = await Promise.race([this.context.close().then(() => true), pause(STOPPED_WITHIN, false, { ref: false })]);
-    if (!gone) throw new Error('the browser did not close its pages');
+    await Promise.race([this.context.close(), pause(STOPPED_WITHIN, undefined, { ref: false })]);
   }
 }
 

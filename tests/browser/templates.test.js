@@ -14,17 +14,17 @@ const office = new Office();
 const { api, bringIn, journey } = office;
 
 async function approve(title, as = 'manager') {
-  const manager = await office.arrive();
+  const second = await office.arrive();
   try {
-    await manager.signIn(as);
-    await manager.page.goto('/controls');
-    await manager.page.getByRole('link', { name: title }).click();
-    await screenshot(manager.page, 'template-approval');
-    await manager.page.getByRole('button', { name: 'Approve', exact: true }).click();
-    await toast(manager.page, 'Approved');
-    assert.deepEqual(manager.faults, []);
+    await second.signIn(as);
+    await second.page.goto('/controls');
+    await second.page.getByRole('link', { name: title }).click();
+    await screenshot(second.page, 'template-approval');
+    await second.page.getByRole('button', { name: 'Approve', exact: true }).click();
+    await toast(second.page, 'Approved');
+    assert.deepEqual(second.faults, []);
   } finally {
-    await manager.leave();
+    await second.leave();
   }
 }
 
@@ -147,7 +147,7 @@ describe('templates and policies', { timeout: 900_000 }, () => {
     const { items } = await api(`/api/v1/accounts?search=${DEBTOR.reference}`);
     const standing = () => api(`/api/v1/accounts/${items[0].account_id}/standing`);
     assert.doesNotMatch((await standing()).policy, /^legal_file/);
-    await approve(new RegExp(`^${DEBTOR.reference}: policy`), 'leader');
+    await approve(new RegExp(`^${DEBTOR.reference}: policy`), 'cfo');
     await eventually(async () => assert.match((await standing()).policy, /^legal_file/), 60_000);
   });
 
