@@ -220,7 +220,7 @@ impl Refund {
         }
     }
 
-    fn expect(&self, from: &[RefundState], to: RefundState) -> Result<(), Refused> {
+    fn must_be(&self, from: &[RefundState], to: RefundState) -> Result<(), Refused> {
         if from.contains(&self.state) {
             Ok(())
         } else {
@@ -250,7 +250,7 @@ impl Refund {
         changes: &mut Changes,
         because: &Because<'_>,
     ) -> Result<(Step, OutflowLine), Refused> {
-        self.expect(&[RefundState::Draft], RefundState::Submitted)?;
+        self.must_be(&[RefundState::Draft], RefundState::Submitted)?;
         if !same_person(&self.requester, because.actor) {
             return Err(Refused::NotYours);
         }
@@ -330,7 +330,7 @@ impl Refund {
         } else {
             &early
         };
-        self.expect(from, to)?;
+        self.must_be(from, to)?;
         let line = self.free(receipt, changes, because)?;
         self.payee.account = None;
         Ok((self.moved(to, reason, None, because), line))
@@ -346,7 +346,7 @@ impl Refund {
         reason: &str,
         because: &Because<'_>,
     ) -> Result<Step, Refused> {
-        self.expect(&[RefundState::Submitted], RefundState::Approved)?;
+        self.must_be(&[RefundState::Submitted], RefundState::Approved)?;
         if frozen(&self.content()).1 != sha256 {
             return Err(Refused::NotAsApproved);
         }
@@ -359,7 +359,7 @@ impl Refund {
     /// # Errors
     /// When by who asked for the refund, or when it is not approved.
     pub fn verified(&mut self, how: &str, because: &Because<'_>) -> Result<Step, Refused> {
-        self.expect(&[RefundState::Approved], RefundState::Verified)?;
+        self.must_be(&[RefundState::Approved], RefundState::Verified)?;
         if same_person(&self.requester, because.actor) {
             return Err(Refused::OwnVerification);
         }
@@ -382,7 +382,7 @@ impl Refund {
         } else {
             RefundState::Verified
         };
-        self.expect(&[from], to)?;
+        self.must_be(&[from], to)?;
         if self.approved_sha256.as_deref() != Some(frozen(&self.content()).1.as_str()) {
             return Err(Refused::NotAsApproved);
         }
@@ -395,7 +395,7 @@ impl Refund {
     /// # Errors
     /// When it is in none.
     pub fn out_of_file(&mut self, because: &Because<'_>) -> Result<Step, Refused> {
-        self.expect(&[RefundState::InPaymentFile], RefundState::Verified)?;
+        self.must_be(&[RefundState::InPaymentFile], RefundState::Verified)?;
         self.payment_file = None;
         self.reference = None;
         Ok(self.moved(RefundState::Verified, because.reason, None, because))
@@ -419,7 +419,7 @@ impl Refund {
         changes: &mut Changes,
         because: &Because<'_>,
     ) -> Result<Step, Refused> {
-        self.expect(&[RefundState::Sent], RefundState::Paid)?;
+        self.must_be(&[RefundState::Sent], RefundState::Paid)?;
         self.payee.account = None;
         let step = self.moved(RefundState::Paid, "", None, because);
         changes.entries.push(Entry {
@@ -446,7 +446,7 @@ impl Refund {
         changes: &mut Changes,
         because: &Because<'_>,
     ) -> Result<(Step, Option<OutflowLine>), Refused> {
-        self.expect(
+        self.must_be(
             &[RefundState::Sent, RefundState::Paid],
             RefundState::Returned,
         )?;

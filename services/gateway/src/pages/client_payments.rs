@@ -172,7 +172,7 @@ impl Stands for ClientPaymentState {
             Self::Paid => "Sent",
             Self::Rejected => "Rejected",
             Self::Expired => "Nobody decided in time",
-            Self::Voided => "Not sent: too little was held",
+            Self::Voided => "Not sent: too little was held, or it was paid already",
             Self::TakenBack => "Taken back",
         }
     }
